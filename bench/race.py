@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from keyfob.testing import refresh_torture
-from keyfob.testing.refresh_race import run
+from tests.races import refresh_torture
+from tests.races.refresh_race import run
 
 PROCESSES, ROUNDS, KILLS = 100, 5, 5
 

@@ -179,7 +179,7 @@ def test_new_passwords_wait_in_the_same_queue() -> None:
             Request("GET", ISSUER + (refused[0].header("location") or "")[1:], (cookies,)),
             peer="198.51.100.7",
         )
-        assert (busy.status, b"Too many people" in busy.body) == (503, True)
+        assert (busy.status, b"Too many users" in busy.body) == (503, True)
         hasher.may_finish.set()
         saved = [one for one in await asyncio.gather(*flood) if (one.header("location") or "").startswith("/u/login")]
         assert len(saved) == 1

@@ -34,7 +34,7 @@ JWT = "urn:ietf:params:oauth:token-type:jwt"
     [
         ("invalid_client", 400, "secret"),
         ("invalid_client", 401, "secret"),
-        ("unauthorized_client", 400, "allow"),
+        ("unauthorized_client", 400, "Enable"),
         ("invalid_scope", 400, "scope"),
         ("invalid_target", 400, "audience"),
         ("access_denied", 403, "audience"),

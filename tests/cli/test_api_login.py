@@ -366,7 +366,7 @@ def test_an_address_that_an_api_names_elsewhere_is_not_connected_to(keyfob: Keyf
         told = f'Bearer resource_metadata="{other.url}/latest"'
         with serving({"/orders": says(401, www_authenticate=told)}) as server:
             code, _, err = keyfob("call", f"{server.url}/orders")
-        assert (code, "no login was started" in err) == (1, True)
+        assert (code, "it was not fetched" in err) == (1, True)
         assert other.came == []
 
 

@@ -105,7 +105,7 @@ def test_the_profile_that_the_file_means_is_named_if_there_is_one(desk: Desk) ->
 def test_status_shows_what_pins_the_login(desk: Desk) -> None:
     desk.save(AT_X)
     path = desk.says(f'issuer = "{AT_X}"\nsubject = "{PAT}"\n')
-    assert f"issuer, subject, by {path}" in desk.type("status").out
+    assert f"issuer, subject, set by {path}" in desk.type("status").out
     assert desk.type("status", "--json").members()["pinned"] == {"issuer": AT_X, "subject": PAT}
     path.unlink()
     assert desk.type("status", "--json").members()["pinned"] == {}

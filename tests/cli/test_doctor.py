@@ -56,7 +56,7 @@ def test_each_thing_that_is_wrong_comes_with_what_to_do(desk: Desk) -> None:
     assert ran.code == 1
     assert {line["check"] for line in wrong} >= {"login default", "issuer"}
     assert all(line["fix"] for line in wrong)
-    assert any("set aside" in str(line["said"]) for line in desk.type("doctor", "--json").events())
+    assert any("was renamed" in str(line["said"]) for line in desk.type("doctor", "--json").events())
 
 
 @posix

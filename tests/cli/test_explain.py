@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyfob.client.io.state.capability_files import CapabilityFiles
+from keyfob.client.io.state_files import CapabilityFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.login_state import ServerCapabilities
 from keyfob.login import App, Source
 from keyfob.run import run
 from tests.cli.desk import Desk, desk

@@ -103,7 +103,7 @@ def test_another_issuers_login_is_replaced_only_after_a_word(desk: Desk, types: 
         types("n\n")
         ran = desk.type("login", f"{server.url}/", "cli", "--flow", "device")
         assert (ran.code, server.came) == (2, [])
-        assert "holds the login of pat@example.com at http://127.0.0.1:9/; replace it?" in ran.err
+        assert "contains the login of pat@example.com at http://127.0.0.1:9/; replace it?" in ran.err
         assert "--profile NAME" in ran.err
         assert desk.type("token").out == "at-1\n"
         types("y\n")

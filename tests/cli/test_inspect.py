@@ -20,14 +20,13 @@ import pytest
 
 from keyfob.cli import token_report
 from keyfob.cli.main import main
-from keyfob.cli.token_report import TokenReport
+from keyfob.cli.token_report import TokenReport, kind_of
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.guard import Policy, explain
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.opaque import encrypt
 from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.secret import Secret
-from keyfob.resource.token_kind import kind_of
 from keyfob.run import run
 from keyfob.testing.flawed_tokens import FLAWS, TokenMaker
 from tests.cli.issuer import WELL_KNOWN, as_json, issuer, keep_login

@@ -12,8 +12,7 @@ import pytest
 from keyfob.cli.commands import login
 from keyfob.cli.first_login import complete, read_words
 from keyfob.cli.profiles import profile_of
-from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.credential import Credential, PlatformToken, PrivateKey
+from keyfob.client.model.credential import CertificateFiles, Credential, PlatformToken, PrivateKey
 from keyfob.client.model.notices import BrowserOpened, CodeShown, FlowRefused
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source

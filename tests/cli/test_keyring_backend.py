@@ -10,8 +10,7 @@ from keyring.backends.chainer import ChainerBackend
 from keyring.errors import PasswordDeleteError, PasswordSetError
 
 from keyfob.cli.keyring_backend import KeyfobKeyring
-from keyfob.client.io.state.origin_files import OriginFiles
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import OriginFiles, ToolFile
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import Profile
 from keyfob.errors import LoginRequired, Refused

@@ -97,7 +97,7 @@ def test_a_logout_that_ends_while_the_server_hangs_leaves_nothing_here(
 
     assert FileVault().entries() == []
     assert program.returncode == (130 if sent == "SIGINT" else -signal.SIGKILL)
-    assert (b"the login was deleted here; the refresh token may still be good" in err) == (sent == "SIGINT")
+    assert (b"the login was deleted here; the refresh token may still be valid" in err) == (sent == "SIGINT")
     assert b"Traceback" not in err
 
 
@@ -160,5 +160,5 @@ def test_an_error_that_nobody_catches_is_told_of_without_what_it_says() -> None:
         [sys.executable, "-c", UNCAUGHT], env=surroundings(Path()), capture_output=True, text=True, check=False
     )
 
-    assert ran.stderr.count("this should not have happened (RuntimeError)") == 2
+    assert ran.stderr.count("unexpected error (RuntimeError)") == 2
     assert "s3cret" not in ran.stdout + ran.stderr

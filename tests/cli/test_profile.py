@@ -47,7 +47,7 @@ def test_the_one_in_use_is_meant_until_another_is(desk: Desk, monkeypatch: pytes
 
     monkeypatch.setenv("KEYFOB_PROFILE", "default")
     told = desk.type("profile", "use", "work")
-    assert "KEYFOB_PROFILE says default" in told.err
+    assert "KEYFOB_PROFILE selects default" in told.err
     monkeypatch.delenv("KEYFOB_PROFILE")
 
     assert desk.type("profile", "use", "default").code == 0

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from keyfob.cli.commands.login import _account_switch
 from keyfob.cli.profiles import choose
 from keyfob.cli.settings import Setting, Settings, _Layer
-from keyfob.client.io.state.login_lock_files import LoginLockFiles
+from keyfob.client.io.state_files import LoginLockFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
-from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.credential import CertificateFiles
+from keyfob.client.model.login_state import LockHolder
 from keyfob.io import quick
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret

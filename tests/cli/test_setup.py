@@ -13,8 +13,7 @@ import pytest
 
 from keyfob.cli.tools import exchange, quick_reply
 from keyfob.cli.tools.plans import PLANS
-from keyfob.client.io.state.origin_files import OriginFiles
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import OriginFiles, ToolFile
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.io import bound_origins
 from keyfob.protocol.secret import Secret
@@ -292,7 +291,7 @@ def test_another_login_under_the_same_name_is_not_bound(desk: Desk, tools: Path,
     ran = ask("git", "--profile", "default", "get", given=asked())
 
     assert ran.out == "quit=1\n"
-    assert "set git up again" in ran.err
+    assert "run keyfob setup for git again" in ran.err
     assert "other-token" not in ran.out + ran.err
 
 

@@ -84,7 +84,7 @@ def test_a_bound_token_is_printed_with_a_word_about_it_and_call_proves_it(keyfob
         assert paths >= {"/token"}
         again = log_in(keyfob, server)
     assert (code, out) == (0, "at-1\n")
-    assert "only with proofs" in err
+    assert "bound to a key" in err
     assert members["token_type"] == "DPoP"
     assert called[0] != 0, "the page is not there"
     assert again[0] == 0, "the wish is kept with the profile"

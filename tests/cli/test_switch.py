@@ -86,7 +86,7 @@ def test_where_a_file_says_otherwise_that_is_said(two: Desk) -> None:
     two.says('profile = "default"\n')
     ran = two.type("switch", "work")
     assert "but in this folder or shell" in ran.err
-    assert ".keyfob.toml says default" in ran.err
+    assert ".keyfob.toml selects default" in ran.err
 
 
 def test_a_login_without_words_asks_for_both_and_offers_the_last_issuers(

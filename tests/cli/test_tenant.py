@@ -141,7 +141,7 @@ def test_the_file_to_begin_with_passes_a_check_and_is_never_written_over_another
     again = keyfob("init")
 
     assert again.code == 2
-    assert "there already" in again.err
+    assert "already exists" in again.err
     assert Path("tenant.toml").read_text() == "mine"
 
 

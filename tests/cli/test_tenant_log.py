@@ -128,7 +128,7 @@ def test_a_terminal_gets_one_coloured_line_an_event_and_a_pipe_gets_json(keyfob:
     path.write_text(path.read_text().replace("192.0.2.7", "\\u001b[2J192.0.2.7"), encoding="utf-8")
     line = keyfob("log", "--type", "fp", at_terminal=True).out
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \x1b\[31mfp +\x1b\[0m  A wrong password, or the right one of a blocked user"
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \x1b\[31mfp +\x1b\[0m  A wrong password, or the correct one of a blocked user"
         r"  \[pat@example\.com, cli, [^\x1b]*192\.0\.2\.7\]\n",
         line,
     )

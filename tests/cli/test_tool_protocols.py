@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.tools import aws, bazel, curl, docker, git, keyring, kubectl, pnpm
+from keyfob.cli.tools.aws import read_answer
 from keyfob.cli.tools.exchange import HelperCall, HelperReply, TokenWanted, url_of_host
+from keyfob.cli.tools.kubectl import VERSIONS
 from keyfob.cli.tools.protocols import PROTOCOLS, protocol_of
 from keyfob.cli.tools.quick_reply import plain_origin
 from keyfob.errors import KeyfobError, LoginRequired, Malformed, Misuse, Refused
 from keyfob.protocol.address import is_safe, origin_of
 from keyfob.protocol.http import Response
 
+aws, bazel, curl, docker = map(protocol_of, ("aws", "bazel", "curl", "docker"))
+git, keyring, kubectl, pnpm = map(protocol_of, ("git", "keyring", "kubectl", "pnpm"))
 UNTIL = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp())
 V1 = "client.authentication.k8s.io/v1"
 ROLE = "arn:aws:iam::123456789012:role/deploy"
@@ -154,7 +157,7 @@ def test_pip_gets_the_token_and_uv_also_the_user_name() -> None:
     assert [reply(keyring.read(call(*words)))[1] for words in ((), ("set", "a", "b"), ("get",), ("get", ""))] == [1] * 4
 
 
-@pytest.mark.parametrize("version", kubectl.VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_kubectl_gets_a_credential_of_the_version_that_it_asks_for(version: str) -> None:
     spec = {"interactive": True, "cluster": {"server": "https://k8s.example.com:6443"}}
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
@@ -174,8 +177,8 @@ def test_kubectl_gets_a_credential_of_the_version_that_it_asks_for(version: str)
     [
         ("", "missing or not JSON"),
         ("[" * 50_000, "missing or not JSON"),
-        ("[]", "another version"),
-        (f'{{"apiVersion": "{V1}alpha1", "kind": "ExecCredential"}}', "another version"),
+        ("[]", "unsupported version"),
+        (f'{{"apiVersion": "{V1}alpha1", "kind": "ExecCredential"}}', "unsupported version"),
         (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": {{}}}}', "does not send the cluster's address"),
         (f'{{"apiVersion": "{V1}", "kind": "ExecCredential", "spec": null}}', "does not send the cluster's address"),
     ],
@@ -221,7 +224,7 @@ GIVEN = (
 
 
 def test_the_credentials_of_aws_are_passed_on_with_their_expiry() -> None:
-    assert json.loads(aws.read_answer(sts(f'<a xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{GIVEN}</a>'))) == {
+    assert json.loads(read_answer(sts(f'<a xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{GIVEN}</a>'))) == {
         "Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "SessionToken": "C",
         "Expiration": "2026-01-31T12:00:00Z",
     }  # fmt: skip
@@ -229,11 +232,11 @@ def test_the_credentials_of_aws_are_passed_on_with_their_expiry() -> None:
 
 def test_a_refusal_of_aws_is_named_by_its_code_alone() -> None:
     with pytest.raises(Refused, match="AccessDenied"):
-        aws.read_answer(sts("<E><Error><Code>AccessDenied</Code><Message>at-1</Message></Error></E>", 403))
+        read_answer(sts("<E><Error><Code>AccessDenied</Code><Message>at-1</Message></Error></E>", 403))
     with pytest.raises(Refused, match="AWS responded with status 503"):
-        aws.read_answer(sts("<html>", 503))
+        read_answer(sts("<html>", 503))
     with pytest.raises(Refused, match="AWS responded with status 400"):
-        aws.read_answer(sts("<E><Code>at-1 \x1b[31m</Code></E>".replace("\x1b", "&#27;"), 400))
+        read_answer(sts("<E><Code>at-1 \x1b[31m</Code></E>".replace("\x1b", "&#27;"), 400))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_a_refusal_of_aws_is_named_by_its_code_alone() -> None:
 )
 def test_an_answer_that_is_not_of_aws_is_none(content: str) -> None:
     with pytest.raises(Malformed):
-        aws.read_answer(sts(content))
+        read_answer(sts(content))
 
 
 @pytest.mark.parametrize("options", [{}, {"role_arn": "deploy"}, {"role_arn": ROLE, "session_name": "a b"}])

@@ -69,7 +69,7 @@ def test_an_http_issuer_beyond_this_machine_is_refused(
     """[AS-6749-01]: with --dev too, since no client would use it."""
     for words in ([], ["--dev"]):
         assert serve(*words, file='[tenant]\nissuer = "http://login.example.com/"\n') == 2
-        assert "plain http and not on this machine" in capsys.readouterr().err
+        assert "plain http on another computer" in capsys.readouterr().err
     assert served == []
 
 

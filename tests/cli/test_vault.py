@@ -47,11 +47,11 @@ def test_a_login_says_once_where_its_tokens_are_kept_and_status_says_it_again(ke
         _, _, second = keyfob(*words)
         assert keyfob("token")[:2] == (0, "at-1\n")
 
-    assert "tokens are stored sealed with a passphrase (this session has no keyring)" in first
-    assert "tokens are kept" not in second
+    assert "tokens are stored encrypted with a passphrase (this session has no keyring)" in first
+    assert "tokens are stored" not in second
     assert b"at-1" not in vault_file(tmp_path)
     _, status, _ = keyfob("vault", "status")
-    assert status.startswith("tokens are stored sealed with a passphrase\n")
+    assert status.startswith("tokens are stored encrypted with a passphrase\n")
     told = json.loads(keyfob("vault", "status", "--json")[1])
     assert (told["place"], told["quick"], told["moving_from"]) == ("passphrase", True, None)
     assert told["profiles"] == [{"name": "default", "sealed": True}]
@@ -92,7 +92,7 @@ def test_a_move_takes_everything_along(keyfob: Keyfob, tmp_path: Path) -> None:
         assert b"at-1" not in vault_file(tmp_path)
         assert keyfob("token")[1] == "at-1\n"
         code, _, err = keyfob("vault", "move", "file")
-        assert (code, err) == (0, "keyfob: tokens are stored in a plain file that only you may read\n")
+        assert (code, err) == (0, "keyfob: tokens are stored in a plain file that only you can read\n")
         assert b"at-1" in vault_file(tmp_path)
         assert keyfob("token")[1] == "at-1\n"
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from keyfob.client.auth.credentials import ReadCredential
 from keyfob.client.flows.choice import Choice
 from keyfob.client.flows.logout import LoggedOut
-from keyfob.client.model.pending_login import PendingLogin
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin

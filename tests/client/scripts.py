@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from keyfob.client.auth.client_auth import OAuthClient
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.protocol.http import Response, json_response

@@ -16,10 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keyfob.errors import Malformed, Misuse, Refused
-from keyfob.io.certified import certify
 from keyfob.io.http import HttpSender, Limits
 from keyfob.io.key_pair import KeyPair
-from keyfob.io.trust import ssl_context
+from keyfob.io.trust import certify, ssl_context
 from keyfob.protocol.certificate import thumbprint_of
 from keyfob.protocol.http import Request
 from tests.loopback import says, serving

@@ -23,7 +23,7 @@ MAKERS = {"login_hint", "login_line", "command", "flags_for"}
 ALLOWED = {
     "client/session/checkup.py": "the checks of `keyfob doctor`",
     "client/io/secret_sources.py": "`pip install 'keyfob[keyring]'` names the package",
-    "client/io/vault/key_secret_service.py": "the name of an entry in the keyring",
+    "client/io/vault/key_keyring.py": "the name of an entry in the keyring",
     "jose/certificates.py": "names in the certificates of `keyfob serve --tls`",
 }
 

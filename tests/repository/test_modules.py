@@ -18,7 +18,7 @@ NO_MESSAGES = {"__init__", "http", "fields", "secret"}
 MAY_REVEAL = {
     "cli/keyring_backend.py",  # the access token is the password
     "client/io/sdk/azure_credential.py",  # these give the access token to an SDK
-    "client/io/sdk/botocore_token.py",
+    "client/io/sdk/plain_token.py",
     "client/io/sdk/globus_authorizer.py",
     "client/io/sdk/google_credentials.py",
     "client/io/sdk/mcp_storage.py",
@@ -31,11 +31,11 @@ MAY_REVEAL = {
     "cli/events.py",  # shows a new recovery code once
     "client/flows/browser.py",  # parses the pasted text
     "client/io/terminal/terminal.py",  # shows a new recovery code once
-    "client/io/state/pending_files.py",  # stores a pending login for another process
+    "client/io/state_files.py",  # stores a pending login for another process
     "client/flows/given_token.py",  # parses the token on stdin
     "client/flows/password.py",  # the typed name
-    "client/model/pending_login.py",  # the same
-    "client/io/vault/quick_file.py",  # writes the access token into the quick file
+    "client/model/login_state.py",  # the same
+    "client/io/vault/vault_file.py",  # writes the access token into the quick file
     "client/auth/dpop.py",  # the key from the vault, and proofs in their header
     "client/session/login.py",  # the access token in the Authorization header
     "jose/opaque.py",

@@ -147,11 +147,10 @@ APP_MADE = f"{APP}\napp = App(issuer='https://login.example/', client_id='cli', 
 STORED_TOKEN = f"{APP_MADE}\nassert app.session().token() == 'a-token'"
 # The modules of keyfob.client that importing App loads, those that making one adds, and those that its token adds.
 CLIENT = {
-    APP: {"", "model", "model.account_mismatch", "model.assurance"},
+    APP: {"", "model", "model.assurance"},
     APP_MADE: {
-        "io", "io.vault", "io.vault.files", "io.vault.lock", "io.vault.quick_file", "io.vault.seals",
-        "io.vault.vault_file", "model.callback", "model.certificate", "model.envelope", "model.file_version",
-        "model.flow_names", "model.presets", "model.profile", "model.source", "model.storage_choice",
+        "io", "io.vault", "io.vault.files", "io.vault.lock", "io.vault.seals", "io.vault.vault_file", "model.callback",
+        "model.credential", "model.presets", "model.profile", "model.source", "model.storage_choice",
         "model.stored_login",
     },
     STORED_TOKEN: {
@@ -189,15 +188,14 @@ def test_the_list_of_commands_loads_no_command_and_no_parser() -> None:
     loaded = loaded_by(f"{asked}with contextlib.redirect_stdout(io.StringIO()):\n    assert main() == 0\n")
 
     assert {name for name in loaded if name.startswith("keyfob.cli.")} == {
-        "keyfob.cli.core_files",
-        "keyfob.cli.exit_codes",
         "keyfob.cli.main",
+        "keyfob.cli.exit_codes",
         "keyfob.cli.manual",
         "keyfob.cli.output",
     }
     assert {name for name in loaded if name.startswith("keyfob.client.")} == {
         "keyfob.client.model",
-        "keyfob.client.model.printable",
+        "keyfob.client.model.display",
     }
     assert loaded.isdisjoint({"argparse", "dataclasses", "datetime", "hashlib", "inspect", "json", "pathlib", "shutil"})
 

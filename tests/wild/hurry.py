@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.login_state import LockHolder
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ScopeNarrowed
 from keyfob.client.ports import LoginEvent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.scope import Scope

@@ -13,7 +13,7 @@ from keyfob.cli import events, output
 from keyfob.cli.profiles import app_of, first_login, known_app, name_of, readable_profiles
 from keyfob.client.flows.resource_discovery import ApiFound, covers, profile_name, resources_of
 from keyfob.client.io.http.anonymous import AnonymousClient
-from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.presets import expand

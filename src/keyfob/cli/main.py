@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from keyfob.cli import core_files, output
+from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE, FAILED, INTERRUPTED, SIGNALLED
 from keyfob.errors import KeyfobError, Misuse
 from keyfob.lazy import LazyModule
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # not called by another program, so process-wide hooks may be set
         output.hook_uncaught_errors()
         _exit_on_signals()
-    core_files.forbid()
+    forbid_core_files()
     try:
         if os.environ.get("KEYFOB_DEBUG") == "1":
             from keyfob.login import log_to  # noqa: PLC0415  loads the login client; only debugging needs it here
@@ -91,6 +92,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001  a user is shown a message, not a traceback
         output.unexpected(problem)
         return FAILED
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def forbid_core_files() -> None:
+        """Do nothing: Windows writes no core files by default."""
+
+    def allow_core_files() -> None:
+        """Do nothing."""
+
+else:
+    import resource
+
+    _before = resource.getrlimit(resource.RLIMIT_CORE)
+
+    def forbid_core_files() -> None:
+        """Forbid core files (core(5)), which would contain tokens. A collector (core_pattern) may ignore the limit."""
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
+
+    def allow_core_files() -> None:
+        """Restore the limit, before another program replaces this one by exec."""
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, _before)
 
 
 def _exit_on_signals() -> None:

@@ -280,11 +280,11 @@ def end_of(name: str, notes: str) -> str:
     return "".join(f"{part}\n" for part in "\n\n".join(filter(None, parts)).splitlines())
 
 
-def fill(text: str, first: str = "", later: str = "", columns: int = 0) -> str:
-    """Return the text in lines of at most `columns` letters, or of `width()`."""
+def fill(text: str, first: str = "", later: str = "") -> str:
+    """Return the text in lines of at most `width()` letters."""
     return textwrap.fill(
         text,
-        columns or width(),
+        width(),
         initial_indent=first,
         subsequent_indent=later,
         break_long_words=False,

@@ -16,23 +16,22 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from keyfob.client.model.printable import printable
+from keyfob.client.model.display import clock as clock
+from keyfob.client.model.display import instant as instant
+from keyfob.client.model.display import printable
+from keyfob.client.model.display import span as span
 from keyfob.errors import KeyfobError, SystemFailed
-from keyfob.lazy import LazyModule, shows
+from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     import json
     import traceback
 
     from keyfob.client.model import notices
-    from keyfob.client.model.time_words import clock as clock
-    from keyfob.client.model.time_words import instant as instant
-    from keyfob.client.model.time_words import span as span
 else:  # the help needs none of them: 15 ms
     json = LazyModule("json")
     traceback = LazyModule("traceback")
     notices = LazyModule("keyfob.client.model.notices")
-    __getattr__, __dir__ = shows(__name__, {"keyfob.client.model.time_words": ("clock", "instant", "span")})
 
 # What writing to a stream raises. Errors of files have a name, or were translated.
 _OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
 
-from keyfob.cli.login_flags import (
+from keyfob.cli.flags import (
     absolute,
     find_callbacks,
     find_credential,
@@ -22,10 +22,9 @@ from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.agent_messages import AgentRequest
-from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.flow_names import read_flow_name
+from keyfob.client.model.credential import CertificateFiles
 from keyfob.client.model.presets import expand, habits_of
-from keyfob.client.model.profile import DEFAULT, KEYFOB_LOGIN, command, read_dpop
+from keyfob.client.model.profile import DEFAULT, KEYFOB_LOGIN, command, read_dpop, read_flow_name
 from keyfob.client.model.source import read_assertion_audience, read_identity_use
 from keyfob.client.ports import Vault
 from keyfob.errors import LoginRequired, Misuse, Refused, VaultUnavailable

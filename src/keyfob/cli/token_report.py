@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from keyfob.cli import output
 from keyfob.guard import Policy
+from keyfob.jose.tokens import looks_signed, peek
+from keyfob.protocol.claims import AT_JWT, OF_ACCESS_TOKENS, is_like_id_token
+from keyfob.protocol.secret import Secret
 from keyfob.resource.explain import Check, Explanation
-from keyfob.resource.token_kind import TokenKind
 
+TokenKind = Literal["access-token", "id-token", "signed", "encrypted", "opaque"]
 KINDS: Final[dict[TokenKind, str]] = {
     "access-token": "an access token: a signed JWT",
     "id-token": "an ID token: it tells a client who logged in, and is not for an API",
@@ -25,6 +28,11 @@ _MARKS: Final = {True: "ok", False: "NO", None: "?"}
 _TIMES: Final = frozenset({"exp", "iat", "nbf", "auth_time", "updated_at"})
 _LONGEST: Final = 300
 _LATEST: Final = 253402300799  # the end of the year 9999
+# In a policy for an issuer or audience that is unknown. The address never resolves (RFC 6761 §6.4).
+UNKNOWN: Final = "https://nobody.invalid/"
+_ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
+_PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
+_OF_USERS: Final = frozenset({"email", "name", "picture"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +112,6 @@ def members(report: TokenReport) -> dict[str, object]:
     }
 
 
-# In a policy for an issuer or audience that is unknown. The address never resolves (RFC 6761 §6.4).
-UNKNOWN: Final = "https://nobody.invalid/"
-
-
 def _judgement(report: TokenReport) -> Iterator[str]:
     yield "checks of an API"
     for name, value in (("issuer", report.policy.issuer), ("audience", report.policy.audience)):
@@ -183,3 +187,33 @@ def _moment(when: datetime, now: datetime) -> str:
 
 def _time_members(when: datetime, now: datetime) -> dict[str, object]:
     return {"at": output.instant(when), "in_seconds": int((when - now).total_seconds())}
+
+
+def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
+    """Return the likely kind. The token is not verified, and no check depends on this.
+
+    Args:
+        token: Without its scheme.
+        client_id: A known client: a token whose only audience is this client is an ID token.
+
+    Returns:
+        "signed" for a JWT of another `typ`, such as a DPoP proof; "opaque" for all that only the issuer can read,
+        nonsense included.
+    """
+    header, claims = peek(token)
+    if header is None or not isinstance(header.values.get("alg"), str):
+        return "opaque"
+    if not looks_signed(token):
+        return "encrypted" if "enc" in header.values else "opaque"
+    written = header.values.get("typ", "")
+    token_type = written.lower() if isinstance(written, str) else "?"
+    if token_type in _ACCESS:
+        return "access-token"
+    if token_type not in _PLAIN:
+        return "signed"
+    names = frozenset[str]() if claims is None else claims.values.keys()
+    audience = None if claims is None else claims.values.get("aud")
+    is_for_client = client_id is not None and audience in (client_id, [client_id])
+    if names.isdisjoint(OF_ACCESS_TOKENS) and (is_for_client or names & _OF_USERS or is_like_id_token(names)):
+        return "id-token"
+    return "access-token"

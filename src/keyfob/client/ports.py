@@ -6,20 +6,19 @@ awaits the same coroutines over methods that suspend.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+
+from keyfob.protocol.base64url import base64url
 
 if TYPE_CHECKING:  # a protocol needs its types for checkers only, and these load 60 classes
     from keyfob.client.model.callback import Callback
-    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.login_state import LockHolder, ServerCapabilities
     from keyfob.client.model.moment import Moment
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.question import Question
-    from keyfob.client.model.server_capabilities import ServerCapabilities
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.model.surroundings import Surroundings
     from keyfob.protocol.http import Request, Response
@@ -50,6 +49,26 @@ class DeviceRequested:
 
 
 LoginEvent = Redirected | Pasted | DeviceRequested
+
+
+Kind = Literal["address", "username", "password", "factor", "otp", "binding_code", "recovery_code", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt.
+
+    Attributes:
+        kind: The requested value, for apps.
+        words: The prompt's text.
+        is_hidden: Whether the reply must not be echoed.
+        default: The value for an empty reply; "" if there is none.
+    """
+
+    kind: Kind
+    words: str
+    is_hidden: bool = False
+    default: str = ""
 
 
 class World(Protocol):
@@ -270,4 +289,4 @@ class Vault(Protocol):
 
 def random_word(world: World) -> str:
     """Return 43 unpredictable characters of the URL alphabet: a state, a nonce, a verifier (RFC 7636 §4.1)."""
-    return base64.urlsafe_b64encode(world.random(_WORD_BYTES)).rstrip(b"=").decode("ascii")
+    return base64url(world.random(_WORD_BYTES))

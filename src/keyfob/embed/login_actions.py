@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.io.terminal.terminal import Terminal
-from keyfob.client.model.flow_names import read_flow_name
-from keyfob.client.model.printable import printable
+from keyfob.client.model.display import printable
+from keyfob.client.model.profile import read_flow_name
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin, greeting
 from keyfob.client.session import report
@@ -126,8 +126,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
 def _may_replace(app: App, before: StoredLogin, after: StoredLogin) -> bool:
     if is_other_client(before, after) or not has_user():
         return False
-    names = [stored.person or stored.subject or "?" for stored in (before, after)]
-    return _agreed(app, f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?", default=False)
+    return _agreed(app, report.account_question(before, after), default=False)
 
 
 def _login(app: App, values: Mapping[str, object]) -> int:

@@ -1,18 +1,100 @@
-"""TLS contexts: the trusted certificate authorities, and the client certificate."""
+"""TLS contexts: the trusted authorities, and the client certificate, whose files may be replaced (RFC 8705 §2)."""
 
 from __future__ import annotations
 
+import os
 import ssl
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import httpx2
 
-from keyfob.errors import Misuse
-from keyfob.io.key_pair import KeyPair
+from keyfob.errors import Malformed, Misuse
+from keyfob.io.key_pair import KeyPair, look_at, refuse
+from keyfob.jose.certificates import describe
 from keyfob.protocol.certificate import certificates_in
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_OTHERS: Final = 0o077
+_WORLD: Final = 0o007
+_WRAPPERS: Final = ("wrap_socket", "wrap_bio")  # every library starts a connection with one of them
 _LARGEST: Final = 4 * 1024 * 1024
+
+
+def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
+    """Make every new connection of a context present the files' present content.
+
+    While the files are being replaced, the two may not match: then connections present the previous certificate.
+
+    Raises:
+        Misuse: A file is missing or not valid, the two do not match, others may read the key, or the certificate
+            has expired (code `certificate-unusable`). The message names files, never their content.
+    """
+    lock, last = threading.Lock(), [pair.state()]
+    _load(pair, context)
+    context.post_handshake_auth = True  # Apache requests a certificate once it knows the path (RFC 8446 §4.6.2)
+
+    def reload_if_replaced() -> None:
+        with lock:
+            try:
+                now = pair.state()
+                if now != last[0]:
+                    # OpenSSL drops the old key once a certificate is loaded, so another context tries both first.
+                    _load(pair, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+                    _load(pair, context)
+                    last[0] = now
+            except Misuse:
+                return  # if this persists, the server refuses the expired certificate
+
+    def reloading(connect: Callable[P, T]) -> Callable[P, T]:
+        def reload_and_connect(*args: P.args, **kwargs: P.kwargs) -> T:
+            reload_if_replaced()
+            return connect(*args, **kwargs)
+
+        return reload_and_connect
+
+    # A subclass would not do: on two systems, the context is not of Python's own class.
+    for name in _WRAPPERS:
+        setattr(context, name, reloading(getattr(context, name)))
+
+
+def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
+    """Load both files into a TLS context.
+
+    Raises:
+        Misuse: As `certify`.
+    """
+    _check_mode(pair.key)
+    _check_expiry(pair.certificate, pair.der())
+    try:
+        context.load_cert_chain(pair.certificate, pair.key, password=b"")  # else OpenSSL would ask the terminal
+    except ssl.SSLError as problem:
+        if problem.reason == "KEY_VALUES_MISMATCH":
+            refuse(f"the key in {pair.key} does not match the certificate in {pair.certificate}")
+        refuse(f"{pair.key} contains no usable private key, or {pair.certificate} is damaged")
+    except (OSError, ValueError) as problem:
+        refuse(f"{pair.key} cannot be read ({type(problem).__name__})")
+
+
+def _check_mode(key: Path) -> None:
+    """Refuse a key that others may read. If another user owns it, its group may read it: so we may."""
+    found = look_at(key)
+    if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
+        refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")
+
+
+def _check_expiry(path: Path, der: bytes) -> None:
+    try:
+        ends = describe(der).not_after
+    except Malformed:
+        refuse(f"{path} contains no certificate in PEM")
+    if ends <= datetime.now(UTC):
+        hint = "Get a new certificate from its issuer, or check this computer's clock."
+        refuse(f"the certificate in {path} has expired on {ends:%Y-%m-%d}", hint)
 
 
 def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
@@ -29,7 +111,7 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
     if ca is not None:
         _trust(context, ca)
     if pair is not None:
-        from keyfob.io.certified import certify  # noqa: PLC0415  loads cryptography: 30 ms, and few clients have a certificate
+        from keyfob.io.trust import certify  # noqa: PLC0415  loads cryptography: 30 ms, and few clients have a certificate
 
         certify(context, pair)
     return context

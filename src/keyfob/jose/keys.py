@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import KEY_TYPES, SMALLEST_RSA_BITS, Algorithm, named
 from keyfob.jose.key_handles import PrivateHandle, PublicHandle
 from keyfob.lazy import LazyModule
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields, read_json
 
 if TYPE_CHECKING:
@@ -195,4 +195,4 @@ def thumbprint(jwk: Mapping[str, object]) -> str:
     """Return the JWK thumbprint: SHA-256 over the required members (RFC 7638 §3)."""
     members = {name: jwk[name] for name in _ESSENTIAL[str(jwk["kty"])]}
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return base64url(digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import struct
@@ -15,6 +14,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import PublicKey, SigningKey, thumbprint
 from keyfob.jose.tokens import believe, read_header, sign, take_apart
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.secret import Secret
 
@@ -57,7 +57,7 @@ def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
     """Return the present nonce: unpredictable to others, and the same on every node."""
     window = int(now.timestamp() // WINDOW.total_seconds()) - ago
     made = hmac.digest(key, struct.pack(">Q", window), "sha256")[:_NONCE_BYTES]
-    return base64.urlsafe_b64encode(made).rstrip(b"=").decode("ascii")
+    return base64url(made)
 
 
 def judge_proof(

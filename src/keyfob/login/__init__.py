@@ -19,16 +19,16 @@ from keyfob.lazy import shows
 if TYPE_CHECKING:
     from keyfob.client.flows.logout import LoggedOut as LoggedOut
     from keyfob.client.model.assurance import Assurance as Assurance
-    from keyfob.client.model.flow_names import FlowName as FlowName
     from keyfob.client.model.notices import BrowserOpened as BrowserOpened
     from keyfob.client.model.notices import CodeShown as CodeShown
     from keyfob.client.model.notices import Notice as Notice
     from keyfob.client.model.notices import PasteAsked as PasteAsked
+    from keyfob.client.model.profile import FlowName as FlowName
     from keyfob.client.model.profile import Profile as Profile
-    from keyfob.client.model.question import Question as Question
     from keyfob.client.model.source import Source as Source
     from keyfob.client.model.step_up import StepUp as StepUp
     from keyfob.client.model.stored_login import StoredLogin as StoredLogin
+    from keyfob.client.ports import Question as Question
     from keyfob.client.session.calls import Calls as Calls
     from keyfob.io.redacting import log_to as log_to
     from keyfob.login.app import App as App
@@ -37,15 +37,14 @@ else:
     _LAZY = {
         "keyfob.client.flows.logout": ("LoggedOut",),
         "keyfob.client.model.assurance": ("Assurance",),
-        "keyfob.client.model.flow_names": ("FlowName",),
         "keyfob.client.model.notices": (
             "BrowserOpened",
             "CodeShown",
             "Notice",
             "PasteAsked",
         ),
-        "keyfob.client.model.profile": ("Profile",),
-        "keyfob.client.model.question": ("Question",),
+        "keyfob.client.model.profile": ("FlowName", "Profile"),
+        "keyfob.client.ports": ("Question",),
         "keyfob.client.model.source": ("Source",),
         "keyfob.client.model.step_up": ("StepUp",),
         "keyfob.client.model.stored_login": ("StoredLogin",),

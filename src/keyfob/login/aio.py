@@ -17,15 +17,20 @@ from typing import TYPE_CHECKING
 from keyfob.client.flows.choice import Choice
 from keyfob.client.flows.logout import LoggedOut
 from keyfob.client.io.aio import VaultInThreads, off_loop, without_blocking
-from keyfob.client.model.account_mismatch import AcceptsLogin, MayReplaceAccount, accept_any, keep_account
-from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.assurance import (
+    ANY_LOGIN,
+    AcceptsLogin,
+    Assurance,
+    MayReplaceAccount,
+    accept_any,
+    keep_account,
+)
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.notices import Notice
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.question import Question
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import Vault, World
+from keyfob.client.ports import Question, Vault, World
 from keyfob.client.session.login import Login
 from keyfob.lazy import LazyModule
 from keyfob.login import App as BlockingApp

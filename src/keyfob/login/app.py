@@ -6,8 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from keyfob.client.model.account_mismatch import accept_any, keep_account
-from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance, accept_any, keep_account
 from keyfob.lazy import LazyModule
 from keyfob.login.several_logins import SeveralLogins
 from keyfob.run import run
@@ -18,28 +17,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.client.flows.choice import Choice
+    from keyfob.client.io import world as worlds
     from keyfob.client.io.agent import agent_vault
     from keyfob.client.io.http import connections
     from keyfob.client.io.terminal.terminal import Terminal
     from keyfob.client.io.vault import files as vault_files
-    from keyfob.client.io.vault import named_logins, seals, vault_file
-    from keyfob.client.model import certificate as certificates
+    from keyfob.client.io.vault import seals, vault_file
+    from keyfob.client.model import credential as credentials
     from keyfob.client.model import presets, storage_choice
     from keyfob.client.model import profile as profiles
-    from keyfob.client.model.certificate import CertificateFiles
-    from keyfob.client.model.credential import Credential
-    from keyfob.client.model.flow_names import FlowName
+    from keyfob.client.model.credential import CertificateFiles, Credential
+    from keyfob.client.model.login_state import PendingLogin
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.pending_login import PendingLogin
-    from keyfob.client.model.profile import Dpop, Profile
-    from keyfob.client.model.question import Question
+    from keyfob.client.model.profile import Dpop, FlowName, Profile
     from keyfob.client.model.source import AssertionAudience, IdentityUse, Source
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
-    from keyfob.client.ports import Vault, World
+    from keyfob.client.ports import Question, Vault, World
+    from keyfob.client.session import login as logins
     from keyfob.client.session.login import Login
     from keyfob.io import key_pair
-    from keyfob.login import parts, settings_file
+    from keyfob.login import session as sessions
+    from keyfob.login import settings_file
     from keyfob.login.session import Session
     from keyfob.protocol import scope as scope_sets
     from keyfob.protocol.http import Request, Response
@@ -47,19 +46,20 @@ if TYPE_CHECKING:
     from keyfob.protocol.secret import Secret
 else:  # a program that imports App may never make one, and one that is made may never be used
     pathlib = LazyModule("pathlib")
-    certificates = LazyModule("keyfob.client.model.certificate")
+    credentials = LazyModule("keyfob.client.model.credential")
     presets = LazyModule("keyfob.client.model.presets")
     profiles = LazyModule("keyfob.client.model.profile")
     scope_sets = LazyModule("keyfob.protocol.scope")
     connections = LazyModule("keyfob.client.io.http.connections")
     key_pair = LazyModule("keyfob.io.key_pair")
     agent_vault = LazyModule("keyfob.client.io.agent.agent_vault")
-    named_logins = LazyModule("keyfob.client.io.vault.named_logins")
     seals = LazyModule("keyfob.client.io.vault.seals")
     storage_choice = LazyModule("keyfob.client.model.storage_choice")
     vault_file = LazyModule("keyfob.client.io.vault.vault_file")
     vault_files = LazyModule("keyfob.client.io.vault.files")
-    parts = LazyModule("keyfob.login.parts")
+    logins = LazyModule("keyfob.client.session.login")
+    sessions = LazyModule("keyfob.login.session")
+    worlds = LazyModule("keyfob.client.io.world")
     settings_file = LazyModule("keyfob.login.settings_file")
 
 
@@ -167,12 +167,12 @@ class App(SeveralLogins):
             ca=None if ca is None else str(ca),
             assertion_audience=assertion_audience,
             dpop=dpop,
-            certificate=certificates.CertificateFiles.of(certificate, certificate_key),
+            certificate=credentials.CertificateFiles.of(certificate, certificate_key),
             login_command=login_command or ("" if name is None else f"{name} login"),
             program_name=name or "",
             has_exact_scope=exact_scopes,
         )
-        self._home = named_logins.program_home(name) if name is not None and home is None else home
+        self._home = vault_files.program_home(name) if name is not None and home is None else home
         self.vault: Vault = vault or _vault_of(self._settings, self._home, store)
         self._world = world
         has_own_vault = vault is None and isinstance(self.vault, vault_file.FileVault)  # else an agent chooses
@@ -327,7 +327,7 @@ class App(SeveralLogins):
             step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
                 `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
         """
-        return parts.Session(self.login(self.find_world(notify), step_up=step_up))
+        return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
         """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
@@ -338,7 +338,7 @@ class App(SeveralLogins):
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
         """Return the stored login over a World. Sessions and commands are built on it."""
-        return parts.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
+        return logins.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
         self,
@@ -353,11 +353,11 @@ class App(SeveralLogins):
         def send(request: Request) -> Response:
             return connections.sender_of(self.profile)(request)
 
-        return parts.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
+        return worlds.SystemWorld(notify, terminal=terminal, ask=ask, http=send, home=self._home)
 
     def _read_credential(self, source: Source | CertificateFiles) -> Credential:
-        if isinstance(source, certificates.CertificateFiles):
-            return certificates.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
+        if isinstance(source, credentials.CertificateFiles):
+            return credentials.Certificate(key_pair.KeyPair.of(source.certificate, source.key).thumbprint())
         from keyfob.client.io.secret_sources import read_credential  # noqa: PLC0415  cryptography is slow to import
 
         return read_credential(source, None if self.profile.ca is None else pathlib.Path(self.profile.ca))

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from keyfob.client.io.http import aiohttp_auth, connections, httpx2_auth, httpx_auth, requests_auth
     from keyfob.client.io.sdk import (
         azure_credential,
-        botocore_token,
         globus_authorizer,
         google_credentials,
         mcp_storage,
+        plain_token,
     )
     from keyfob.client.io.sdk.azure_credential import AzureCredential
-    from keyfob.client.io.sdk.botocore_token import BotocoreToken
     from keyfob.client.io.sdk.mcp_storage import McpStorage
+    from keyfob.client.io.sdk.plain_token import BotocoreToken
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.model.stored_login import StoredLogin
     from keyfob.client.session import calls as _calls
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from keyfob.protocol.secret import Secret
 else:  # a token alone needs none of it; an adapter imports its HTTP library or its SDK
     azure_credential = LazyModule("keyfob.client.io.sdk.azure_credential")
-    botocore_token = LazyModule("keyfob.client.io.sdk.botocore_token")
     globus_authorizer = LazyModule("keyfob.client.io.sdk.globus_authorizer")
     google_credentials = LazyModule("keyfob.client.io.sdk.google_credentials")
     mcp_storage = LazyModule("keyfob.client.io.sdk.mcp_storage")
+    plain_token = LazyModule("keyfob.client.io.sdk.plain_token")
     _calls = LazyModule("keyfob.client.session.calls")
     connections = LazyModule("keyfob.client.io.http.connections")
     aiohttp_auth = LazyModule("keyfob.client.io.http.aiohttp_auth")
@@ -102,7 +102,7 @@ class TokenCarriers:
 
         Meant for `botocore.session.get_session().register_component("token_provider", ...)`.
         """
-        return botocore_token.BotocoreToken(self.login)
+        return plain_token.BotocoreToken(self.login)
 
     def auth_for_globus(self) -> Any:  # noqa: ANN401  a globus_sdk.authorizers.GlobusAuthorizer
         """Return an authorizer for the Globus SDK: `globus_sdk.TransferClient(authorizer=...)`."""

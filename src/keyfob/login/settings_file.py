@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from keyfob.client.model.flow_names import FLOW_NAMES
-from keyfob.client.model.profile import DPOP
+from keyfob.client.model.profile import DPOP, FLOW_NAMES
 from keyfob.client.model.source import ASSERTION_AUDIENCES
 from keyfob.client.model.storage_choice import POLICIES
 from keyfob.errors import Misuse

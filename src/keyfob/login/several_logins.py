@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,22 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from keyfob.client.io.vault import named_logins
+    from keyfob.client.io.vault import vault_file
+    from keyfob.client.model import profile as profiles
     from keyfob.client.model.profile import Profile
 else:  # few programs have several
     copy = LazyModule("copy")
     dataclasses = LazyModule("dataclasses")
-    named_logins = LazyModule("keyfob.client.io.vault.named_logins")
+    vault_file = LazyModule("keyfob.client.io.vault.vault_file")
+    profiles = LazyModule("keyfob.client.model.profile")
 
 
 class SeveralLogins:
-    """The profile of an `App`, and the choice of another login. Only an `App` with a `name` has several."""
+    """The profile of an `App`, and the choice of another login. Only an `App` with a `name` has several.
+
+    Their vault entries are a short name, such as `work`, and the hash of issuer, client and API that `own_name` makes.
+    Those of another client in the same folder are never seen.
+    """
 
     _settings: Profile
     _home: Path | None
@@ -38,7 +45,10 @@ class SeveralLogins:
         Raises:
             VaultUnavailable: The choice cannot be read.
         """
-        return self._profile_under(self._logins.chosen()) if self._may_choose else self._settings
+        if not self._may_choose:
+            return self._settings
+        name = vault_file.ProfileFiles(self._home).chosen()
+        return self._profile_under(name if _is_short_name(name) else profiles.DEFAULT)
 
     def under(self, profile: str) -> Self:
         """Return the same program with another of the user's logins, such as `work`. Whether it exists is not checked.
@@ -58,12 +68,12 @@ class SeveralLogins:
             VaultUnavailable: The choice cannot be stored.
         """
         chosen = self._profile_under(profile)
-        self._logins.choose(profile)
+        vault_file.ProfileFiles(self._home).choose(profile)
         self.profile = chosen
 
     def chosen(self) -> str:
         """Return the short name of the login in use, such as `work`; `default` if there is only one."""
-        return self._logins.short_name(self.profile.name) if self._may_choose else "default"
+        return self.profile.name.removesuffix(self._suffix) if self._may_choose else "default"
 
     def names(self) -> list[str]:
         """Return the short names of all stored logins of this program.
@@ -72,16 +82,25 @@ class SeveralLogins:
             Misuse: As `under`.
             VaultUnavailable: The folder cannot be read.
         """
-        return self._logins.names()
+        end = self._suffix
+        return [name.removesuffix(end) for name in vault_file.FileVault(self._home).entries() if name.endswith(end)]
 
     @property
-    def _logins(self) -> named_logins.NamedLogins:
+    def _suffix(self) -> str:
         if not self._may_choose:
             raise Misuse(
                 "this program supports one login only",
                 hint="To allow several, use App(name=...) without profile= and vault=.",
             )
-        return named_logins.NamedLogins(self._home, self._settings.name)
+        return self._settings.name.removeprefix(profiles.DEFAULT)
 
     def _profile_under(self, name: str) -> Profile:
-        return dataclasses.replace(self._settings, name=self._logins.entry(name))
+        end = self._suffix
+        if not _is_short_name(name):
+            most = profiles.LONGEST_SHORT_NAME
+            raise Misuse(f"a login's name consists of letters, digits, dots, dashes and underscores, {most} at most")
+        return dataclasses.replace(self._settings, name=f"{name}{end}")
+
+
+def _is_short_name(name: str) -> bool:
+    return re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{profiles.LONGEST_SHORT_NAME - 1}}}", name) is not None

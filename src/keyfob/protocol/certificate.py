@@ -7,13 +7,15 @@ import hashlib
 import re
 from typing import Final
 
+from keyfob.protocol.base64url import base64url
+
 _PEM: Final = r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----"
 _LONGEST: Final = 16 * 1024
 
 
 def thumbprint_of(certificate: bytes) -> str:
     """Return the `x5t#S256` of a certificate in DER (RFC 8705 §3.1)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
+    return base64url(hashlib.sha256(certificate).digest())
 
 
 def certificates_in(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 
@@ -61,7 +61,7 @@ class Proof:
 def hash_of(token: Secret) -> str:
     """Return the value of `ath` for an access token (RFC 9449 §4.2)."""
     digest = hashlib.sha256(token.reveal().encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return base64url(digest)
 
 
 def normal(address: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, cast
@@ -36,6 +36,20 @@ class Fields:
 
     def _wrong(self, name: str, problem: str) -> Malformed:
         return Malformed(f"{self.what}: {name} {problem}", field=name)
+
+    def check_version(self, readable: Collection[int]) -> None:
+        """Check the member `version` of a stored document.
+
+        Raises:
+            Malformed: It is not one of `readable`. The error's field is "version" only if a later keyfob wrote it.
+        """
+        version = self.values.get("version")
+        if isinstance(version, int) and not isinstance(version, bool):
+            if version in readable:
+                return
+            if version > max(readable):
+                raise Malformed(f"{self.what}: written by another version of this program", field="version")
+        raise Malformed(f"{self.what}: its version is unknown")
 
     def has(self, name: str) -> bool:
         """Whether it is present; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 from typing import Final
 
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
 
 S256: Final = "S256"
@@ -18,7 +18,7 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 def challenge_of(verifier: Secret) -> str:
     """Return the S256 challenge of a verifier (RFC 7636 §4.2)."""
     digest = hashlib.sha256(verifier.reveal().encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return base64url(digest)
 
 
 def is_challenge(text: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from keyfob.errors import Misuse
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.http import Request
 
@@ -83,7 +84,7 @@ def _thumbprint_in(value: str) -> str | None:
         return None
     if found := _HASH.search(text):
         # Envoy appends to the elements of earlier proxies: of two, it is unknown which is the caller's.
-        return None if "," in text else _encode(bytes.fromhex(found[1]))
+        return None if "," in text else base64url(bytes.fromhex(found[1]))
     is_bytes = len(text) > 2 and text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
     certificate = _der_of_base64(text[1:-1]) if is_bytes else der_of_pem(unquote(text)) or _der_of_base64(text)
     return None if certificate is None else thumbprint_of(certificate)
@@ -94,7 +95,3 @@ def _der_of_base64(text: str) -> bytes | None:
         return base64.b64decode(text, validate=True) or None
     except ValueError:  # binascii.Error is one, and so is the error for text that is not ASCII
         return None
-
-
-def _encode(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -61,7 +61,10 @@ class SqlConnection(Protocol):
 
 
 class SqlTransaction:
-    """Load and save on one connection. The store begins and commits the transaction."""
+    """Load and save records on one connection. The store begins and commits the transaction.
+
+    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it.
+    """
 
     def __init__(self, connection: SqlConnection) -> None:
         self._connection = connection
@@ -84,18 +87,24 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "device_code_hash = ?", device_code_hash)
 
     async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
+        """Return a device login for a poll.
+
+        While it waits for its user, it may be as old as `DEVICE_STALENESS` if another process has changed it.
+        """
         return await self.device_by_code(device_code_hash)
 
     async def device_by_user_code(self, user_code_hash: bytes) -> DeviceLogin | None:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
+        """Add a login. Return False if another pending login has its user code."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
     async def live_codes(self, now: datetime, most: int) -> int:
+        """Return how many user codes a browser may still enter, but at most `most`."""
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
             "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
@@ -107,6 +116,7 @@ class SqlTransaction:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 
     async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
+        """Return a login with its user, who may have been deleted."""
         found = await self._query(_REFRESH_WITH_USER, login_id)
         if not found:
             return None
@@ -118,6 +128,7 @@ class SqlTransaction:
         await self._put(rows.REFRESH, login)
 
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
+        """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
             "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
@@ -126,6 +137,15 @@ class SqlTransaction:
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
     async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
+        """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
+
+        That is every login, authorization code, approved device login, and password that waits for its second factor.
+        Without a client it is every browser session too.
+
+        Args:
+            user_id: None: of all users.
+            client_id: None: in all clients.
+        """
         where, values = _where(user_id=user_id, client_id=client_id)
         ended = await self._change(f"UPDATE refresh_login SET has_ended = 1 WHERE {where} AND has_ended = 0", *values)  # noqa: S608  fixed words
         await self._change(f"UPDATE device_login SET stage = 'lapsed' WHERE {where} AND stage = 'approved'", *values)  # noqa: S608
@@ -138,18 +158,21 @@ class SqlTransaction:
     async def logins(
         self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
     ) -> tuple[RefreshLogin, ...]:
+        """Return the logins that have not ended, newest first, of one user or in one client if wanted."""
         where, values = _where(user_id=user_id, client_id=client_id)
         alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
         rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
         return await self._all(rows.REFRESH, rest, *values, now.timestamp(), now.timestamp(), most)
 
     async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
+        """Return the browser sessions, newest first; they may have expired."""
         where, values = _where(user_id=user_id)
         return await self._all(
             rows.SESSION, f"WHERE {where} ORDER BY created_s DESC, session_hash LIMIT ?", *values, most
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
+        """Store the mark of a revoked access token at least until that time."""
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
@@ -180,6 +203,7 @@ class SqlTransaction:
         await self._put(rows.CONSENT, consent)
 
     async def authenticators(self, user_id: str) -> tuple[Authenticator, ...]:
+        """Return a user's second factors, oldest first."""
         return await self._all(
             rows.AUTHENTICATOR,
             "WHERE user_id = ? ORDER BY created_s, factor = 'recovery-code', authenticator_id",
@@ -205,6 +229,7 @@ class SqlTransaction:
         await self._put(rows.MFA_LOGIN, login)
 
     async def use_once(self, replay_key: bytes, until: datetime) -> bool:
+        """Store a replay key (the hash of a `jti`) at least until that time. Return False if it was stored before."""
         sql = "INSERT INTO used_once (mark, expires_s) VALUES (?, ?) ON CONFLICT DO NOTHING"
         return await self._change(sql, replay_key, until.timestamp()) == 1
 
@@ -230,20 +255,24 @@ class SqlTransaction:
         return await self._one(rows.PERSON, "user_id = ?", user_id)
 
     async def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
+        """Return the user of a connection with that e-mail address, ignoring case."""
         return await self._one(rows.PERSON, "connection = ? AND lower(email) = ?", connection, _lower(email))
 
     async def users(self) -> tuple[User, ...]:
+        """Return all users, sorted by e-mail address."""
         return await self._all(rows.PERSON, "ORDER BY lower(email), connection")
 
     async def save_user(self, user: User) -> None:
         await self._put(rows.PERSON, user)
 
     async def drop_user(self, user_id: str) -> None:
+        """Delete a user with all records of that user."""
         await self.end_logins(user_id)
         for table in ("person", "refresh_login", "authenticator", "consent"):
             await self._change(f"DELETE FROM {table} WHERE user_id = ?", user_id)  # noqa: S608
 
     async def documents(self) -> tuple[Document, ...]:
+        """Return the stored settings, sorted by kind and name."""
         return await self._all(rows.DOCUMENT, "ORDER BY kind, name")
 
     async def save_document(self, document: Document) -> None:
@@ -253,9 +282,11 @@ class SqlTransaction:
         await self._change("DELETE FROM document WHERE kind = ? AND name = ?", kind, name)
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
+        """Return all signing keys, newest first."""
         return await self._all(rows.KEY, "ORDER BY created_s DESC, key_id")
 
     async def add_key(self, key: StoredKey) -> None:
+        """Add or replace a key."""
         await self._put(rows.KEY, key)
 
     async def drop_key(self, key_id: str) -> None:
@@ -271,6 +302,7 @@ class SqlTransaction:
         await self._change("DELETE FROM key_slot WHERE master_id = ?", master_id)
 
     async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Add events to the table of the audit log."""
         # Transactions that add events wait for each other, so numbers grow in the order of the commits.
         await self._connection.lock_log()
         [last] = await self._query("SELECT coalesce(max(number), 0) FROM audit_event")
@@ -278,9 +310,11 @@ class SqlTransaction:
         await self._connection.change_each(rows.EVENT.add, list(map(rows.EVENT.write, records)))
 
     async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
+        """Return the oldest events with a higher number."""
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
+        """Delete at most that many of the oldest events: those before a time, and all but the newest `keep`."""
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:
@@ -290,6 +324,10 @@ class SqlTransaction:
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
+        """Delete at most that many rows that expired some time ago. Return how many were deleted.
+
+        Of the attempts of unauthenticated callers, that many are kept.
+        """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
             ("device_login", "device_code_hash", "expires_s", late),

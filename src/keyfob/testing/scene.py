@@ -13,14 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 import argon2
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.login_state import LockHolder, ServerCapabilities
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown, Notice
-from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
-from keyfob.client.ports import LoginEvent, Redirected
+from keyfob.client.ports import LoginEvent, Question, Redirected
 from keyfob.guard import Guard
 from keyfob.login import App
 from keyfob.protocol.http import Request, Response, form_request

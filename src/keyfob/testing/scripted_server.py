@@ -8,13 +8,11 @@ from datetime import timedelta
 from typing import TypeVar
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.login_state import LockHolder, ServerCapabilities
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import Notice
-from keyfob.client.model.question import Question
-from keyfob.client.model.server_capabilities import ServerCapabilities
 from keyfob.client.model.surroundings import Surroundings
-from keyfob.client.ports import LoginEvent, Redirected
+from keyfob.client.ports import LoginEvent, Question, Redirected
 from keyfob.errors import KeyfobError, LoginRequired, Unreachable
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.testing.refresh_torture import run
+from tests.races.refresh_torture import run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")

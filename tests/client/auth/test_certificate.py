@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from keyfob.client.auth.client_auth import methods_for
 from keyfob.client.flows.discovery import discover
-from keyfob.client.io.vault.quick_file import lay_quick
-from keyfob.client.model.certificate import Certificate, CertificateFiles, bound_to
+from keyfob.client.io.vault.vault_file import lay_quick
+from keyfob.client.model.credential import Certificate, CertificateFiles, bound_to
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin

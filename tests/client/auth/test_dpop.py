@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from keyfob.client.auth.dpop import DpopKey
 from keyfob.client.flows.client_credentials import log_in as log_in_machine
 from keyfob.client.flows.interactive import log_in
-from keyfob.client.model.flow_names import FlowName
 from keyfob.client.model.notices import CodeShown, NotBound, Notice
-from keyfob.client.model.profile import Dpop, Profile, read_dpop
+from keyfob.client.model.profile import Dpop, FlowName, Profile, read_dpop
 from keyfob.client.model.source import Source
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, Misuse, Refused

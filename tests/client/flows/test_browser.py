@@ -11,10 +11,9 @@ import pytest
 
 from keyfob.client.flows.interactive import begin, log_in, plan, resume
 from keyfob.client.model.assurance import Assurance
-from keyfob.client.model.flow_names import FlowName
+from keyfob.client.model.login_state import ServerCapabilities
 from keyfob.client.model.notices import FlowChosen, FlowRefused, PasteAsked, PasteRefused
-from keyfob.client.model.profile import Profile
-from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.profile import FlowName, Profile
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.client.ports import DeviceRequested, Pasted

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from keyfob.client.flows.choice import choose, find_browser
 from keyfob.client.io.detect import look_around
-from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow, read_flow_name
-from keyfob.client.model.server_capabilities import MEMORY, ServerCapabilities
+from keyfob.client.model.login_state import MEMORY, ServerCapabilities
+from keyfob.client.model.profile import INTERACTIVE_FLOWS, InteractiveFlow, read_flow_name
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.metadata import ServerMetadata
 from keyfob.testing.fake_time import NOON

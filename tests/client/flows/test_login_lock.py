@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.io.state.login_lock_files import LoginLockFiles
+from keyfob.client.io.state_files import LoginLockFiles
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.login_state import LockHolder
 from keyfob.client.model.notices import CodeShown, LoginInAnotherProcess, Notice
 from keyfob.client.model.step_up import StepUp
 from keyfob.client.model.stored_login import StoredLogin
@@ -294,8 +294,8 @@ def test_a_turn_is_one_process_s_until_it_lets_go(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from keyfob.client.io.state.login_lock_files import LoginLockFiles
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.io.state_files import LoginLockFiles
+from keyfob.client.model.login_state import LockHolder
 taken = LoginLockFiles(Path(sys.argv[1])).take("default", LockHolder("what"))
 print("taken", flush=True)
 sys.stdin.read()

@@ -12,13 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.vault.bounded import within
-from keyfob.client.io.vault.key_kernel import KernelKeyring
-from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
+from keyfob.client.io.vault.key_headless import KernelKeyring, SystemdCredential
+from keyfob.client.io.vault.key_keyring import OsKeyring, SecretService, os_backend, within
 from keyfob.client.io.vault.key_passphrase import Passphrase
 from keyfob.client.io.vault.key_places import KeyPlace, open_place
-from keyfob.client.io.vault.key_secret_service import SecretService
-from keyfob.client.io.vault.key_systemd import SystemdCredential
 from keyfob.errors import VaultUnavailable
 from keyfob.io import systemd_creds
 from keyfob.io.kernel_keyring import KeyringSyscalls
@@ -116,7 +113,7 @@ def test_the_kernel_keeps_a_key() -> None:
 
 AS_ANOTHER = """
 import os, sys
-from keyfob.client.io.vault.key_kernel import KernelKeyring
+from keyfob.client.io.vault.key_headless import KernelKeyring
 os.setuid(int(sys.argv[1]))  # who may not be allowed to read what was imported
 place = KernelKeyring()
 if sys.argv[2] == "write":

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.io.vault.files import home, write_private
-from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
-from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
+from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles, drop_quick, lay_quick, state_of
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.io import quick
 from keyfob.run import run

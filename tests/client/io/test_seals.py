@@ -9,8 +9,7 @@ import pytest
 
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
-from keyfob.client.model.envelope import Envelope
-from keyfob.client.model.storage_choice import PLACES, WORDS, Note, Place, Policy, policy_of
+from keyfob.client.model.storage_choice import PLACES, WORDS, Envelope, Note, Place, Policy, policy_of
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Code, Malformed, Misuse, VaultUnavailable
 from keyfob.run import run

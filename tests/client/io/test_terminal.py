@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.client.io.terminal.terminal import HONEST_LINE, Terminal
+from keyfob.client.model.display import printable
 from keyfob.client.model.notices import CodeShown, NetworkTrouble, ScopeNarrowed, SlowedDown, StillPending
-from keyfob.client.model.printable import printable
-from keyfob.client.model.question import Question
+from keyfob.client.ports import Question
 from keyfob.protocol.secret import Secret
 from keyfob.testing.fake_time import NOON
 

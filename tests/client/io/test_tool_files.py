@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import ToolFile
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.errors import Misuse, VaultUnavailable
 from keyfob.io import bound_origins

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.client.io.state.origin_files import OriginFiles
+from keyfob.client.io.origin_files import OriginFiles
 from keyfob.client.session.destination import Destination, Origins, is_worth_keeping, judge_destination
 from keyfob.protocol.target import Target
 from tests.client.scripts import PROFILE

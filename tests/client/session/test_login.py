@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from keyfob.cli.main import main
 from keyfob.client.io.vault.files import write_private
-from keyfob.client.io.vault.key_kernel import KernelKeyring
+from keyfob.client.io.vault.key_headless import KernelKeyring
 from keyfob.client.io.vault.key_places import KeyPlace, open_place
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles

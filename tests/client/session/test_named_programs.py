@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.client.io.vault.named_logins import program_home
+from keyfob.client.io.vault.files import program_home
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import LoginRequired, Misuse

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from keyfob.client.flows.id_token import LEEWAY
 from keyfob.client.flows.interactive import log_in
 from keyfob.client.model.assurance import Assurance
-from keyfob.client.model.flow_names import FlowName
 from keyfob.client.model.notices import CodeShown, Notice
-from keyfob.client.model.profile import Profile
+from keyfob.client.model.profile import FlowName, Profile
 from keyfob.client.model.step_up import StepUp, challenge_of
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.model.surroundings import Surroundings

@@ -166,7 +166,7 @@ def test_a_backup_is_private_has_a_manifest_and_no_master_key(tmp_path: Path, ma
     assert members["schema"] > 0
     key = (tmp_path / "data" / MASTER_KEY).read_bytes()
     assert key not in made.read_bytes()
-    with pytest.raises(Misuse, match="there already"):
+    with pytest.raises(Misuse, match="already exists"):
         back_up(tmp_path / "data", made, "1.0")
 
 
@@ -230,7 +230,7 @@ def test_a_damaged_backup_is_refused(tmp_path: Path, made: Path) -> None:
         repacked(found, "manifest.json", text)
         with pytest.raises(Misuse, match="damaged, or is not a backup"):
             restore(found, tmp_path / "new")
-    with pytest.raises(Misuse, match="there is no file"):
+    with pytest.raises(Misuse, match="does not exist"):
         restore(tmp_path / "nowhere", tmp_path / "new")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.cli.tenant.place_file import judge_places
+from keyfob.cli.tenant.checks import judge_tenant
 from keyfob.errors import Misuse
 from keyfob.protocol.fields import read_json
 from keyfob.serve import Registry, ready_config
@@ -120,7 +120,8 @@ def test_doctor_says_whether_the_file_can_be_read(places: Path, tmp_path: Path) 
             found = read_tenant_file(text, issuer=ISSUER, resolve=any_secret)
             assert isinstance(found, TenantFile)
             registry.carry_out(registry.plan_file(found))
-        assert [one.verdict for one in judge_places(tmp_path / f"tenant-{path.stem}")] == [verdict]
+        found = judge_tenant(tmp_path / f"tenant-{path.stem}")
+        assert [one.verdict for one in found if one.what == "places"] == [verdict]
 
 
 def test_a_relative_path_is_refused() -> None:

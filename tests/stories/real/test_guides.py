@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -195,8 +195,9 @@ def test_the_program_in_typer_shows_the_orders_to_a_user_who_logs_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("KEYFOB_HOME", str(tmp_path / "home"))
+    monkeypatch.setitem(sys.modules, "orders", ModuleType("orders"))  # so that it is forgotten after the test
+    del sys.modules["orders"]
     orders = importlib.import_module("orders")
-    monkeypatch.setitem(sys.modules, "orders", orders)
     typed = [line.split()[2:] for line in lines("typer.md") if line.startswith("python orders.py")]
     assert typed == [["login"], ["list"], ["whoami"], ["logout"]]
     assert CliRunner().invoke(orders.app, ["list"]).exit_code == 4

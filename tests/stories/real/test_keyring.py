@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from keyfob.client.io.vault.key_keyring import SecretService
 from keyfob.client.io.vault.key_places import KeyPlace
-from keyfob.client.io.vault.key_secret_service import SecretService
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
 from keyfob.client.model.storage_choice import Note, Place

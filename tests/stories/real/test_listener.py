@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keyfob.client.io.detect import WSL_OPENERS
+from keyfob.client.io.detect import WSL_OPENERS, open_browser
 from keyfob.client.io.terminal.listener import Listener, program_name
-from keyfob.client.io.terminal.open_browser import open_browser
 from keyfob.client.io.world import SystemWorld
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.surroundings import Surroundings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.testing.refresh_race import run
+from tests.races.refresh_race import run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")

@@ -118,7 +118,7 @@ PLACES = (
     ("keyfob.client.model.stored_login:StoredLogin.read", "call {issuer}userinfo", "refresh token"),
     ("keyfob.client.session.refresh:refresh", "token --min-ttl 25h", "refresh token"),
     ("keyfob.cli.commands.run:_token", "run -- true", "access token"),
-    ("keyfob.cli.tools.curl:answer", "helper curl {issuer}userinfo", "access token"),
+    ("keyfob.cli.tools.curl:CurlHelper.answer", "helper curl {issuer}userinfo", "access token"),
     ("keyfob.protocol.revocation:RevocationRequest.write", "logout --json", "refresh token"),
 )
 

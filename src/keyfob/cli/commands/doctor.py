@@ -73,11 +73,9 @@ def _findings(flags: Namespace) -> Iterator[Finding]:
     if chosen is not None:
         yield from _check_settings(chosen)
     if flags.tenant is not None:
-        from keyfob.cli.tenant.code_guessing import judge_code_guessing  # noqa: PLC0415  needs the extra serve
-        from keyfob.cli.tenant.place_file import judge_places  # noqa: PLC0415  as above
+        from keyfob.cli.tenant.checks import judge_tenant  # noqa: PLC0415  needs the extra serve
 
-        yield judge_code_guessing(flags.tenant)
-        yield from judge_places(flags.tenant)
+        yield from judge_tenant(flags.tenant)
 
 
 def _check_vault() -> Iterator[Finding]:

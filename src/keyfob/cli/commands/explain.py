@@ -17,7 +17,7 @@ from keyfob.cli.profiles import ChosenProfile, app_of, choose, first_login
 from keyfob.cli.settings import Setting, SettingKind
 from keyfob.client.flows.choice import find_browser
 from keyfob.client.io.detect import look_around
-from keyfob.client.io.state.capability_files import CapabilityFiles
+from keyfob.client.io.state_files import CapabilityFiles
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.client.model.storage_choice import PLACES, WORDS, Place

@@ -13,7 +13,7 @@ from keyfob.cli.parser import sentence
 from keyfob.cli.tools.bound_login import find_bound
 from keyfob.cli.tools.exchange import HelperCall, HelperReply, read_stdin
 from keyfob.cli.tools.protocols import OPTIONS, PROTOCOLS, protocol_of
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import ToolFile
 from keyfob.errors import KeyfobError, Misuse
 from keyfob.login import App
 from keyfob.protocol.address import origin_of
@@ -36,7 +36,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(flags: Namespace) -> int:
     """Reply on stdout. An error is explained on stderr, which most tools show; stdout has the protocol's reply."""
     protocol = protocol_of(flags.tool)
-    given = read_stdin() if protocol.READS_STDIN else b""
+    given = read_stdin() if protocol.reads_stdin else b""
     options = {name: value for name in OPTIONS.get(flags.tool, {}) if (value := getattr(flags, name))}
     try:
         reply = _reply(flags, HelperCall(flags.words, given, os.environ, options))

@@ -15,6 +15,7 @@ from keyfob.cli import output, token_report
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag, add_profile_flag
 from keyfob.cli.profiles import known_app
+from keyfob.cli.token_report import kind_of
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Misuse, Unreachable
 from keyfob.guard import Policy, explain, fetch_keys
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
@@ -23,7 +24,6 @@ from keyfob.jose.tokens import take_apart
 from keyfob.login import Profile
 from keyfob.protocol.address import is_public, is_safe
 from keyfob.protocol.secret import Secret
-from keyfob.resource.token_kind import kind_of
 
 _LONGEST: Final = 64 * 1024
 _PIPE: Final = "Pipe it: ... | keyfob inspect -"

@@ -41,9 +41,7 @@ _PLACES: dict[Place, tuple[str, str]] = {
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the same as --issuer")
-    parser.add_argument(
-        "id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id; keyfob asks for it if it is unknown"
-    )
+    parser.add_argument("id", nargs="?", metavar="CLIENT_ID", help="the same as --client-id")
     add_profile_flag(parser)
     parser.add_argument(
         "--issuer", metavar="URL", help=f"the authorization server, exactly as its metadata writes it; or {NAMES}"
@@ -75,29 +73,23 @@ def configure(parser: ArgumentParser) -> None:
         "--prompt",
         action="append",
         choices=("login", "consent", "select_account"),
-        help=("in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent"),
+        help="in the browser flow: make the issuer ask for this; some issue refresh tokens only after consent",
     )
     parser.add_argument(
         "--max-age", metavar="TIME", help="the maximum age of your last authentication at the issuer: 0, 90s, 5m, 2h"
     )
-    parser.add_argument(
-        "--switch-account", action="store_true", help="allow another account than that of the stored login"
-    )
-    parser.add_argument(
-        "--open", action="store_true", help="in the device flow: open the page in this computer's browser"
-    )
+    parser.add_argument("--switch-account", action="store_true", help="allow another account than the stored login's")
+    parser.add_argument("--open", action="store_true", help="in the device flow: open the page on this computer")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--no-wait", action="store_true", help="show the code and return at once; then use --resume")
-    waiting.add_argument(
-        "--resume", action="store_true", help="wait for the approval of a code that --no-wait has shown"
-    )
+    waiting.add_argument("--resume", action="store_true", help="wait for the approval after --no-wait")
     waiting.add_argument(
         "--with-token", action="store_true", help="for CI: store the access token on stdin; it is not refreshed"
     )
     parser.add_argument(
         "--clipboard",
         action="store_true",
-        help=("in the device flow: copy the code to the clipboard, also over SSH if the terminal allows it (OSC 52)"),
+        help="in the device flow: copy the code to the clipboard, also over SSH if the terminal allows it (OSC 52)",
     )
     back = parser.add_argument_group("redirect URI of the browser flow, if the issuer compares it exactly")
     back.add_argument("--port", metavar="N", action="append", type=port, help="a port of 127.0.0.1; repeatable")
@@ -130,7 +122,7 @@ def configure(parser: ArgumentParser) -> None:
         "--endpoint",
         metavar="NAME=URL",
         action="append",
-        help=("an endpoint that the issuer's metadata lacks, such as device_authorization_endpoint; repeatable"),
+        help="an endpoint that the issuer's metadata lacks, such as device_authorization_endpoint; repeatable",
     )
     odd.add_argument(
         "--assertion-audience",
@@ -312,14 +304,10 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
     def log_in(notify: Callable[[Notice], None] | None) -> StoredLogin:
         with app.at_screen(notify, ask, copies_code=flags.clipboard) as world:
-            return run_flow(
-                app.login(world).log_in(
-                    opens_page=flags.open,
-                    assurance=assurance,
-                    may_replace_account=may_replace_account,
-                    accepts=accepts,
-                )
+            flow = app.login(world).log_in(
+                opens_page=flags.open, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
+            return run_flow(flow)
 
     return log_in
 

@@ -16,7 +16,6 @@ from keyfob.errors import LoginRequired, Misuse, Refused
 from keyfob.protocol.address import is_safe, origin_of
 from keyfob.protocol.http import JSON, Request
 
-_UNAUTHORIZED: Final = 401
 # A request that changes nothing at the server (MCP, Utilities: Ping).
 _PING: Final = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
 _HEADERS: Final = (("accept", f"{JSON}, text/event-stream"), ("content-type", JSON))
@@ -54,7 +53,7 @@ def run(flags: Namespace) -> int:
 
 def _log_in(flags: Namespace) -> int:
     answer = unauthenticated_client(flags).call(Request("POST", flags.url, _HEADERS, _PING), lambda _: None)
-    if answer.status != _UNAUTHORIZED:
+    if answer.status != 401:
         raise Refused(
             f"this server requires no login: it responded with status {answer.status}", hint="Connect to it directly."
         )

@@ -13,7 +13,7 @@ from keyfob.cli.flags import add_json_flag
 from keyfob.cli.parser import sentence
 from keyfob.cli.profiles import choose, known_names, stored_app
 from keyfob.client.io.known_logins import known_logins
-from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.state_files import PendingFiles
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.model.profile import DEFAULT, check_name
 from keyfob.errors import LoginRequired, Misuse

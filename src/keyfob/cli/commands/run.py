@@ -12,8 +12,9 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from keyfob.cli import core_files, output
+from keyfob.cli import output
 from keyfob.cli.flags import add_profile_flag, duration
+from keyfob.cli.main import allow_core_files
 from keyfob.cli.profiles import known_app
 from keyfob.errors import Misuse, Refused
 from keyfob.login import StoredLogin
@@ -53,7 +54,7 @@ def run(flags: Namespace) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
-        core_files.allow_again()
+        allow_core_files()
         for ignored in (
             signal.SIGPIPE,
             signal.SIGXFSZ,

@@ -23,7 +23,7 @@ from keyfob.cli.tools.aws import STS
 from keyfob.cli.tools.edits import LauncherFile
 from keyfob.cli.tools.exchange import url_of_host
 from keyfob.cli.tools.plans import PLANS, EditedFile, SetupPlan, ToolSetup, find_keyfob
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import ToolFile
 from keyfob.client.io.vault.files import home, make_folder
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.io.vault.vault_file import ProfileFiles

@@ -21,7 +21,7 @@ from keyfob.cli.profiles import (
     stored_app,
 )
 from keyfob.cli.settings import Setting
-from keyfob.client.io.state.pending_files import PendingFiles
+from keyfob.client.io.state_files import PendingFiles
 from keyfob.client.io.vault.files import agent_socket
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault
@@ -33,7 +33,6 @@ from keyfob.errors import KeyfobError, LoginRequired, Malformed, Refused, Unreac
 from keyfob.login import App, StoredLogin
 from keyfob.protocol.http import Request
 
-_OK = 200
 _EXITS = {
     "logged-in": DONE,
     "lapsed-but-renews": DONE,
@@ -181,7 +180,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
         problem = Refused("the issuer no longer accepts the access token")
         return replace(report, status=NOT_LOGGED_IN, was_asked=True, problem=problem)
-    if answer.status != _OK or report.stored.subject is None:
+    if answer.status != 200 or report.stored.subject is None:
         return report  # without an ID token there is no subject to compare with
     from keyfob.client.flows.id_token import check_userinfo  # noqa: PLC0415  loads cryptography; only --online needs it
 

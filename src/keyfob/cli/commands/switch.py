@@ -9,7 +9,8 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag
 from keyfob.cli.profiles import choose
-from keyfob.client.io.known_logins import KnownLogin, find_login, known_logins, use_login
+from keyfob.client.io.known_logins import KnownLogin, find_login, known_logins
+from keyfob.client.io.vault.vault_file import ProfileFiles
 from keyfob.errors import LoginRequired, Misuse
 
 
@@ -25,7 +26,7 @@ def run(flags: Namespace) -> int:
     if not logins:
         raise LoginRequired("there is no login yet", hint="Run: keyfob login")
     chosen = _ask(logins) if flags.login is None and not flags.json else find_login(logins, flags.login or "")
-    use_login(chosen.name)
+    ProfileFiles().choose(chosen.name)
     now = choose(Namespace())
     if flags.json:
         output.result_object({"profile": chosen.name, "in_use": now.name, "issuer": chosen.issuer or None,

@@ -191,6 +191,6 @@ def ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Misuse("nothing is removed without your consent", hint="Check the lines with a minus, then add --yes.")
+        raise Misuse("nothing is removed without your consent", hint="Check the changes, then add --yes.")
     if not output.agreed(question):
         raise Misuse("nothing was changed", hint="You answered no.")

@@ -15,7 +15,7 @@ from keyfob.cli import output
 from keyfob.cli.exit_codes import DONE
 from keyfob.cli.flags import add_json_flag, duration
 from keyfob.cli.tenant import folder
-from keyfob.client.model.printable import printable
+from keyfob.client.model.display import printable
 from keyfob.errors import Misuse
 from keyfob.server.audit_event import CODES, Event
 

@@ -80,8 +80,12 @@ def configure_add(parser: ArgumentParser, family: RegistrationKind) -> None:
         parser.add_argument("name", metavar="NAME", help="the name that users see")
         parser.add_argument("--client-id", metavar="ID", help="the client ID (default: 32 generated characters)")
         parser.add_argument("--kind", choices=tuple(_USUAL_GRANTS), default="native", help="default: native")
-        parser.add_argument("--grant", action="append", metavar="GRANT", help="may be said again; by kind if not said")
-        parser.add_argument("--auth", action="append", metavar="METHOD", help="may be said again; by kind if not said")
+        parser.add_argument(
+            "--grant", action="append", metavar="GRANT", help="a grant type; repeatable (default: by kind)"
+        )
+        parser.add_argument(
+            "--auth", action="append", metavar="METHOD", help="an authentication method; repeatable (default: by kind)"
+        )
         parser.add_argument("--callback", action="append", metavar="URL", help="a redirect URI; repeatable")
         parser.add_argument(
             "--public-key", type=Path, metavar="FILE", help="its public key, in PEM or as a JWK, for private_key_jwt"

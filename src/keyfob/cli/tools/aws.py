@@ -9,11 +9,10 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
-from keyfob.cli.tools.exchange import HelperCall, HelperReply, TokenExchange, TokenWanted
-from keyfob.errors import KeyfobError, Malformed, Misuse, Refused
+from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenExchange, TokenWanted
+from keyfob.errors import Malformed, Misuse, Refused
 from keyfob.protocol.http import FORM, Request, Response
 
-READS_STDIN: Final = False
 STS: Final = "https://sts.amazonaws.com/"
 ROLE: Final = re.compile(r"arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\w+=,.@/-]{1,600}", re.ASCII)
 SESSION: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
@@ -22,26 +21,35 @@ _CODE: Final = re.compile(r"[A-Za-z]{1,60}")
 _MEMBERS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 
 
-def read(call: HelperCall) -> TokenWanted | HelperReply:
-    role, session = call.options.get("role_arn") or "", call.options.get("session_name") or "keyfob"
-    sts = call.options.get("sts") or STS
-    if not ROLE.fullmatch(role):
-        raise Misuse("the role is an ARN", hint="For example: --role-arn arn:aws:iam::123456789012:role/deploy")
-    if not SESSION.fullmatch(session):
-        raise Misuse("a session name has 2 to 64 letters, digits and +=,.@-")
-    form = {
-        "Action": "AssumeRoleWithWebIdentity",
-        "Version": "2011-06-15",
-        "RoleArn": role,
-        "RoleSessionName": session,
-    }
+class AwsHelper(Helper):
+    """`credential_process`. A profile of AWS has one source of credentials, so another origin is an error."""
 
-    def request(token: str) -> Request:
-        body = urlencode({**form, "WebIdentityToken": token}).encode()
-        url = sts if urlsplit(sts).path else f"{sts}/"
-        return Request("POST", url, (("content-type", FORM), ("accept", "application/xml")), body)
+    def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+        role, session = call.options.get("role_arn") or "", call.options.get("session_name") or "keyfob"
+        sts = call.options.get("sts") or STS
+        if not ROLE.fullmatch(role):
+            raise Misuse("the role is an ARN", hint="For example: --role-arn arn:aws:iam::123456789012:role/deploy")
+        if not SESSION.fullmatch(session):
+            raise Misuse("a session name has 2 to 64 letters, digits and +=,.@-")
+        form = {
+            "Action": "AssumeRoleWithWebIdentity",
+            "Version": "2011-06-15",
+            "RoleArn": role,
+            "RoleSessionName": session,
+        }
 
-    return TokenWanted(sts, exchange=TokenExchange(request, read_answer))
+        def request(token: str) -> Request:
+            body = urlencode({**form, "WebIdentityToken": token}).encode()
+            url = sts if urlsplit(sts).path else f"{sts}/"
+            return Request("POST", url, (("content-type", FORM), ("accept", "application/xml")), body)
+
+        return TokenWanted(sts, exchange=TokenExchange(request, read_answer))
+
+    def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  `token` has the expiry
+        return HelperReply(f"{token}\n")
+
+
+HELPER = AwsHelper()
 
 
 def read_answer(response: Response) -> str:
@@ -62,18 +70,6 @@ def read_answer(response: Response) -> str:
     if not all(found.values()):
         raise Malformed("the response of AWS has no credentials")
     return json.dumps({"Version": 1, **found})
-
-
-def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG001  `token` has the expiry
-    return HelperReply(f"{token}\n")
-
-
-def not_ours() -> None:
-    """Return None: a profile of AWS has one source of credentials."""
-
-
-def refuse(problem: KeyfobError) -> HelperReply:
-    return HelperReply("", problem.exit)
 
 
 def _read_xml(body: bytes) -> dict[str, str]:

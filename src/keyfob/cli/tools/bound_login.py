@@ -10,8 +10,7 @@ from typing import NoReturn
 
 from keyfob.cli.profiles import ChosenProfile, app_of, check_subject, not_logged_in, readable_profiles
 from keyfob.cli.settings import find_settings
-from keyfob.client.io.state.origin_files import OriginFiles, login_key
-from keyfob.client.io.state.tool_files import ToolFile
+from keyfob.client.io.origin_files import OriginFiles, ToolFile, login_key
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
 from keyfob.client.session.destination import judge_destination
 from keyfob.errors import Misuse

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from keyfob.cli.tools.exchange import HelperCall, HelperReply, TokenWanted
+from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWanted
 from keyfob.errors import Misuse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from keyfob.errors import KeyfobError
 
-READS_STDIN = False
+class CurlHelper(Helper):
+    """A configuration for `curl -K -`. The address comes from the user only, so another origin is an error."""
 
+    def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+        if len(call.words) != 1:
+            raise Misuse("curl needs one address", hint="Run: keyfob helper curl URL | curl -K -")
+        return TokenWanted(call.words[0])
 
-def read(call: HelperCall) -> TokenWanted | HelperReply:
-    if len(call.words) != 1:
-        raise Misuse("curl needs one address", hint="Run: keyfob helper curl URL | curl -K -")
-    return TokenWanted(call.words[0])
-
-
-def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG001  curl runs at once
-    """Return the address with the token; curl does not send it to another host of a redirect (oauth2-bearer)."""
-    return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
+    def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
+        """Return the address with the token; curl does not send it to another host of a redirect (oauth2-bearer)."""
+        return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 
-def not_ours() -> None:
-    """Return None: the address comes from the user only."""
-
-
-def refuse(problem: KeyfobError) -> HelperReply:
-    return HelperReply("", problem.exit)
+HELPER = CurlHelper()
 
 
 def _quoted(text: str) -> str:

@@ -7,36 +7,9 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` takes as long to import as all of this package
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Protocol
 
     from keyfob.errors import KeyfobError
     from keyfob.protocol.http import Request, Response
-
-    class HelperProtocol(Protocol):
-        """The interface of a module in cli/tools that implements a protocol."""
-
-        READS_STDIN: bool
-
-        def read(self, call: HelperCall) -> TokenWanted | HelperReply:
-            """Return what the tool asks for, or the reply if no token is needed for it.
-
-            Raises:
-                Misuse: The tool, or its configuration, does not follow the protocol.
-            """
-            ...
-
-        def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-            """Return the reply with a token, which expires at a Unix time or at an unknown one."""
-            ...
-
-        def not_ours(self) -> HelperReply | None:
-            """Return the protocol's own reply for an origin that keyfob has no token for; None if it has no such."""
-            ...
-
-        def refuse(self, problem: KeyfobError) -> HelperReply:
-            """Return the reply if there should be a token and is none. The message is printed to stderr as well."""
-            ...
-
 
 LARGEST_INPUT = 64 * 1024
 # The user name beside a token where a protocol has user names: servers that take OAuth tokens so ignore it, or name it.
@@ -118,6 +91,32 @@ class HelperReply:
     def __init__(self, text: str = "", code: int = 0) -> None:
         self.text = text
         self.code = code
+
+
+class Helper:
+    """A protocol in which a tool asks for a token. Each module here that implements one has it as `HELPER`."""
+
+    reads_stdin = False
+
+    def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+        """Return what the tool asks for, or the reply if no token is needed for it.
+
+        Raises:
+            Misuse: The tool, or its configuration, does not follow the protocol.
+        """
+        raise NotImplementedError
+
+    def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
+        """Return the reply with a token, which expires at a Unix time or at an unknown one."""
+        raise NotImplementedError
+
+    def not_ours(self) -> HelperReply | None:
+        """Return the protocol's own reply for an origin that keyfob has no token for; None if it has no such."""
+        return None
+
+    def refuse(self, problem: KeyfobError) -> HelperReply:
+        """Return the reply if there should be a token and is none. The message is printed to stderr as well."""
+        return HelperReply("", problem.exit)
 
 
 def url_of_host(server: str) -> str:

@@ -2,54 +2,58 @@
 
 from __future__ import annotations
 
-from keyfob.cli.tools.exchange import USER, HelperCall, HelperReply, TokenWanted
+from keyfob.cli.tools.exchange import USER, Helper, HelperCall, HelperReply, TokenWanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keyfob.errors import KeyfobError
 
-READS_STDIN = True
 _NOTHING = HelperReply()
 
 
-def read(call: HelperCall) -> TokenWanted | HelperReply:
-    action = call.words[0] if call.words else ""
-    if action == "capability":  # git 2.46 and later may ask what a helper can
-        return HelperReply("version 0\ncapability authtype\n")
-    if action not in {"get", "erase"}:
-        return _NOTHING  # `store` too: the vault has the token already
-    given = _attributes(call.given)
-    scheme, host = _last(given, "protocol"), _last(given, "host")
-    if scheme not in {"http", "https"} or not host:
-        return not_ours()
-    url = f"{scheme}://{host}/{_last(given, 'path')}"
-    if action == "erase":
-        refused = _last(given, "credential") or _last(given, "password")
-        return TokenWanted(url, refused=refused) if refused else _NOTHING
-    details = {"username": _last(given, "username") or USER}
-    if "authtype" in given.get("capability[]", ()) and _takes_bearer(given.get("wwwauth[]", [])):
-        details["authtype"] = "Bearer"
-    return TokenWanted(url, details)
+class GitHelper(Helper):
+    """`git credential`: get, store or erase."""
+
+    reads_stdin = True
+
+    def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+        action = call.words[0] if call.words else ""
+        if action == "capability":  # git 2.46 and later may ask what a helper can
+            return HelperReply("version 0\ncapability authtype\n")
+        if action not in {"get", "erase"}:
+            return _NOTHING  # `store` too: the vault has the token already
+        given = _attributes(call.given)
+        scheme, host = _last(given, "protocol"), _last(given, "host")
+        if scheme not in {"http", "https"} or not host:
+            return self.not_ours()
+        url = f"{scheme}://{host}/{_last(given, 'path')}"
+        if action == "erase":
+            refused = _last(given, "credential") or _last(given, "password")
+            return TokenWanted(url, refused=refused) if refused else _NOTHING
+        details = {"username": _last(given, "username") or USER}
+        if "authtype" in given.get("capability[]", ()) and _takes_bearer(given.get("wwwauth[]", [])):
+            details["authtype"] = "Bearer"
+        return TokenWanted(url, details)
+
+    def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
+        """Return the token as a Bearer credential that no other helper stores, or, for an older git, as a password."""
+        lines = (
+            ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
+            if "authtype" in wanted.details
+            else [f"username={wanted.details['username']}", f"password={token}"]
+        )
+        lines += [] if until is None else [f"password_expiry_utc={until}"]
+        return HelperReply("".join(f"{line}\n" for line in lines))
+
+    def not_ours(self) -> HelperReply:
+        return _NOTHING
+
+    def refuse(self, problem: KeyfobError) -> HelperReply:  # noqa: ARG002  git shows what is on stderr
+        """Return the reply that makes git stop; otherwise it would ask for a password, which does not exist."""
+        return HelperReply("quit=1\n")
 
 
-def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-    """Return the token as a Bearer credential that no other helper stores, or, for an older git, as a password."""
-    lines = (
-        ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
-        if "authtype" in wanted.details
-        else [f"username={wanted.details['username']}", f"password={token}"]
-    )
-    lines += [] if until is None else [f"password_expiry_utc={until}"]
-    return HelperReply("".join(f"{line}\n" for line in lines))
-
-
-def not_ours() -> HelperReply:
-    return _NOTHING
-
-
-def refuse(problem: KeyfobError) -> HelperReply:  # noqa: ARG001  git shows what is on stderr
-    """Return the reply that makes git stop; otherwise it would ask for a password, which does not exist."""
-    return HelperReply("quit=1\n")
+HELPER = GitHelper()
 
 
 def _attributes(given: bytes) -> dict[str, list[str]]:

@@ -4,52 +4,46 @@ from __future__ import annotations
 
 import json
 
-from keyfob.cli.tools.exchange import HelperCall, HelperReply, TokenWanted, instant
+from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWanted, instant
 from keyfob.errors import Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from keyfob.errors import KeyfobError
-
     Json: TypeAlias = "dict[str, Json] | str | None"
 
-READS_STDIN = False
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _INFO = "KUBERNETES_EXEC_INFO"
 
 
-def read(call: HelperCall) -> TokenWanted | HelperReply:
-    try:
-        info: Json = json.loads(call.variables.get(_INFO, ""))
-    except (ValueError, RecursionError):
-        raise Misuse(f"{_INFO} is missing or not JSON", hint="kubectl sets it; run kubectl.") from None
-    version = _member(info, "apiVersion")
-    if version not in VERSIONS or _member(info, "kind") != "ExecCredential":
-        raise Misuse(
-            "the kubeconfig has an unsupported version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}."
-        )
-    server = _member(_member(_member(info, "spec"), "cluster"), "server")
-    if not isinstance(server, str):
-        raise Misuse(
-            "kubectl does not send the cluster's address", hint="Add to the user's exec: provideClusterInfo: true"
-        )
-    return TokenWanted(server, {"version": str(version)})
+class KubectlHelper(Helper):
+    """A plugin that is named in the kubeconfig is the only one, so it fails if there is no token."""
+
+    def read(self, call: HelperCall) -> TokenWanted | HelperReply:
+        try:
+            info: Json = json.loads(call.variables.get(_INFO, ""))
+        except (ValueError, RecursionError):
+            raise Misuse(f"{_INFO} is missing or not JSON", hint="kubectl sets it; run kubectl.") from None
+        version = _member(info, "apiVersion")
+        if version not in VERSIONS or _member(info, "kind") != "ExecCredential":
+            raise Misuse(
+                "the kubeconfig has an unsupported version", hint=f"Its apiVersion is one of {', '.join(VERSIONS)}."
+            )
+        server = _member(_member(_member(info, "spec"), "cluster"), "server")
+        if not isinstance(server, str):
+            raise Misuse(
+                "kubectl does not send the cluster's address", hint="Add to the user's exec: provideClusterInfo: true"
+            )
+        return TokenWanted(server, {"version": str(version)})
+
+    def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
+        status = {"token": token} if until is None else {"token": token, "expirationTimestamp": instant(until)}
+        members = {"apiVersion": wanted.details["version"], "kind": "ExecCredential", "status": status}
+        return HelperReply(json.dumps(members) + "\n")
 
 
-def answer(wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-    status = {"token": token} if until is None else {"token": token, "expirationTimestamp": instant(until)}
-    members = {"apiVersion": wanted.details["version"], "kind": "ExecCredential", "status": status}
-    return HelperReply(json.dumps(members) + "\n")
-
-
-def not_ours() -> None:
-    """Return None: a plugin that is named in the kubeconfig is the only one, and fails."""
-
-
-def refuse(problem: KeyfobError) -> HelperReply:
-    return HelperReply("", problem.exit)
+HELPER = KubectlHelper()
 
 
 def _member(members: Json, name: str) -> Json:

@@ -6,7 +6,7 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from keyfob.cli.tools.exchange import HelperProtocol
+    from keyfob.cli.tools.exchange import Helper
 
 # Each is a module of this package, which is imported only when its tool calls.
 PROTOCOLS: dict[str, str] = {
@@ -31,6 +31,6 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 
 
-def protocol_of(name: str) -> HelperProtocol:
-    """Return the module that implements a protocol."""
-    return importlib.import_module(f"keyfob.cli.tools.{name}")  # pyright: ignore[reportReturnType]
+def protocol_of(name: str) -> Helper:
+    helper: Helper = importlib.import_module(f"keyfob.cli.tools.{name}").HELPER
+    return helper

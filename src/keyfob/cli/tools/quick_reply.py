@@ -37,7 +37,7 @@ def _reply(words: list[str]) -> HelperReply | None:
         return None
     tool, profile, options, rest = parsed
     protocol = protocol_of(tool)
-    given = read_stdin() if protocol.READS_STDIN else b""
+    given = read_stdin() if protocol.reads_stdin else b""
     wanted = protocol.read(HelperCall(rest, given, os.environ, options))
     if isinstance(wanted, HelperReply):
         return wanted

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from keyfob.client.auth.token_response import as_meant
-from keyfob.client.model.certificate import Certificate
-from keyfob.client.model.credential import Credential, PlatformToken, PrivateKey
+from keyfob.client.model.credential import Certificate, Credential, PlatformToken, PrivateKey
 from keyfob.client.ports import World
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.client_authentication import TLS_METHODS, AuthMethod, Credentials
 from keyfob.protocol.grants import Grant, TokenRequest
 from keyfob.protocol.http import Headers, Request, Response, form_request, json_request
@@ -22,10 +21,6 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     from keyfob.client.auth.dpop import DpopKey
 
-_OK = 200
-_BAD_REQUEST = 400
-_UNAUTHORIZED = 401
-_FORBIDDEN = 403
 _ID_BYTES = 16
 ASSERTION_LIFE: Final = timedelta(minutes=1)
 ASSERTION_TYPE: Final = "client-authentication+jwt"
@@ -113,9 +108,9 @@ async def post(
 
 def _is_refused(response: Response) -> bool:
     """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send a bare 403."""
-    error = OAuthError.find(response) if response.status >= _BAD_REQUEST else None
+    error = OAuthError.find(response) if response.status >= 400 else None
     is_invalid_client = error is not None and error.error == INVALID_CLIENT
-    return response.status == _UNAUTHORIZED or is_invalid_client or (response.status == _FORBIDDEN and error is None)
+    return response.status == 401 or is_invalid_client or (response.status == 403 and error is None)
 
 
 async def request_tokens(world: World, client: OAuthClient, endpoint: str, grant: Grant) -> Response:
@@ -155,7 +150,7 @@ def _write(endpoint: str, members: Mapping[str, object], headers: Headers, *, as
 
 
 def _wants_nonce(response: Response) -> bool:
-    error = None if response.status == _OK else OAuthError.find(response)
+    error = None if response.status == 200 else OAuthError.find(response)
     return error is not None and error.error == USE_DPOP_NONCE
 
 
@@ -186,7 +181,7 @@ def write_assertion(
         "iss": client_id,
         "sub": client_id,
         "aud": token_endpoint if credential.is_legacy and token_endpoint else issuer,
-        "jti": base64.urlsafe_b64encode(token_id).rstrip(b"=").decode("ascii"),
+        "jti": base64url(token_id),
         "iat": int(moment.timestamp()),
         "exp": int((moment + ASSERTION_LIFE).timestamp()),
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from keyfob.client.model.certificate import Certificate, CertificateFiles
+from keyfob.client.model.credential import Certificate, CertificateFiles, Credential, PrivateKey
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.source import Source
@@ -18,14 +18,11 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     from keyfob.client.auth import client_auth
     from keyfob.client.auth.dpop import DpopKey
-    from keyfob.client.model import credential as credentials
-    from keyfob.client.model.credential import Credential
     from keyfob.protocol.http import Request, Response
-else:  # a stored token needs neither: 15 ms
+else:  # a stored token needs none: 15 ms
     client_auth = LazyModule("keyfob.client.auth.client_auth")
-    credentials = LazyModule("keyfob.client.model.credential")
 
-ReadCredential = Callable[[Source | CertificateFiles], "Credential"]
+ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
@@ -79,7 +76,7 @@ class ProfileCredentials:
         credential = self.read(source) or self.certificate()
         if self.profile.assertion_audience == "issuer" or self.profile.credential is None:
             return credential
-        return replace(credential, is_legacy=True) if isinstance(credential, credentials.PrivateKey) else credential
+        return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
         """Return the certificate that connections present now, if there is one. Raises as `read`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Self, get_args
@@ -13,6 +12,7 @@ from keyfob.errors import Refused
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import write_proof
 from keyfob.protocol.address import origin_of
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.dpop import Proof, hash_of, normal
 from keyfob.protocol.http import Headers, Request, Response
 from keyfob.protocol.metadata import ServerMetadata
@@ -64,7 +64,7 @@ class DpopKey:
             random_bytes: 12 or more unpredictable bytes (§4.2).
             token: The access token that is sent to an API with it.
         """
-        token_id = base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
+        token_id = base64url(random_bytes)
         token_hash = None if token is None else hash_of(token)
         nonce = self.nonces.get(origin_of(request.url))
         proof = Proof(token_id, request.method, normal(request.url), wall, token_hash, nonce)

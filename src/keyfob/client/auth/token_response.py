@@ -11,12 +11,7 @@ from keyfob.protocol.http import Response
 from keyfob.protocol.oauth_error import INVALID_CLIENT, INVALID_SCOPE, USE_DPOP_NONCE, OAuthError
 from keyfob.protocol.tokens import TokenAnswer
 
-OK: Final = 200
-BAD_REQUEST: Final = 400
-UNAUTHORIZED: Final = 401
-TOO_MANY: Final = 429
 BEARER: Final = ("Bearer",)
-SERVER_FAULT: Final = 500
 _CLIENT_HINT: Final = "Check the client ID and its secret, key or certificate."
 _SCOPE_HINT: Final = "Check the scope: the server does not support one of its names, or not for this client."
 _KEY_HINT: Final = "The server requires tokens that are bound to a key (DPoP)."
@@ -32,11 +27,11 @@ _HINTS: Final = {
 
 def as_meant(response: Response) -> Response:
     """Return the response with the status of RFC 6749 §5.2: GitHub and others send errors with status 200."""
-    if response.status != OK or OAuthError.find(response) is None:
+    if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
         return response
-    return replace(response, status=BAD_REQUEST)
+    return replace(response, status=400)
 
 
 def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> NoReturn:
@@ -58,7 +53,7 @@ def hint_for(error: OAuthError, response: Response | None = None) -> str:
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
-    return found or (_CLIENT_HINT if response is not None and response.status == UNAUTHORIZED else "")
+    return found or (_CLIENT_HINT if response is not None and response.status == 401 else "")
 
 
 def flags_for(hint: str) -> str:
@@ -93,8 +88,8 @@ def read_tokens(response: Response, what: str, token_types: tuple[str, ...] = BE
         Refused: The server refuses.
         Malformed: The tokens violate the protocol.
     """
-    if response.status == OK:
+    if response.status == 200:
         return take_tokens(response, token_types)
-    if response.status >= SERVER_FAULT or response.status == TOO_MANY:
+    if response.status >= 500 or response.status == 429:
         raise Unreachable(f"the server is not available now (status {response.status})", hint="Try again.")
     refuse(response, what)

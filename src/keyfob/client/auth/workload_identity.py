@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from keyfob.client.model.certificate import read_claims
-from keyfob.client.model.credential import PlatformToken
+from keyfob.client.model.credential import PlatformToken, read_claims
 from keyfob.client.model.presets import ENTRA_EXCHANGE
 from keyfob.client.model.source import IdentityUse
 from keyfob.errors import Malformed, Misuse, Refused
@@ -25,7 +24,6 @@ ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 _AZURE_VERSION: Final = "2018-02-01"
 _LONGEST: Final = 16 * 1024
-_OK: Final = 200
 
 
 def ask_github(address: str, request_token: str, audience: str) -> Request:
@@ -60,7 +58,7 @@ def read_answer(response: Response, member: str | None, what: str, hint: str) ->
         Refused: The platform refuses.
         Malformed: The response contains no token.
     """
-    if response.status != _OK:
+    if response.status != 200:
         raise Refused(f"{what} issued no token (status {response.status})", hint=hint)
     if member is None:
         return response.body.decode("ascii", "replace")

@@ -14,10 +14,6 @@ from urllib.parse import urlencode
 
 from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
 from keyfob.client.auth.token_response import (
-    BAD_REQUEST,
-    OK,
-    SERVER_FAULT,
-    TOO_MANY,
     flags_for,
     hint_for,
     read_tokens,
@@ -41,7 +37,6 @@ from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
 
 LONGEST_VISIT: Final = timedelta(minutes=10)
-_CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +156,7 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
     pushed_to = metadata.pushed_authorization_request_endpoint
     if metadata.require_pushed_authorization_requests and pushed_to is not None:
         response = await post(world, client, pushed_to, parameters, proves=True)
-        if response.status not in {OK, _CREATED}:
+        if response.status not in {200, 201}:
             refuse(response, "the server refused the pushed authorization request")
         pushed = read_json(response.body, "pushed request").text("request_uri")
         parameters = {"client_id": request.client_id, "request_uri": pushed}
@@ -179,7 +174,7 @@ async def _is_error_page(world: World, address: str) -> bool:
         response = await world.send(Request("GET", address))
     except (Unreachable, Malformed):
         return False
-    return BAD_REQUEST <= response.status < SERVER_FAULT and response.status != TOO_MANY
+    return 400 <= response.status < 500 and response.status != 429
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:

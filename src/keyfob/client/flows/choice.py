@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyfob.client.model.flow_names import INTERACTIVE_FLOWS, InteractiveFlow
-from keyfob.client.model.server_capabilities import ServerCapabilities
+from keyfob.client.model.login_state import ServerCapabilities
+from keyfob.client.model.profile import INTERACTIVE_FLOWS, InteractiveFlow
 from keyfob.client.model.surroundings import Surroundings
 from keyfob.protocol.grants import AUTHORIZATION_CODE
 from keyfob.protocol.metadata import ServerMetadata

@@ -7,7 +7,7 @@ from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
 from keyfob.client.auth.dpop import make_dpop_key
-from keyfob.client.auth.token_response import OK, read_tokens
+from keyfob.client.auth.token_response import read_tokens
 from keyfob.client.auth.workload_identity import ACCESS_TOKEN, check_issued, check_platform_token, grant_of
 from keyfob.client.flows.discovery import discover
 from keyfob.client.model.credential import Credential, PlatformToken
@@ -81,7 +81,7 @@ async def log_in(
 
 
 def _code(response: Response) -> str:
-    error = OAuthError.find(response) if response.status != OK else None
+    error = OAuthError.find(response) if response.status != 200 else None
     return "" if error is None else error.error
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, post
-from keyfob.client.auth.token_response import OK, refuse
+from keyfob.client.auth.token_response import refuse
 from keyfob.client.flows.polling import UNAUTHORIZED_HINT, TokenPoll, poll
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import CodeShown
-from keyfob.client.model.pending_login import PendingLogin
 from keyfob.client.model.profile import Profile
 from keyfob.client.ports import World, random_word
 from keyfob.errors import Refused
@@ -79,7 +79,7 @@ async def begin(
         verifier = Secret(random_word(world))
         request = replace(request, code_challenge=challenge_of(verifier), code_challenge_method=S256)
     response = await post(world, client, endpoint, request.write())
-    if response.status != OK:
+    if response.status != 200:
         refuse(response, "the server refused to start a device login", _HINTS.get(_code(response), ""))
     answer = DeviceAnswer.read(read_json(response.body, "device answer"))
     start = world.now()

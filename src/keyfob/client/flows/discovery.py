@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from keyfob.client.auth.token_response import BAD_REQUEST, SERVER_FAULT, TOO_MANY, UNAUTHORIZED
 from keyfob.client.model.presets import NAMES, habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.ports import World
@@ -13,10 +10,6 @@ from keyfob.protocol.address import is_safe, is_web_url
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ENDPOINTS, ServerMetadata, aliases, well_known
-
-_OK: Final = 200
-_REDIRECT: Final = 300
-_FORBIDDEN: Final = 403
 
 
 async def discover(world: World, profile: Profile) -> ServerMetadata:
@@ -56,7 +49,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
     for address in well_known(issuer):
         response = await world.send(Request("GET", address, (("accept", JSON),)))
         statuses.add(response.status)
-        if response.status != _OK:
+        if response.status != 200:
             problems += _why_not(response.status)
             continue
         try:
@@ -67,7 +60,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
         if found.has("issuer"):
             return found
         problems.append("the issuer's metadata document names no issuer")
-    busy = [status for status in statuses if status >= SERVER_FAULT or status == TOO_MANY]
+    busy = [status for status in statuses if status >= 500 or status == 429]
     if busy:
         raise Unreachable(
             f"the issuer is not available now (status {busy[0]}), so its metadata is unknown", hint="Try again."
@@ -78,9 +71,9 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 def _why_not(status: int) -> list[str]:
     """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
-    if _REDIRECT <= status < BAD_REQUEST:
+    if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
-    if status in {UNAUTHORIZED, _FORBIDDEN}:
+    if status in {401, 403}:
         return [f"the issuer refused the request for its metadata (status {status})"]
     return []
 

@@ -20,7 +20,6 @@ from keyfob.protocol.oauth_error import speakable
 from keyfob.protocol.secret import Secret
 
 LEEWAY: Final = timedelta(minutes=2)
-_OK: Final = 200
 _SHOWN_AUDIENCES: Final = 5
 
 
@@ -48,7 +47,7 @@ async def check(
     if metadata.jwks_uri is None:
         raise Malformed("the metadata has no jwks_uri", field="jwks_uri", code="metadata-missing")
     response = await world.send(Request("GET", metadata.jwks_uri, (("accept", JSON),)))
-    if response.status != _OK:
+    if response.status != 200:
         raise Malformed("the issuer's keys cannot be fetched", field="jwks_uri", code="metadata-missing")
     key = KeySet.read(read_json(response.body, "key set")).choose(unverified.algorithm, unverified.key_id)
     if key is None:

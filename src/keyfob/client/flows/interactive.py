@@ -17,13 +17,11 @@ from keyfob.client.flows.logout import log_out
 from keyfob.client.flows.polling import poll_or
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
-from keyfob.client.model.flow_names import FlowName, InteractiveFlow
+from keyfob.client.model.login_state import PendingLogin
 from keyfob.client.model.notices import FlowChosen, FlowRefused, NotBound, ScopeLeftOut, ScopeNarrowed
-from keyfob.client.model.pending_login import PendingLogin
-from keyfob.client.model.profile import KEYFOB_LOGIN, Profile
-from keyfob.client.model.question import Question
+from keyfob.client.model.profile import KEYFOB_LOGIN, FlowName, InteractiveFlow, Profile
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import DeviceRequested, Pasted, World
+from keyfob.client.ports import DeviceRequested, Pasted, Question, World
 from keyfob.errors import (
     KeyfobError,
     LoginRequired,

@@ -15,9 +15,9 @@ from keyfob.client.auth.dpop import make_dpop_key
 from keyfob.client.flows.discovery import discover
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.credential import Credential
+from keyfob.client.model.login_state import UNPUSHED, scope_refusals
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.server_capabilities import UNPUSHED, scope_refusals
 from keyfob.client.ports import World
 from keyfob.errors import LoginDeclined, LoginRequired, Misuse, Refused
 from keyfob.protocol.metadata import ServerMetadata

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from keyfob.client.model.account_mismatch import AcceptsLogin
-from keyfob.client.model.lock_holder import LockHolder
+from keyfob.client.model.assurance import AcceptsLogin
+from keyfob.client.model.login_state import LockHolder
 from keyfob.client.model.notices import LoginInAnotherProcess
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import Vault, World

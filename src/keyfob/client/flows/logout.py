@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, post
 from keyfob.client.model.stored_login import StoredLogin
@@ -15,8 +14,6 @@ from keyfob.errors import KeyfobError, LoginRequired, VaultUnavailable
 from keyfob.protocol.oauth_error import INVALID_TOKEN, OAuthError
 from keyfob.protocol.revocation import RevocationRequest
 from keyfob.protocol.secret import Secret
-
-_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +137,6 @@ async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAut
     error = OAuthError.find(response)
     if error is not None and error.error == INVALID_TOKEN:
         return True, ""  # Keycloak's answer for a token that its session has taken along
-    if response.status != _OK:
+    if response.status != 200:
         return False, f"it responded with status {response.status}"
     return True, ""

@@ -12,13 +12,12 @@ from functools import partial
 from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, post, request_tokens
-from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.auth.token_response import read_tokens, refuse
 from keyfob.client.flows.polling import TokenPoll, poll
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import ApprovalAwaited, FactorRefused, RecoveryCodeMade
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import Malformed, Refused
 from keyfob.protocol.fields import read_json, read_json_list
 from keyfob.protocol.grants import Grant, MfaOobGrant, MfaOtpGrant, MfaRecoveryGrant
@@ -85,7 +84,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
     """
     bearer = ("authorization", f"Bearer {login.mfa_token.reveal()}")
     response = await world.send(Request("GET", _address(login, "authenticators"), (("accept", JSON), bearer)))
-    if response.status != OK:
+    if response.status != 200:
         refuse(response, "the server does not list the second factors")
     listed = read_json_list(response.body, "authenticators")
     known = [Factor.find(one) for one in listed]
@@ -134,7 +133,7 @@ async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnsw
     """
     request = ChallengeRequest(login.mfa_token, ("oob",), factor.authenticator_id)
     response = await post(world, login.client, _address(login, "challenge"), request.write(), as_json=True)
-    if response.status != OK:
+    if response.status != 200:
         refuse(response, "the server did not send a code")
     challenge = read_json(response.body, "challenge")
     oob_code = Secret(challenge.text("oob_code"))

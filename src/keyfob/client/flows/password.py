@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
-from keyfob.client.auth.token_response import OK, read_tokens, refuse
+from keyfob.client.auth.token_response import read_tokens, refuse
 from keyfob.client.flows.mfa import prove_factor
 from keyfob.client.model.notices import PasswordWarned
 from keyfob.client.model.profile import Profile
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import Misuse, Refused
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.grants import PasswordGrant
@@ -84,7 +83,7 @@ async def log_in(
         raise Refused("the user name or the password is empty", hint="Run the same command again.")
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     del grant
-    if response.status == OK:
+    if response.status == 200:
         return read_tokens(response, "the server refused to issue tokens", client.token_types)
     error = OAuthError.find(response)
     if error is not None and error.error == _MFA_REQUIRED:

@@ -12,11 +12,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NoReturn, TypeVar
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
-from keyfob.client.auth.token_response import OK, SERVER_FAULT, TOO_MANY, refuse, take_tokens
+from keyfob.client.auth.token_response import refuse, take_tokens
 from keyfob.client.model.moment import Moment
 from keyfob.client.model.notices import NetworkTrouble, NumberRefused, SlowedDown, StillPending
-from keyfob.client.model.question import Question
-from keyfob.client.ports import World
+from keyfob.client.ports import Question, World
 from keyfob.errors import LoginDeclined, Malformed, TimedOut, Unreachable
 from keyfob.protocol.device import NumberAsked, read_number
 from keyfob.protocol.grants import DeviceCodeGrant, Grant
@@ -41,7 +40,6 @@ LONGEST_WAIT: Final = timedelta(minutes=1)
 SHORTEST_INTERVAL: Final = timedelta(seconds=1)  # for a server whose interval is 0
 # Clocks of virtual machines run up to a fifth fast (cli/cli#9370); without this margin, polls would come too early.
 PAD: Final = 1.2
-_REQUEST_TIMEOUT: Final = 408
 # These end a login with any status: some servers send them with 429 or 5xx.
 _FINAL: Final = frozenset(
     {*DECLINED, EXPIRED_TOKEN, INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, UNAUTHORIZED_CLIENT}
@@ -119,7 +117,7 @@ async def poll_or(
             pace = replace(pace, patience=pace.patience * 2 if is_silent else 1, at_least=timedelta())
             _tolerate(world, problem.message, pace, token_poll)
             continue
-        if response.status == OK and not _is_page(response):
+        if response.status == 200 and not _is_page(response):
             return take_tokens(response, client.token_types)
         pace = _next_pace(world, response, pace, token_poll)
         asked = NumberAsked.find(response)
@@ -147,11 +145,11 @@ def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenP
         return pace
     if error is not None and error.error in _FINAL:
         _refuse(response, _ENDED)
-    if (error is not None and error.error == SLOW_DOWN) or response.status == TOO_MANY:
+    if (error is not None and error.error == SLOW_DOWN) or response.status == 429:
         pace = replace(pace, interval=pace.interval + SLOWER_BY, slowed=pace.slowed + 1)
         world.notify(SlowedDown(pace.interval, pace.slowed))
         return pace
-    if response.status >= SERVER_FAULT or response.status == _REQUEST_TIMEOUT or _is_page(response):
+    if response.status >= 500 or response.status == 408 or _is_page(response):
         words = "nothing usable" if error is None else f"{error.error}: {error.description}".removesuffix(": ")
         _tolerate(world, f"the server responded with status {response.status}, {words}", pace, token_poll)
         return pace

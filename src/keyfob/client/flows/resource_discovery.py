@@ -21,7 +21,6 @@ from keyfob.protocol.resource_metadata import ResourceMetadata, well_known_resou
 from keyfob.protocol.scope import Scope
 
 LARGEST: Final = 64 * 1024
-_OK: Final = 200
 _MAX_DEPTH: Final = 5
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -144,7 +143,7 @@ async def _get(world: World, address: str) -> Fields:
         Malformed: There is none; a redirect is not followed.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
-    if response.status != _OK or len(response.body) > LARGEST:
+    if response.status != 200 or len(response.body) > LARGEST:
         _say_missing()
     return read_json(response.body, "metadata")
 

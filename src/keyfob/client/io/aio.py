@@ -14,9 +14,8 @@ from typing import Generic, ParamSpec, TypeVar
 
 from keyfob.client.io.interruption import LIMIT_S, held_back
 from keyfob.client.io.world import SystemWorld
-from keyfob.client.model.question import Question
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.ports import LoginEvent, Slot, Vault, World, WorldAround
+from keyfob.client.ports import LoginEvent, Question, Slot, Vault, World, WorldAround
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
 from keyfob.run import run

@@ -1,9 +1,10 @@
-"""Detect the surroundings: terminal, SSH, WSL, container, remote editor, screen, browser, CI, coding agent."""
+"""Detect the surroundings: terminal, SSH, WSL, container, editor, browser, CI, coding agent; and open the browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import webbrowser
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from keyfob.client.model.surroundings import Remote, Surroundings
+from keyfob.protocol.address import is_web_url
 
 _TEXT_BROWSERS: Final = frozenset({"lynx", "links", "links2", "elinks", "w3m", "www-browser", "browsh"})
 # A variable that only that CI system sets, and the system's name.
@@ -38,6 +40,7 @@ _SYSTEMS: Final = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NO: Final = frozenset({"", "0", "false", "no"})
 # Programs that open Windows' browser from WSL, the best first.
 WSL_OPENERS: Final = ("wslview", "powershell.exe", "explorer.exe")
+_TIMEOUT_S = 10
 
 
 def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
@@ -130,3 +133,35 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def open_browser(address: str, surroundings: Surroundings) -> bool:
+    """Start a browser, unless only a text browser was detected; return whether one was started."""
+    if not is_web_url(address) or not surroundings.browser or surroundings.is_text_browser:
+        return False
+    if surroundings.is_wsl:
+        return _open_in_windows(address, surroundings.browser)
+    if not (surroundings.has_screen or surroundings.remote):
+        return False
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return False
+
+
+def _open_in_windows(address: str, opener: str) -> bool:
+    """Start a Windows program that opens the address, which is one argument and passes no shell."""
+    words = [opener, address]
+    if opener == "powershell.exe":
+        # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.
+        quoted = address.replace("'", "''")
+        words = [opener, "-NoProfile", "-NonInteractive", "-Command", f"Start-Process '{quoted}'"]
+    try:
+        done = subprocess.run(  # noqa: S603  a list of arguments, no shell, and the address was checked
+            words, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=_TIMEOUT_S,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    # explorer.exe exits with 1 on success.
+    return done.returncode == 0 or opener == "explorer.exe"

@@ -7,12 +7,12 @@ import secrets
 import socket
 import tempfile
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from keyfob.client.io.http.connections import sender_of
 from keyfob.client.model.callback import ANYWHERE, Callback
 from keyfob.client.model.profile import Profile
+from keyfob.client.session.server_time import date_of
 from keyfob.io.sockets import claim_port
 from keyfob.protocol.http import Request
 from keyfob.protocol.metadata import well_known
@@ -32,14 +32,8 @@ def clock_ahead(profile: Profile) -> timedelta | None:
     before = datetime.now(UTC)
     response = send(Request("GET", well_known(profile.issuer)[0]))
     after = datetime.now(UTC)
-    date = response.header("date")
-    if not date or response.header("age"):  # a cached response has an old Date
-        return None
-    try:
-        server_time = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return server_time.replace(tzinfo=server_time.tzinfo or UTC) - (before + (after - before) / 2)
+    server_time = date_of(response)
+    return None if server_time is None else server_time - (before + (after - before) / 2)
 
 
 def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from keyfob.client.io.vault.seals import Seals
 from keyfob.client.io.vault.vault_file import FileVault, ProfileFiles
@@ -46,9 +45,9 @@ class KnownLogin:
         return "" if known is None else known.issuer
 
 
-def known_logins(folder: Path | None = None) -> list[KnownLogin]:
+def known_logins() -> list[KnownLogin]:
     """Return every profile that has settings or a login. Sends no request."""
-    files, vault = ProfileFiles(folder), FileVault(folder, Seals(folder))
+    files, vault = ProfileFiles(), FileVault(None, Seals())
     chosen = files.chosen() or DEFAULT
     return [_known(name, files, vault, is_in_use=name == chosen) for name in sorted({*files.names(), *vault.entries()})]
 
@@ -82,12 +81,3 @@ def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
     names = ", ".join(login.name for login in fitting or logins)
     what = "several logins have this name" if fitting else "there is no such login"
     raise Misuse(what, hint=f"Stored logins: {names}" if names else "Log in first.")
-
-
-def use_login(name: str, folder: Path | None = None) -> None:
-    """Make a profile the one for commands that name none.
-
-    Raises:
-        VaultUnavailable: The choice cannot be stored.
-    """
-    ProfileFiles(folder).choose(name)

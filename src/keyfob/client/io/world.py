@@ -17,23 +17,19 @@ from keyfob.lazy import LazyModule
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from keyfob.client.io import interruption
-    from keyfob.client.io.state import capability_files, login_lock_files, pending_files
+    from keyfob.client.io import interruption, state_files
     from keyfob.client.io.terminal.listener import Listener
     from keyfob.client.model.callback import Callback
-    from keyfob.client.model.lock_holder import LockHolder
+    from keyfob.client.model.login_state import LockHolder, ServerCapabilities
     from keyfob.client.model.moment import Moment
     from keyfob.client.model.notices import Notice
-    from keyfob.client.model.question import Question
-    from keyfob.client.model.server_capabilities import ServerCapabilities
     from keyfob.client.model.surroundings import Surroundings
+    from keyfob.client.ports import Question
     from keyfob.io import http as shared_http
     from keyfob.protocol.http import Request, Response
 else:  # a stored token needs none of it: 15 ms
     interruption = LazyModule("keyfob.client.io.interruption")
-    capability_files = LazyModule("keyfob.client.io.state.capability_files")
-    login_lock_files = LazyModule("keyfob.client.io.state.login_lock_files")
-    pending_files = LazyModule("keyfob.client.io.state.pending_files")
+    state_files = LazyModule("keyfob.client.io.state_files")
     shared_http = LazyModule("keyfob.io.http")
 
 T = TypeVar("T")
@@ -123,7 +119,7 @@ class SystemWorld:
         return self._listener.callback
 
     async def open_browser(self, address: str) -> bool:
-        from keyfob.client.io.terminal.open_browser import open_browser  # noqa: PLC0415  as in `surroundings`
+        from keyfob.client.io.detect import open_browser  # noqa: PLC0415  as in `surroundings`
 
         return open_browser(address, self.surroundings()[0])
 
@@ -165,21 +161,21 @@ class SystemWorld:
         return surroundings, surroundings.has_terminal or (self._notify is not None and self._terminal is None)
 
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
-        return capability_files.CapabilityFiles(self._home).load(issuer, client_id)
+        return state_files.CapabilityFiles(self._home).load(issuer, client_id)
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        capability_files.CapabilityFiles(self._home).save(issuer, client_id, capabilities)
+        state_files.CapabilityFiles(self._home).save(issuer, client_id, capabilities)
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
         with contextlib.suppress(VaultUnavailable):
-            pending_files.PendingFiles(self._home).save(profile, kept)
+            state_files.PendingFiles(self._home).save(profile, kept)
 
     def load_pending(self, profile: str) -> Secret | None:
-        return pending_files.PendingFiles(self._home).load(profile)
+        return state_files.PendingFiles(self._home).load(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         try:
-            self._release, other = login_lock_files.LoginLockFiles(self._home).take(profile, turn)
+            self._release, other = state_files.LoginLockFiles(self._home).take(profile, turn)
         except VaultUnavailable:
             return True, None  # where there can be no lock, every process logs in by itself
         return self._release is not None, other
@@ -187,7 +183,7 @@ class SystemWorld:
     def record_login(self, profile: str, turn: LockHolder) -> None:
         if self._release is not None:
             with contextlib.suppress(VaultUnavailable):
-                login_lock_files.LoginLockFiles(self._home).note(profile, turn)
+                state_files.LoginLockFiles(self._home).note(profile, turn)
 
     def release_login_lock(self) -> None:
         if self._release is not None:

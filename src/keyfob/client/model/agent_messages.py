@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
-from keyfob.client.model.file_version import check_version
 from keyfob.client.model.profile import check_name
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import (
@@ -66,7 +65,7 @@ class AgentRequest:
             Misuse: The name of the profile is none.
         """
         fields = read_json(raw, "agent request")
-        check_version(fields, (VERSION,))
+        fields.check_version((VERSION,))
         profile = fields.optional_text("profile")
         if profile is not None:
             check_name(profile)
@@ -75,7 +74,7 @@ class AgentRequest:
             issuer=fields.optional_text("issuer"),
             client_id=fields.optional_text("client_id"),
             audience=fields.optional_text("audience"),
-            scope=Scope.read(fields.optional_text("scope") or ""),
+            scope=Scope.optional(fields) or Scope(),
         )
 
 
@@ -111,7 +110,7 @@ class AgentAnswer:
             KeyfobError: It is the agent's error.
         """
         fields = read_json(raw, "agent answer")
-        check_version(fields, (VERSION,))
+        fields.check_version((VERSION,))
         problem, login = fields.values.get("error"), fields.values.get("login")
         if isinstance(problem, dict):
             raise _read_error(Fields(cast("dict[str, object]", problem), "agent answer"))

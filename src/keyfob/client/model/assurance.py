@@ -1,14 +1,20 @@
-"""Requirements on a login's authentication: method and age (OpenID Connect Core §3.1.2.1, RFC 9470 §4)."""
+"""Requirements on a login: its authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4), and its account."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:  # `from keyfob.login import App` loads this module
     from datetime import timedelta
 
+    from keyfob.client.model.stored_login import StoredLogin
     from keyfob.protocol.fields import Fields
+
+# Called with the stored login and the new one, on an account mismatch.
+MayReplaceAccount = Callable[["StoredLogin", "StoredLogin"], bool]
+AcceptsLogin = Callable[["StoredLogin"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,18 @@ class Assurance:
 
 
 ANY_LOGIN = Assurance()
+
+
+def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
+    """Never replace a stored login by that of another user."""
+    return False
+
+
+def accept_any_account(_before: StoredLogin, _after: StoredLogin) -> bool:
+    """Replace any stored login: this was decided before."""
+    return True
+
+
+def accept_any(_: StoredLogin) -> bool:
+    """Accept any login that another process made for the same request."""
+    return True

@@ -1,16 +1,64 @@
-"""Client credentials (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1, RFC 8705 §2)."""
+"""Client credentials (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8693 §2.1), and tokens bound to a certificate (RFC 8705)."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from keyfob.client.model.certificate import Certificate
-from keyfob.protocol.fields import Fields
+from keyfob.errors import Malformed, Misuse
+from keyfob.lazy import LazyModule
+from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
     from keyfob.jose.keys import SigningKey
+    from keyfob.protocol import claims
+else:  # few clients have a certificate: 2 ms
+    claims = LazyModule("keyfob.protocol.claims")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """The paths of the PEM files.
+
+    Attributes:
+        certificate: The client's certificate, followed by its chain.
+        key: The private key; None if the same file holds it.
+    """
+
+    certificate: str
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `Misuse` if a path is empty."""
+        if not self.certificate or self.key == "":
+            raise Misuse("the name of a certificate file or key file is empty")
+
+    @classmethod
+    def of(cls, certificate: Path | str | None, key: Path | str | None) -> Self | None:
+        """Return the files, or None if there is no certificate.
+
+        Raises:
+            Misuse: There is a key but no certificate.
+        """
+        if certificate is None and key is not None:
+            raise Misuse("there is a certificate_key without a certificate")
+        return None if certificate is None else cls(str(certificate), None if key is None else str(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that the TLS connection presents. keyfob does not read its key: the TLS library gets the path.
+
+    Attributes:
+        thumbprint: Its `x5t#S256` (RFC 8705 §3.1).
+    """
+
+    thumbprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +88,32 @@ class PlatformToken:
 
 
 Credential = Secret | PrivateKey | PlatformToken | Certificate
+
+
+def bound_to(token: str, shown: str) -> str | None:
+    """Return the thumbprint of the certificate that an access token is bound to, or None.
+
+    A token response has no member for this (§3), so the token itself is read if it is a JWT. Any other token counts
+    as bound. The result decides on messages and on the time of the next refresh, never on trust.
+
+    Args:
+        token: The access token.
+        shown: The thumbprint of the certificate that was presented to the token endpoint.
+    """
+    payload = read_claims(token)
+    if payload is None:
+        return shown
+    found = payload.values.get("cnf")
+    return shown if isinstance(found, dict) and claims.X5T in found else None
+
+
+def read_claims(token: str) -> Fields | None:
+    """Return a JWT's unverified claims, or None. Unlike `jose.tokens.peek`, this does not import `cryptography`."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        return read_json(raw, "the token")
+    except (ValueError, Malformed):
+        return None

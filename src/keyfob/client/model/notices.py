@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyfob.client.model.flow_names import InteractiveFlow
+from keyfob.client.model.profile import InteractiveFlow
 from keyfob.protocol.secret import Secret
 
 

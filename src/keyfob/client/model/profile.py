@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
 
 from keyfob.client.model.callback import Callback
-from keyfob.client.model.certificate import CertificateFiles
-from keyfob.client.model.flow_names import FlowName, read_flow_name
+from keyfob.client.model.credential import CertificateFiles
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.source import (
     AssertionAudience,
@@ -34,6 +33,12 @@ else:  # a program that names its profile and no endpoints needs neither: 5 ms
     hashlib = LazyModule("hashlib")
     metadata = LazyModule("keyfob.protocol.metadata")
 
+# The login flows, the safest first. A password requires a profile that allows it (RFC 9700 §2.4).
+InteractiveFlow = Literal["browser", "device", "paste"]
+FlowName = Literal["auto", "browser", "device", "paste", "password"]
+INTERACTIVE_FLOWS: Final[tuple[InteractiveFlow, ...]] = get_args(InteractiveFlow)
+FLOW_NAMES: Final[tuple[FlowName, ...]] = get_args(FlowName)
+_NAMED_FLOWS: Final[dict[str, FlowName]] = {name: name for name in FLOW_NAMES}
 DEFAULT: Final = "default"
 KEYFOB_LOGIN: Final = "keyfob login"
 Dpop = Literal["off", "prefer", "require"]
@@ -208,7 +213,7 @@ class Profile:
             fields.text("issuer"),
             fields.text("client_id"),
             fields.optional_text("audience"),
-            Scope.read(fields.optional_text("scope") or ""),
+            Scope.optional(fields) or Scope(),
             None if credential is None else Source.read(credential),
             is_machine=fields.values.get("is_machine") is True,
             is_resource=fields.values.get("is_resource") is True,
@@ -247,6 +252,11 @@ def check_name(name: str) -> None:
     """Raise `Misuse` if a profile's name could not be a file name."""
     if not _NAME.match(name):
         raise Misuse("a profile's name consists of letters, digits, dots, dashes and underscores, 40 at most")
+
+
+def read_flow_name(text: str | None) -> FlowName:
+    """Return the flow of that name, or `auto`."""
+    return _NAMED_FLOWS.get(text or "", "auto")
 
 
 def read_dpop(text: str | None) -> Dpop:

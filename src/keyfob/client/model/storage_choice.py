@@ -1,13 +1,14 @@
-"""How logins are stored: encrypted with a key in one of several places, or in a plain file."""
+"""How logins are stored: encrypted with a key in one of several places, or in a plain file; and the files' formats."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeGuard, get_args
 
-from keyfob.client.model.file_version import check_version
 from keyfob.errors import Malformed, Misuse, VaultUnavailable
 from keyfob.protocol.fields import Fields, read_json
 
@@ -16,6 +17,8 @@ Policy = Literal["require", "prefer", "file"]
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 VERSION: Final = 1
+ENVELOPE_VERSION: Final = 2
+_MARK: Final = b'"sealed"'
 KEY_BYTES: Final = 32
 PASSPHRASE_VARIABLE: Final = "KEYFOB_PASSPHRASE_FILE"
 WORDS: Final[dict[Place, str]] = {
@@ -53,7 +56,7 @@ class Note:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
-        check_version(fields, (VERSION,))
+        fields.check_version((VERSION,))
         return cls(_place(fields, "place"), _place(fields, "before"), fields.values.get("quick") is not False)
 
 
@@ -108,3 +111,38 @@ def _place(fields: Fields, member: str) -> Place | None:
     if name is not None and not is_place(name):
         raise Malformed("vault's note: names a place that this version does not support", field="place")
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An encrypted entry of the vault.
+
+    Attributes:
+        key_id: Identifies the key and reveals nothing about it, so that a wrong key is not reported as damage.
+        ciphertext: The output of `jose.sealed.seal`.
+    """
+
+    key_id: str
+    ciphertext: bytes
+
+    def write(self) -> bytes:
+        sealed = base64.b64encode(self.ciphertext).decode("ascii")
+        return json.dumps({"version": ENVELOPE_VERSION, "key": self.key_id, "sealed": sealed}).encode()
+
+    @classmethod
+    def find(cls, raw: bytes) -> Self | None:
+        """Return the envelope in a file, or None if the file is not encrypted.
+
+        Raises:
+            Malformed: It is damaged, or was written by another version.
+        """
+        if _MARK not in raw:
+            return None
+        fields = read_json(raw, "vault")
+        if not fields.has("sealed"):
+            return None
+        fields.check_version((ENVELOPE_VERSION,))
+        try:
+            return cls(fields.text("key"), base64.b64decode(fields.text("sealed"), validate=True))
+        except (binascii.Error, ValueError):
+            raise Malformed("vault: sealed is not base64", field="sealed") from None

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from keyfob.client.model.certificate import bound_to
-from keyfob.client.model.file_version import check_version
+from keyfob.client.model.credential import bound_to
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.errors import Malformed
@@ -190,7 +189,7 @@ class StoredLogin:
             Malformed: It is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
-        check_version(fields, _READABLE)
+        fields.check_version(_READABLE)
         refresh, proof_key = fields.optional_text("refresh_token"), fields.optional_text("proof_key")
         return cls(
             issuer=fields.text("issuer"),
@@ -200,7 +199,7 @@ class StoredLogin:
             revocation_endpoint=fields.optional_url("revocation_endpoint"),
             access_token=Secret(fields.text("access_token")),
             expires_at=fields.optional_time("expires_at"),
-            scope=_scope(fields),
+            scope=Scope.optional(fields) or Scope(),
             obtained_at=fields.time("obtained_at"),
             refresh_token=None if refresh is None else Secret(refresh),
             subject=fields.optional_text("subject"),
@@ -234,10 +233,6 @@ def name_of(who: IdClaims) -> str | None:
     """Return a display name from the ID token: e-mail, name or nickname."""
     claims = dict(who.person)
     return next((found for name in ("email", "name", "nickname") if isinstance(found := claims.get(name), str)), None)
-
-
-def _scope(fields: Fields) -> Scope:
-    return Scope.read(fields.optional_text("scope") or "")
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:

@@ -19,7 +19,6 @@ from keyfob.protocol.oauth_error import USE_DPOP_NONCE
 from keyfob.protocol.secret import Secret
 
 DENIALS: Final = frozenset({401, 403})
-_UNAUTHORIZED: Final = 401
 _HEADER_NAMES: Final = ("authorization", "dpop")
 
 
@@ -131,17 +130,13 @@ class Call:
         error = challenge_of(response).get("error", "")
         if response.status not in DENIALS or not can_repeat:
             return False
-        if response.status == _UNAUTHORIZED and error == USE_DPOP_NONCE:
+        if response.status == 401 and error == USE_DPOP_NONCE:
             return has_nonce and self._is_first("nonce") and self._authorize()
         wanted = StepUp.read(response)
         if wanted is not None and self._is_first("step-up") and self._bearer.step_up(wanted, self._token_headers.token):
             return self._authorize()
         # A refreshed token has the same authentication time.
-        if (
-            response.status != _UNAUTHORIZED
-            or error == INSUFFICIENT_USER_AUTHENTICATION
-            or not self._is_first("renewal")
-        ):
+        if response.status != 401 or error == INSUFFICIENT_USER_AUTHENTICATION or not self._is_first("renewal"):
             return False
         return self._renew()
 

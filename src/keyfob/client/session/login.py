@@ -8,14 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from keyfob.client.model.account_mismatch import (
+from keyfob.client.model.assurance import (
+    ANY_LOGIN,
     AcceptsLogin,
+    Assurance,
     MayReplaceAccount,
     accept_any,
     accept_any_account,
     keep_account,
 )
-from keyfob.client.model.assurance import ANY_LOGIN, Assurance
 from keyfob.client.model.presets import habits_of
 from keyfob.client.model.profile import Profile
 from keyfob.client.model.stored_login import StoredLogin
@@ -28,9 +29,8 @@ from keyfob.protocol.secret import Secret
 if TYPE_CHECKING:
     from keyfob.client.flows import discovery, given_token, interactive, login_lock, logout
     from keyfob.client.flows.choice import Choice
-    from keyfob.client.model import lock_holder, notices
-    from keyfob.client.model.lock_holder import LockHolder
-    from keyfob.client.model.pending_login import PendingLogin
+    from keyfob.client.model import login_state, notices
+    from keyfob.client.model.login_state import LockHolder, PendingLogin
     from keyfob.client.model.step_up import StepUp
     from keyfob.client.session import calls
     from keyfob.protocol.http import Request, Response
@@ -41,7 +41,7 @@ else:  # a stored token needs no flow, no notice and no call: 70 ms
     given_token = LazyModule("keyfob.client.flows.given_token")
     login_lock = LazyModule("keyfob.client.flows.login_lock")
     logout = LazyModule("keyfob.client.flows.logout")
-    lock_holder = LazyModule("keyfob.client.model.lock_holder")
+    login_state = LazyModule("keyfob.client.model.login_state")
     notices = LazyModule("keyfob.client.model.notices")
     calls = LazyModule("keyfob.client.session.calls")
 
@@ -89,7 +89,7 @@ class Login(Renewal):
             if self.profile.is_machine or self.profile.flow == "password" or not self._has_user():
                 stored = await self._store_login(await log_in(), may_replace_account, replaced)
             else:
-                holder = lock_holder.LockHolder.of(self.profile, assurance)
+                holder = login_state.LockHolder.of(self.profile, assurance)
                 stored = await self._under_login_lock(holder, log_in, may_replace_account, accepts, replaced)
         await self._end_all(replaced)
         return stored
@@ -162,7 +162,7 @@ class Login(Renewal):
 
         await self._prepare()
         async with self._ending() as replaced:
-            holder = lock_holder.LockHolder.of(self.profile, ANY_LOGIN)
+            holder = login_state.LockHolder.of(self.profile, ANY_LOGIN)
             stored = await self._under_login_lock(
                 holder, log_in, may_replace_account, accepts, replaced, ignores_assurance=True
             )

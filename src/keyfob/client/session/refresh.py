@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from keyfob.client.auth.client_auth import OAuthClient, request_tokens
-from keyfob.client.auth.token_response import OK, read_tokens
+from keyfob.client.auth.token_response import read_tokens
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.ports import World
 from keyfob.errors import InvalidToken, KeyfobError, LoginRequired, Malformed, Refused
@@ -44,9 +44,9 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
     """
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
-    if response.status != OK and error is not None and error.error in ENDED:
+    if response.status != 200 and error is not None and error.error in ENDED:
         raise LoginRequired("the login has ended", oauth_code=error.error)
-    if response.status != OK and error is not None and error.error in NEEDS_USER:
+    if response.status != 200 and error is not None and error.error in NEEDS_USER:
         reason = f": {error.description}" if error.description else ""
         raise LoginRequired(f"the server wants you to log in again ({error.error}){reason}", oauth_code=error.error)
     moment = world.now().wall

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from keyfob.client.model.assurance import ANY_LOGIN, Assurance
-from keyfob.client.model.certificate import Certificate
+from keyfob.client.model.credential import Certificate, PlatformToken
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.freshness import LogIn, Use, is_usable, judge
 from keyfob.client.session.storage import Storage, need_login
@@ -22,14 +22,12 @@ from keyfob.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from keyfob.client.flows import client_credentials, interactive
-    from keyfob.client.model import credential as credentials
     from keyfob.client.model import notices
     from keyfob.client.ports import Slot
     from keyfob.client.session import refresh, server_time
 else:  # a stored token needs neither a flow nor a refresh: 60 ms
     client_credentials = LazyModule("keyfob.client.flows.client_credentials")
     interactive = LazyModule("keyfob.client.flows.interactive")
-    credentials = LazyModule("keyfob.client.model.credential")
     notices = LazyModule("keyfob.client.model.notices")
     refresh = LazyModule("keyfob.client.session.refresh")
     server_time = LazyModule("keyfob.client.session.server_time")
@@ -233,9 +231,9 @@ class Renewal(Storage):
         world = server_time.ServerTime(self._world, before.skew if before else timedelta())
         credential = self._credentials.credential()
         if self.profile.is_machine:
-            is_platform = isinstance(credential, credentials.PlatformToken)
+            is_platform = isinstance(credential, PlatformToken)
             identity = None if is_platform else self._credentials.read(self.profile.identity)
-            platform = identity if isinstance(identity, credentials.PlatformToken) else None
+            platform = identity if isinstance(identity, PlatformToken) else None
             key = before.proof_key if before else None
             stored = await client_credentials.log_in(world, self.profile, credential, platform, key)
         else:

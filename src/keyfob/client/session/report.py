@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from keyfob.client.model.display import clock, instant
 from keyfob.client.model.stored_login import StoredLogin
-from keyfob.client.model.time_words import clock, instant
 from keyfob.client.session.freshness import LoginStatus, State
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ _STATES: Final[dict[State, str]] = {
 def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
     itself = f"{stored.client_id} (service account)" if is_machine else None
     return stored.person or stored.subject or itself or "(the issuer does not name the user)"
+
+
+def account_question(before: StoredLogin, after: StoredLogin) -> str:
+    """Return the question whether the login of another user may replace the stored one."""
+    names = [stored.person or stored.subject or "?" for stored in (before, after)]
+    return f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?"
 
 
 def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:

@@ -30,7 +30,7 @@ class ServerTime(WorldAround):
 
     async def send(self, request: Request) -> Response:
         response = await self._world.send(request)
-        date = _date_of(response) if request.method == "POST" else None
+        date = date_of(response) if request.method == "POST" else None
         if date is not None:
             skew = date - self._world.now().wall
             self.skew = skew if abs(skew) > _NOISE else timedelta()
@@ -41,7 +41,8 @@ class ServerTime(WorldAround):
         return replace(moment, wall=moment.wall + self.skew)
 
 
-def _date_of(response: Response) -> datetime | None:
+def date_of(response: Response) -> datetime | None:
+    """Return the server's time, or None if the response has none or is from a cache, where it is old."""
     header = response.header("date")
     if not header or response.header("age"):
         return None

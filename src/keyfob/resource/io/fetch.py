@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Final
+from typing import Generic, TypeVar
 
 from keyfob.errors import Malformed, Misuse
 from keyfob.io.http import sender_for
@@ -14,8 +17,6 @@ from keyfob.protocol.http import JSON, Request, Response
 from keyfob.protocol.metadata import ServerMetadata, well_known
 from keyfob.resource.ports import Sender
 
-_OK: Final = 200
-
 
 def get(address: str, send: Sender) -> Response:
     """Return the response, which has status 200.
@@ -25,7 +26,7 @@ def get(address: str, send: Sender) -> Response:
         Unreachable: There is no response.
     """
     response = send(Request("GET", address, (("accept", JSON),)))
-    if response.status != _OK:
+    if response.status != 200:
         raise Malformed("the issuer did not answer with its keys or metadata", code="metadata-missing")
     return response
 
@@ -77,3 +78,40 @@ def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
         raise Misuse("an issuer is an https address, or plain http on this machine")
     send = sender_for(None if ca is None else Path(ca))
     return KeySet.read(read_json(get(find_jwks_uri(issuer, send), send).body, "key set"))
+
+
+T = TypeVar("T")
+
+
+class SharedCall(Generic[T]):
+    """The first caller that waits runs the call; the others wait for its result."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._claim = threading.Lock()
+        self._done: Future[T] = Future()
+        # A running future cannot be cancelled: one caller that gives up must not cancel the others' wait.
+        self._done.set_running_or_notify_cancel()
+
+    def wait(self) -> T:
+        if self._claim.acquire(blocking=False):
+            self._run()
+        return self._done.result()
+
+    async def wait_async(self) -> T:
+        import asyncio  # noqa: PLC0415  38 ms, which an API without an event loop need not spend
+
+        if self._claim.acquire(blocking=False):
+            try:
+                asyncio.get_running_loop().run_in_executor(None, self._run)
+            except RuntimeError:  # the loop is shutting down and starts no thread, but others may wait for this call
+                self._run()
+        return await asyncio.wrap_future(self._done)
+
+    def _run(self) -> None:
+        try:
+            result = self._call()
+        except BaseException as problem:  # noqa: BLE001  all callers that wait get it, this one too
+            self._done.set_exception(problem)
+        else:
+            self._done.set_result(result)

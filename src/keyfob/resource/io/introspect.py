@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import secrets
 import threading
@@ -12,6 +11,7 @@ from typing import Final
 from keyfob.errors import InvalidToken, KeyfobError, Malformed, Unreachable
 from keyfob.jose.tokens import sign
 from keyfob.protocol.address import is_safe
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.client_authentication import AuthMethod, Credentials
 from keyfob.protocol.fields import read_json
 from keyfob.protocol.http import form_request, media_type
@@ -19,8 +19,7 @@ from keyfob.protocol.introspection import IntrospectionAnswer, IntrospectionRequ
 from keyfob.protocol.secret import Secret
 from keyfob.resource.expiring_cache import ExpiringCache
 from keyfob.resource.introspected import Introspection, IntrospectionOutcome, believed_until, check_answer
-from keyfob.resource.io.fetch import fetch_metadata
-from keyfob.resource.io.shared_call import SharedCall
+from keyfob.resource.io.fetch import SharedCall, fetch_metadata
 from keyfob.resource.policy import Policy
 from keyfob.resource.ports import Clock, Sender
 from keyfob.resource.verify import Principal
@@ -28,7 +27,6 @@ from keyfob.resource.verify import Principal
 _LOG: Final = logging.getLogger("keyfob.guard")
 _ASSERTION_LIFE: Final = timedelta(minutes=1)
 _ID_BYTES: Final = 16
-_OK: Final = 200
 
 
 class IssuerIntrospector:
@@ -87,7 +85,7 @@ class IssuerIntrospector:
         credentials, headers = self._credentials().write()
         parameters = {**IntrospectionRequest(token).write(), **credentials}
         response = self._send(form_request(self._find_endpoint(), parameters, headers=headers))
-        if response.status != _OK:
+        if response.status != 200:
             raise Unreachable(f"the issuer answers {response.status} when it is asked about a token")
         if media_type(response.header("content-type")) not in {"application/json", ""}:
             raise Malformed("introspection: the answer is not JSON", code="not-json")
@@ -111,7 +109,7 @@ class IssuerIntrospector:
             "iss": settings.client_id,
             "sub": settings.client_id,
             "aud": self._policy.issuer,
-            "jti": base64.urlsafe_b64encode(secrets.token_bytes(_ID_BYTES)).decode("ascii"),
+            "jti": base64url(secrets.token_bytes(_ID_BYTES)),
             "iat": int(now.timestamp()),
             "exp": int((now + _ASSERTION_LIFE).timestamp()),
         }

@@ -19,11 +19,10 @@ from keyfob.resource.refetch import CachedKeys, is_due, life_of, may_seek
 if TYPE_CHECKING:
     import logging
 
-    from keyfob.resource.io import fetch, shared_call
+    from keyfob.resource.io import fetch
 else:  # needed once keys are fetched: 10 ms
     logging = LazyModule("logging")
     fetch = LazyModule("keyfob.resource.io.fetch")
-    shared_call = LazyModule("keyfob.resource.io.shared_call")
 
 _OUR_LOG: Final = "keyfob.guard"
 
@@ -47,7 +46,7 @@ class IssuerKeys:
         self._seconds = steady
         self._lock = threading.Lock()
         self._cached = CachedKeys()
-        self._fetching: shared_call.SharedCall[None] | None = None
+        self._fetching: fetch.SharedCall[None] | None = None
         self._jwks_uri = jwks_uri
         self._found_uri: str | None = None
         self._body = b""
@@ -67,16 +66,16 @@ class IssuerKeys:
             raise Unreachable("the issuer's keys cannot be fetched")
         return cached.keys
 
-    def refresh(self) -> shared_call.SharedCall[None] | None:
+    def refresh(self) -> fetch.SharedCall[None] | None:
         with self._lock:
             if self._fetching is None and is_due(self._cached, self._steady()):
-                self._fetching = shared_call.SharedCall(lambda: self._fetch(None))
+                self._fetching = fetch.SharedCall(lambda: self._fetch(None))
             return self._fetching
 
-    def seek(self, key_id: str | None, seen: KeySet) -> shared_call.SharedCall[None] | None:
+    def seek(self, key_id: str | None, seen: KeySet) -> fetch.SharedCall[None] | None:
         with self._lock:
             if self._fetching is None and self._cached.keys is seen and may_seek(self._cached, key_id, self._steady()):
-                self._fetching = shared_call.SharedCall(lambda: self._fetch((key_id,)))
+                self._fetching = fetch.SharedCall(lambda: self._fetch((key_id,)))
             return self._fetching
 
     def has_answered(self) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 from keyfob.errors import Misuse
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
 from keyfob.server.records import DEFAULT_CONNECTION, Document
 from keyfob.server.settings.config import TenantConfig
@@ -63,12 +63,8 @@ def write_tables(config: TenantConfig, *, names_issuer: bool = True) -> Table:
 
 
 def _write_application(application: Application) -> Table:
-    hashes = [{"keyed": _write_keyed(one)} for one in application.secret_hashes]
+    hashes = [{"keyed": base64url(one)} for one in application.secret_hashes]
     return {**APPLICATION.write(application), **({SECRETS: hashes} if hashes else {})}
-
-
-def _write_keyed(hashed: bytes) -> str:
-    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
 
 
 def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report = stop_at_once) -> TenantConfig | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.client.session.login import Login
 from keyfob.errors import Refused
 from keyfob.protocol.secret import Secret
+from keyfob.run import run
 
 
 async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused: str | None = None) -> StoredLogin:
@@ -39,3 +41,28 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
 def expiry_of(stored: StoredLogin) -> datetime | None:
     """Return when the access token expires by this machine's clock; None if unknown."""
     return None if stored.expires_at is None else stored.expires_at - stored.skew
+
+
+class FrozenToken(NamedTuple):
+    """The fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
+
+    token: str
+    expiration: datetime | None
+
+
+class BotocoreToken:
+    """For `session.register_component("token_provider", ...)`; the provider and its token in one."""
+
+    METHOD: Final = "keyfob"
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    def load_token(self, **_options: object) -> BotocoreToken:
+        """Return the token, which is read when a request is signed."""
+        return self
+
+    def get_frozen_token(self) -> FrozenToken:
+        """Return a valid token. Raises as `Session.token`."""
+        stored = run(plain_token(self._login))
+        return FrozenToken(stored.access_token.reveal(), expiry_of(stored))

@@ -19,6 +19,7 @@ from typing import Self, TextIO
 
 from keyfob.client.io.terminal.code_screen import CodeScreen, draw
 from keyfob.client.io.terminal.keyboard import Keyboard
+from keyfob.client.model.display import printable
 from keyfob.client.model.notices import (
     ApprovalAwaited,
     BrowserOpened,
@@ -41,9 +42,7 @@ from keyfob.client.model.notices import (
     StillPending,
     VaultNote,
 )
-from keyfob.client.model.printable import printable
-from keyfob.client.model.question import Question
-from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted
+from keyfob.client.ports import DeviceRequested, LoginEvent, Pasted, Question
 from keyfob.errors import LoginRequired
 from keyfob.protocol.secret import Secret
 

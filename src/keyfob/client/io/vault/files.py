@@ -17,6 +17,8 @@ from keyfob.errors import Code, Misuse, VaultUnavailable
 from keyfob.io.folders import platform_folder
 
 AGENT_VARIABLE: Final = "KEYFOB_AGENT"
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
+_RESERVED: Final = "keyfob"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
@@ -30,6 +32,22 @@ _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 def home() -> Path:
     """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
+
+
+def program_home(program: str) -> Path:
+    """Return the folder of a program's logins: `login` in the program's own, or `programs/NAME` in `KEYFOB_HOME`.
+
+    Raises:
+        Misuse: It is not the name of a program.
+    """
+    if not _PROGRAM.match(program) or program.endswith(".") or program.lower() == _RESERVED:
+        hint = f"{_RESERVED} is reserved." if program.lower() == _RESERVED else ""
+        raise Misuse(
+            "a program's name consists of letters, digits, dots, dashes and underscores, 40 at most", hint=hint
+        )
+    if os.environ.get("KEYFOB_HOME"):
+        return home() / "programs" / program
+    return platform_folder("", program, unix_variable="XDG_STATE_HOME", unix_default=".local/state") / "login"
 
 
 def agent_socket() -> Path | None:

@@ -7,11 +7,9 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from keyfob.client.io.vault.key_kernel import KernelKeyring
-from keyfob.client.io.vault.key_os_keyring import OsKeyring, os_backend
+from keyfob.client.io.vault.key_headless import KernelKeyring, SystemdCredential
+from keyfob.client.io.vault.key_keyring import OsKeyring, SecretService, os_backend
 from keyfob.client.io.vault.key_passphrase import Passphrase
-from keyfob.client.io.vault.key_secret_service import SecretService
-from keyfob.client.io.vault.key_systemd import SystemdCredential
 from keyfob.client.model.storage_choice import Place
 from keyfob.errors import VaultUnavailable
 

@@ -19,11 +19,11 @@ from keyfob.client.io.vault.files import (
     write_private,
 )
 from keyfob.client.io.vault.lock import locked
-from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.storage_choice import (
     KEY_BYTES,
     PASSPHRASE_VARIABLE,
     PLACES,
+    Envelope,
     Note,
     Place,
     Policy,

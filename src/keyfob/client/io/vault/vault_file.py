@@ -1,9 +1,11 @@
-"""The vault in files: one stored login and one settings file for each profile."""
+"""The vault in files: one stored login, one settings file and one quick file for each profile."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
@@ -22,11 +24,9 @@ from keyfob.client.io.vault.files import (
     write_private,
 )
 from keyfob.client.io.vault.lock import Lock
-from keyfob.client.io.vault.quick_file import drop_quick, lay_quick, state_of
 from keyfob.client.io.vault.seals import Seals
-from keyfob.client.model.envelope import Envelope
 from keyfob.client.model.profile import DEFAULT, Profile, command
-from keyfob.client.model.storage_choice import Note, Place
+from keyfob.client.model.storage_choice import Envelope, Note, Place
 from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
@@ -38,6 +38,7 @@ _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | 
 )
 # More than twice what the largest tokens in use take: 16 KiB, in JSON and Base64.
 _RESERVE_BYTES: Final = 64 * 1024
+_NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
@@ -271,3 +272,58 @@ class ProfileFiles:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{stored_name(self.folder, name)}.json"
+
+
+def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
+    """Write the quick file for `io/quick.py`, which prints the next token, and return whether that was possible.
+
+    Args:
+        home: The vault's state folder.
+        profile: The profile's name.
+        state: The vault's state (`state_of`) when `held` was read from it.
+        held: The stored login; only its access token is written.
+        holds_token: Whether the file may hold the access token, or only its expiry.
+    """
+    path, its_home = quick.place(profile)
+    token = stored.access_token.reveal()
+    if not path or Path(its_home) != home or not quick.changes_nothing():
+        return False
+    if stored.is_bound:
+        return False  # a bound token is of no use without its key or certificate
+    if not token.isascii() or any(sign in token for sign in _NEWLINES):
+        return False
+    until = None if stored.expires_at is None else int((stored.expires_at - stored.skew).timestamp())
+    usual = int(stored.renewal_window.total_seconds())
+    try:
+        write_private(Path(path), quick.write(state, int(time.time()), until, usual, token if holds_token else ""))
+    except VaultUnavailable:
+        return False  # the file is an optimization only
+    return True
+
+
+def drop_quick(home: Path, profile: str) -> None:
+    """Remove a profile's quick file from every folder that may hold one.
+
+    Raises:
+        VaultUnavailable: It exists and cannot be removed.
+    """
+    folders = [home / "quick"]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        folders.append(Path(runtime) / "keyfob")
+    if hasattr(os, "geteuid"):
+        folders.append(Path(f"/run/user/{os.geteuid()}") / "keyfob")
+    for folder in folders:
+        try:
+            remove(folder / profile)
+        except VaultUnavailable as problem:
+            if problem.code != "vault-readonly":  # a file could not have been written there either
+                raise
+
+
+def state_of(home: Path, profile: str) -> str | None:
+    """Return the vault's present state as the quick file records it; None without a login or without settings."""
+    try:
+        return quick.state_of(str(home), profile)
+    except OSError:
+        return None

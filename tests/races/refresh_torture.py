@@ -2,7 +2,7 @@
 
 SIGINT, SIGTERM and SIGKILL come at random moments, most of them while an answer is on its way. The full disk is
 RLIMIT_FSIZE, as where a quota is used up: the kernel refuses to let a file grow. `run` returns the result.
-`python -m keyfob.testing.refresh_torture` is one of the processes.
+Started as a program, this file is one of the processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -91,7 +90,8 @@ class _Torture:
         while self.came.processes < processes or self._running:
             while self.came.processes < processes and len(self._running) < at_once:
                 self._start()
-            time.sleep(_NAP_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._running[0].wait(_NAP_S)
             for worker in [worker for worker in self._running if worker.poll() is not None]:
                 self._running.remove(worker)
                 self._collect(worker)
@@ -103,9 +103,9 @@ class _Torture:
             worker.communicate()
 
     def _start(self) -> None:
-        words = [sys.executable, "-m", "keyfob.testing.refresh_torture", self.issuer.issuer, str(self._home)]
+        words = [sys.executable, __file__, self.issuer.issuer, str(self._home)]
         words.append(str(self._random.randrange(10**6)))
-        worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603  this module
+        worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._running.append(worker)
         self.came.processes += 1
         with self._lock:
@@ -197,7 +197,7 @@ def run(folder: Path, *, processes: int, at_once: int = 8, seed: int = 1) -> Tor
 
 @contextmanager
 def _full_disk() -> Generator[None]:
-    import resource  # noqa: PLC0415  POSIX only
+    import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_SMALL_FILE, hard))

@@ -1,4 +1,4 @@
-"""Times and durations as commands print them, for people and for programs."""
+"""Times, durations and untrusted text as commands print them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def span(length: timedelta) -> str:
     if minutes >= 120:
         return f"{minutes // 60} h"
     return f"{minutes} min" if minutes else f"{int(length.total_seconds())} s"
+
+
+def printable(text: str) -> str:
+    """Replace the characters of untrusted text that could control a terminal: control, format and private ones."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -27,9 +27,9 @@ from keyfob.login import App, CodeShown, Notice
 from keyfob.run import run as blocking
 from keyfob.serve import Running, Tenant, bind, ready_config, url_of
 from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID
-from keyfob.testing import refresh_race_worker
 from keyfob.testing.person import Person
-from keyfob.testing.refresh_race_worker import PROCESS_HEADER, expired
+from tests.races import refresh_race_worker
+from tests.races.refresh_race_worker import PROCESS_HEADER, expired
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -136,8 +136,7 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
         vault = FileVault(home, Seals(home))
         words = [
             sys.executable,
-            "-m",
-            refresh_race_worker.__name__,
+            refresh_race_worker.__file__,
             running.url,
             READY_CLIENT_ID,
             READY_AUDIENCE,
@@ -172,7 +171,7 @@ def run(folder: Path, *, processes: int, rounds: int, kills: int, store: Policy 
 class _Worker:
     def __init__(self, words: list[str]) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)  # noqa: S603  this module
+        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
         assert self.receive() == "ready"
 
     def send(self, word: str) -> bool:

@@ -1,4 +1,4 @@
-"""The vault's key in the keychain of macOS or the Credential Manager of Windows, through the library `keyring`."""
+"""The vault's key in the desktop's keyring: GNOME Keyring, KWallet and KeePassXC by D-Bus, macOS, Windows."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import base64
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from keyfob.client.io.vault.bounded import LIMIT_SECONDS, PERSON_SECONDS, within
 from keyfob.client.model.storage_choice import KEY_BYTES
 from keyfob.errors import VaultUnavailable
+from keyfob.io.secret_service import ATTRIBUTES, bus_address
+
+if TYPE_CHECKING:
+    from keyfob.client.io.vault.secret_bus import SecretBus
 
 T = TypeVar("T")
 
+LIMIT_SECONDS: Final = 3.0
+PERSON_SECONDS: Final = 90.0  # for typing the password that unlocks a keyring
+_LABEL: Final = "keyfob: the key of the vault"
 SERVICE: Final = "keyfob"
 ACCOUNT: Final = "vault key"
 # Named one by one: the library's own choice could be a plain file, or no storage at all.
@@ -24,6 +32,89 @@ _BACKENDS: Final = {
 }
 # macOS: errSecInteractionNotAllowed, errSecAuthFailed, errSecUserCanceled. Windows: ERROR_NO_SUCH_LOGON_SESSION.
 _LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
+
+
+def within(seconds: float, what: str, work: Callable[[], T]) -> T:
+    """Run the work in a thread and return its result. A thread that hangs is abandoned and ends with the process.
+
+    Raises:
+        VaultUnavailable: The work took too long (code `key-hung`). Its own errors pass through.
+    """
+    results: list[T] = []
+    problems: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as problem:  # noqa: BLE001  it is raised again in the waiting thread
+            problems.append(problem)
+
+    worker = threading.Thread(target=run, name="keyfob-keyring", daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if results:
+        return results[0]
+    if problems:
+        raise problems[0]
+    message = f"{what} does not answer (waited {seconds:.0f} s)"
+    hint = "Unlock it, or see which other places for the vault's key work."
+    raise VaultUnavailable(message, code="key-hung", hint=hint, flags="keyfob vault status")
+
+
+class SecretService:
+    """One item in the default collection."""
+
+    def __init__(self, environment: Mapping[str, str], *, limit: float = LIMIT_SECONDS) -> None:
+        """Find the session bus without connecting to it.
+
+        Raises:
+            VaultUnavailable: This session has no bus (`key-absent`).
+        """
+        self._address = bus_address(environment.get("DBUS_SESSION_BUS_ADDRESS"), environment.get("XDG_RUNTIME_DIR"))
+        if not self._address:
+            raise VaultUnavailable("this session has no keyring", code="key-absent")
+        self._limit = limit
+
+    def read(self, *, may_ask: bool) -> bytes | None:
+        def work(bus: SecretBus) -> bytes | None:
+            # The search finds a locked item too, but a locked collection may hide an item from it.
+            item = bus.find(ATTRIBUTES)
+            if item is None:
+                bus.open_collection(may_ask=may_ask)
+                item = bus.find(ATTRIBUTES)
+            if item is None:
+                return None
+            bus.unlock(item, may_ask=may_ask)
+            found = bus.secret(item)
+            return found if len(found) == KEY_BYTES else None
+
+        return self._bounded(work, may_ask=may_ask)
+
+    def write(self, key: bytes, *, may_ask: bool) -> None:
+        def work(bus: SecretBus) -> None:
+            bus.create(bus.open_collection(may_ask=may_ask), _LABEL, ATTRIBUTES, key, may_ask=may_ask)
+
+        self._bounded(work, may_ask=may_ask)
+
+    def remove(self) -> None:
+        def work(bus: SecretBus) -> None:
+            item = bus.find(ATTRIBUTES)
+            if item is not None:
+                bus.delete(item)
+
+        self._bounded(work, may_ask=False)
+
+    def _bounded(self, work: Callable[[SecretBus], T], *, may_ask: bool) -> T:
+        # The service must answer within the limit; only a prompted user may take longer.
+        patience = PERSON_SECONDS if may_ask else self._limit
+
+        def run() -> T:
+            from keyfob.client.io.vault.secret_bus import SecretBus  # noqa: PLC0415  loads jeepney; only a desktop has it
+
+            with closing(SecretBus(self._address, self._limit, patience)) as bus:
+                return work(bus)
+
+        return within(patience + self._limit if may_ask else self._limit, "the keyring", run)
 
 
 class Backend(Protocol):

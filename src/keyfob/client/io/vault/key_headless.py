@@ -1,20 +1,83 @@
-"""The vault's key in the user's keyrings of the Linux kernel. It is lost at a restart, or after days without use."""
+"""The vault's key where no desktop runs: a credential of systemd (systemd-creds(1)), or the kernel's keyrings."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ctypes
 import errno
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Final
 
+from keyfob.client.io.vault.files import read_private, remove, write_private
+from keyfob.client.io.vault.key_keyring import LIMIT_SECONDS
 from keyfob.client.model.storage_choice import KEY_BYTES
 from keyfob.errors import VaultUnavailable
+from keyfob.io import systemd_creds
 from keyfob.io.kernel_keyring import USER_KEYRING, VAULT_KEY, KeyringSyscalls
 
 _SETPERM, _LINK, _UNLINK = 5, 8, 9
 # The possessor may do everything; this user's other sessions may view, read, search and unlink the key.
 _MODE: Final = 0x3F3F0000
 _LOST: Final = frozenset({errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED})
+
+
+class SystemdCredential:
+    """A file that systemd encrypts with the machine's own key or its TPM."""
+
+    def __init__(self, path: Path, command: str | None = None) -> None:
+        """Find systemd.
+
+        Args:
+            path: The credential's file.
+            command: The path of systemd-creds, instead of the one on PATH.
+
+        Raises:
+            VaultUnavailable: systemd does not run here.
+        """
+        is_here = sys.platform == "linux" and Path(systemd_creds.RUNS).is_dir()
+        found = command or (shutil.which(systemd_creds.PROGRAM) if is_here else None)
+        if found is None:
+            raise VaultUnavailable("systemd is not running here", code="key-absent")
+        self._path = path
+        self._command = found
+
+    def read(self, *, may_ask: bool) -> bytes | None:
+        del may_ask
+        credential = read_private(self._path)
+        if credential is None:
+            return None
+        try:
+            return base64.b64decode(self._run("decrypt", credential), validate=True)
+        except binascii.Error:
+            raise VaultUnavailable(
+                f"{self._path} is damaged", code="vault-damaged", hint="Log in again.", flags="keyfob login"
+            ) from None
+
+    def write(self, key: bytes, *, may_ask: bool) -> None:
+        del may_ask
+        write_private(self._path, self._run("encrypt", base64.b64encode(key)))
+
+    def remove(self) -> None:
+        remove(self._path)
+
+    def _run(self, verb: str, content: bytes) -> bytes:
+        """Pipe content through systemd-creds; the arguments hold no secret."""
+        command = [self._command, *systemd_creds.words(verb)]
+        try:
+            done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments
+        except subprocess.TimeoutExpired:
+            raise VaultUnavailable("systemd-creds does not respond", code="key-hung") from None
+        except OSError as problem:
+            reason = os.strerror(problem.errno or 0)
+            raise VaultUnavailable(f"systemd-creds cannot be started: {reason}", code="key-absent") from None
+        if done.returncode != 0:
+            raise VaultUnavailable("systemd-creds does not encrypt for this user", code="key-absent")
+        return done.stdout
 
 
 class KernelKeyring:

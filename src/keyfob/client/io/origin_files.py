@@ -1,15 +1,16 @@
-"""The origins for which tools such as git may get a login's token: one file, which `keyfob setup` changes."""
+"""The origins that a token may be sent to: those of each login, and those that `keyfob setup` has bound for tools."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from keyfob.client.io.state.origin_files import login_key
 from keyfob.client.io.vault.files import LATER_HINT, home, make_folder, read_private, remove, write_private
 from keyfob.client.io.vault.lock import locked
 from keyfob.client.model.profile import Profile
+from keyfob.client.session.destination import Origins
 from keyfob.errors import Misuse, VaultUnavailable
 from keyfob.io import bound_origins
 from keyfob.io.bound_origins import Bound
@@ -17,8 +18,52 @@ from keyfob.io.bound_origins import Bound
 _MOST = 200  # 64 KiB is what the quick path reads
 
 
+class OriginFiles:
+    """The origins of each login; another issuer, client or API under its name is another login. No method raises."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or home()) / "origins"
+
+    def load(self, profile: Profile) -> Origins:
+        with contextlib.suppress(VaultUnavailable):
+            raw = read_private(self._path(profile))
+            return Origins() if raw is None else Origins.read(raw)
+        return Origins()
+
+    def add(self, profile: Profile, origin: str, *, only_first: bool = False) -> bool:
+        """Remember an origin, before the token is sent there.
+
+        Args:
+            only_first: Add it only if no other origin is known; of several processes, one succeeds.
+
+        Returns:
+            Whether it is remembered.
+        """
+        with contextlib.suppress(VaultUnavailable):
+            path = self._path(profile)
+            make_folder(self.folder)
+            with locked(path.with_suffix(".lock")):
+                before = self.load(profile)
+                after = before.with_origin(origin)
+                if after != before and before.known and only_first:
+                    return False
+                if after != before:
+                    write_private(path, after.write())
+                return True
+        return False
+
+    def _path(self, profile: Profile) -> Path:
+        return self.folder / f"{login_key(profile)}.json"
+
+
+def login_key(profile: Profile) -> str:
+    """Return the name of a login for files: another issuer, client or API under the same profile name is another."""
+    members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
+    return hashlib.sha256("\n".join(members).encode()).hexdigest()[:32]
+
+
 class ToolFile:
-    """The file. Every method may raise `VaultUnavailable`."""
+    """The origins for which tools such as git may get a token. Every method may raise `VaultUnavailable`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._home = folder or home()

@@ -1,8 +1,9 @@
-"""For `keyfob doctor --tenant`: how likely a user code is guessed during its lifetime (RFC 8628 §5.1)."""
+"""The checks of `keyfob doctor --tenant`: the odds of guessing a user code, and the file of places."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,20 +12,28 @@ from keyfob.errors import KeyfobError
 from keyfob.serve import Registry
 from keyfob.server.decide.throttle import CODES, GuessLimit
 from keyfob.server.io.clock import SystemSurroundings
+from keyfob.server.io.places import open_places
 from keyfob.server.settings.field_types import write_span
 
 _MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many codes guesses one
 
 
-def judge_code_guessing(folder: Path) -> Finding:
-    """Compare the tenant's `guess_odds` with the recommended maximum, and show the budget for the codes in use."""
+def judge_tenant(folder: Path) -> Iterator[Finding]:
+    """Compare `guess_odds` with the recommended maximum (RFC 8628 §5.1), and open the file that `places` names."""
     try:
         with Registry.open(folder, database=os.environ.get("KEYFOB_DATABASE", "")) as registry:
             config = registry.config()
-            odds, limit = config.guess_odds, GuessLimit.of(config.guess_odds, config.device_lifetime)
+            limit = GuessLimit.of(config.guess_odds, config.device_lifetime)
             live = registry.live_codes(SystemSurroundings().now(), limit.most_live + 1)
     except KeyfobError as problem:
-        return Finding.of("tenant", problem)
+        yield Finding.of("tenant", problem)
+        return
+    yield _judge_odds(config.guess_odds, limit, live)
+    if config.places is not None:
+        yield _judge_places(config.places)
+
+
+def _judge_odds(odds: float, limit: GuessLimit, live: int) -> Finding:
     text = f"callers without a login guess one of the codes in use with odds of 1 in {1 / odds:,.0f} at most, in any "
     text += f"{write_span(limit.lifetime)}; {_now(limit, live)}"
     if odds > _MAX_ODDS:
@@ -39,3 +48,19 @@ def _now(limit: GuessLimit, live: int) -> str:
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"
     one_in = CODES // (taken * limit.cost(live))
     return f"{are} in use, so {taken} wrong codes are taken at once from everybody together (1 in {one_in:,})"
+
+
+def _judge_places(path: str) -> Finding:
+    """Return whether the file with the places of addresses can be read."""
+    try:
+        open_places(path)
+    except ImportError:
+        return Finding("places", "wrong", "`places` is set, but the library for it is not installed",
+                      'Run: pip install "keyfob[places]"')  # fmt: skip
+    except OSError as problem:
+        return Finding(
+            "places", "wrong", f"{path} cannot be read: {problem.strerror}", "Correct places in tenant.toml."
+        )
+    except RuntimeError:
+        return Finding("places", "wrong", f"{path} is not a MaxMind DB file", "Download it again.")
+    return Finding("places", "ok", f"the page of a device login shows places from {path}")

@@ -1,0 +1,122 @@
+"""State files beside the vault: what a server refuses, logins that wait for approval, and the login lock."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from keyfob.client.io.clocks import moment
+from keyfob.client.io.vault.files import home, make_folder, read_private, remove, sweep, write_private
+from keyfob.client.io.vault.lock import locked
+from keyfob.client.model.login_state import LockHolder, PendingLogin, ServerCapabilities
+from keyfob.client.model.profile import Profile
+from keyfob.errors import Malformed, Misuse, VaultUnavailable
+from keyfob.protocol.secret import Secret
+
+
+class CapabilityFiles:
+    """The server capability cache: a file for each client at each issuer. No method raises."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or home()) / "learned"
+
+    def load(self, issuer: str, client_id: str) -> ServerCapabilities:
+        with contextlib.suppress(VaultUnavailable):
+            raw = read_private(self._path(issuer, client_id))
+            return ServerCapabilities() if raw is None else ServerCapabilities.read(raw)
+        return ServerCapabilities()
+
+    def save(self, issuer: str, client_id: str, learned: ServerCapabilities) -> None:
+        with contextlib.suppress(VaultUnavailable):
+            write_private(self._path(issuer, client_id), learned.write())
+
+    def _path(self, issuer: str, client_id: str) -> Path:
+        name = hashlib.sha256(f"{issuer}\n{client_id}".encode()).hexdigest()[:32]
+        return self.folder / f"{name}.json"
+
+
+class PendingFiles:
+    """Pending logins: a file for each profile, with a device code, which is valid for minutes and only once.
+
+    Every method may raise `VaultUnavailable`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or home()) / "pending"
+
+    def load(self, name: str) -> Secret | None:
+        raw = read_private(self.folder / f"{name}.json")
+        return None if raw is None else Secret(raw.decode(errors="replace"))
+
+    def save(self, name: str, kept: Secret | None) -> None:
+        """Store a pending login, or remove it with None."""
+        path = self.folder / f"{name}.json"
+        if kept is None:
+            remove(path)
+        else:
+            write_private(path, kept.reveal().encode())
+
+    def profile(self, name: str) -> Profile | None:
+        """Return the profile of the pending login of that name, if there is one and it has not expired."""
+        kept, now = self.load(name), moment()
+        try:
+            waiting = None if kept is None else PendingLogin.read(name, kept, now)
+        except (Malformed, Misuse):
+            return None
+        return None if waiting is None or waiting.deadline.wall <= now.wall else waiting.profile
+
+
+class LoginLockFiles:
+    """A lock for each profile, which ends with its process. Every method may raise `VaultUnavailable`."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or home()) / "pending"
+
+    def take(self, name: str, turn: LockHolder) -> tuple[Callable[[], None] | None, LockHolder | None]:
+        """Take the lock if it is free, without waiting.
+
+        Returns:
+            The function that releases it, and the last holder; or None and the present holder, if it is known.
+        """
+        stack = self._lock(name)
+        if stack is None:
+            return None, self.holder(name)
+        with stack:
+            last = self._last(name)
+            sweep(self._note(name))
+            self.note(name, replace(turn, pid=os.getpid()))
+            return stack.pop_all().close, last
+
+    def note(self, name: str, turn: LockHolder) -> None:
+        """Record the holder or its result. Only the holder may call this."""
+        write_private(self._note(name), turn.write())
+
+    def holder(self, name: str) -> LockHolder | None:
+        """Return the holder of a taken lock. A note with a result is from an earlier holder."""
+        last = self._last(name)
+        return None if last is None or last.kept is not None else last
+
+    def _lock(self, name: str) -> ExitStack | None:
+        """Take the lock, or return None if it is held."""
+        make_folder(self.folder)
+        stack = ExitStack()
+        try:
+            stack.enter_context(locked(self.folder / f"{name}.lock", patience=timedelta()))
+        except VaultUnavailable as problem:
+            if problem.code != "vault-busy":
+                raise
+            return None
+        return stack
+
+    def _last(self, name: str) -> LockHolder | None:
+        raw = read_private(self._note(name))
+        return None if raw is None else LockHolder.read(raw)
+
+    def _note(self, name: str) -> Path:
+        return self.folder / f"{name}.turn"

@@ -1,0 +1,193 @@
+"""What a login stores for other processes: a server's refusals, a pending device login, and the login lock's holder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+from keyfob.client.model.assurance import ANY_LOGIN, Assurance
+from keyfob.client.model.moment import Moment
+from keyfob.client.model.notices import CodeShown
+from keyfob.client.model.profile import Profile
+from keyfob.client.model.stored_login import StoredLogin
+from keyfob.errors import Malformed
+from keyfob.protocol.fields import read_json
+from keyfob.protocol.scope import Scope
+from keyfob.protocol.secret import Secret
+
+MEMORY: Final = timedelta(days=30)
+UNPUSHED: Final = "unpushed request"  # an authorization request that was not pushed (RFC 9126)
+_SCOPE: Final = "scope "
+_LARGEST: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCapabilities:
+    """The server capability cache: the time of the last refusal, by what was refused. Entries expire after a month.
+
+    That is the name of a flow, `scope NAME` for a scope that keyfob adds by itself, or `UNPUSHED`.
+    """
+
+    refused: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+
+    @property
+    def refused_scope(self) -> Scope:
+        return Scope.of(name.removeprefix(_SCOPE) for name in self.refused if name.startswith(_SCOPE))
+
+    def fresh(self, moment: datetime) -> ServerCapabilities:
+        """Return it without expired entries, since a server's settings change."""
+        return ServerCapabilities({what: when for what, when in self.refused.items() if moment - when < MEMORY})
+
+    def with_refusals(self, refused: Iterable[str], moment: datetime) -> ServerCapabilities:
+        return ServerCapabilities({**self.refused, **dict.fromkeys(refused, moment)})
+
+    def without(self, refused: str) -> ServerCapabilities:
+        return ServerCapabilities({other: when for other, when in self.refused.items() if other != refused})
+
+    def write(self) -> bytes:
+        return json.dumps({what: when.timestamp() for what, when in self.refused.items()}).encode() + b"\n"
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """Parse the file; a damaged one counts as empty."""
+        try:
+            fields = read_json(raw, "learned")
+            return cls({what: when for what in fields.values if (when := fields.optional_time(what)) is not None})
+        except Malformed:
+            return cls()
+
+
+def scope_refusals(scope: Scope) -> tuple[str, ...]:
+    """Return the entries for refused scope names."""
+    return tuple(f"{_SCOPE}{name}" for name in sorted(scope.names))
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLogin:
+    """A pending device login: the state for polling (RFC 8628 §3.2). The client's own secret is not part of it.
+
+    Attributes:
+        profile: The login's settings, since an incomplete login has no settings file yet.
+        verifier: The PKCE code verifier, if the server supports one here.
+        interval: The server's polling interval, without keyfob's margin.
+        deadline: The expiry of the codes, on both clocks.
+        assurance: The requirements on authentication.
+    """
+
+    profile: Profile
+    token_endpoint: str
+    device_code: Secret
+    verifier: Secret | None
+    interval: timedelta
+    deadline: Moment
+    shown: CodeShown
+    assurance: Assurance = ANY_LOGIN
+
+    def write(self) -> Secret:
+        """Serialize it for a private file. The monotonic clock is left out: it has no meaning in another process."""
+        members = {
+            "profile": self.profile.write().decode(),
+            "token_endpoint": self.token_endpoint,
+            "device_code": self.device_code.reveal(),
+            "verifier": None if self.verifier is None else self.verifier.reveal(),
+            "interval": self.interval.total_seconds(),
+            "deadline": self.deadline.wall.timestamp(),
+            "user_code": self.shown.user_code,
+            "verification_uri": self.shown.verification_uri,
+            "verification_uri_complete": self.shown.verification_uri_complete,
+            **self.assurance.write(),
+        }
+        return Secret(json.dumps(members))
+
+    @classmethod
+    def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
+        """Parse it in another process.
+
+        Raises:
+            Malformed: It is damaged.
+            Misuse: Its settings are not valid.
+        """
+        fields = read_json(kept.reveal(), "pending login")
+        ends = fields.time("deadline")
+        left = ends - moment.wall
+        verifier = fields.optional_text("verifier")
+        shown = CodeShown(
+            fields.text("user_code"),
+            fields.url("verification_uri"),
+            fields.optional_url("verification_uri_complete"),
+            max(left, timedelta()),
+            ends,
+        )
+        return cls(
+            Profile.read(name, fields.text("profile").encode()),
+            fields.url("token_endpoint"),
+            Secret(fields.text("device_code")),
+            None if verifier is None else Secret(verifier),
+            fields.seconds("interval"),
+            Moment(ends, moment.steady + left),
+            shown,
+            Assurance.read(fields),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The present or last holder of a login lock: one process logs in, and the others use its result. No secret.
+
+    Attributes:
+        what: The requested login: issuer, client, API, scopes, and token binding.
+        how: Its requirements on authentication.
+        pid: The holder's process id; None if unknown.
+        kept: The generation of the resulting login; None while there is none.
+    """
+
+    what: str
+    how: str = "{}"
+    pid: int | None = None
+    kept: int | None = None
+
+    @classmethod
+    def of(cls, profile: Profile, assurance: Assurance) -> Self:
+        """Describe a login that is about to start."""
+        what = {
+            "issuer": profile.issuer,
+            "client_id": profile.client_id,
+            "audience": profile.audience,
+            "is_resource": profile.is_resource,
+            "scope": sorted((profile.scope | profile.added_scope).names),
+            "endpoints": dict(sorted(profile.endpoints.items())),
+            "dpop": profile.dpop,
+        }
+        how = {**assurance.write(), "prompt": list(assurance.prompt)} if assurance else {}
+        return cls(json.dumps(what), json.dumps(how))
+
+    def produced(self, stored: StoredLogin, wanted: LockHolder, *, ignores_assurance: bool) -> bool:
+        """Return whether this holder's login is still the stored one, and is what another login requests.
+
+        Args:
+            stored: The stored login, which may have been refreshed since.
+            wanted: The other request.
+            ignores_assurance: Whether to ignore the requirements on authentication.
+        """
+        is_wanted = self.what == wanted.what and (ignores_assurance or self.how == wanted.how)
+        return is_wanted and self.kept is not None and stored.generation >= self.kept
+
+    def write(self) -> bytes:
+        return json.dumps({"what": self.what, "how": self.how, "pid": self.pid, "kept": self.kept}).encode()
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self | None:
+        """Parse the note; return None if it is damaged, since it is informational only."""
+        try:
+            fields = read_json(raw, "turn")
+            what, how = fields.text("what"), fields.text("how")
+        except Malformed:
+            return None
+        return cls(what, how, _count(fields.values.get("pid")), _count(fields.values.get("kept")))
+
+
+def _count(found: object) -> int | None:
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LARGEST else None

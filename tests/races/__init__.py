@@ -1,0 +1,1 @@
+"""Many real processes refresh one login: races, signals, and full disks."""

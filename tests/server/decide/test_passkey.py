@@ -1,0 +1,81 @@
+"""The pure rules of passkeys: whose they are, where they work, and whether one was copied."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.server.decide.passkey import (
+    LONGEST_NAME,
+    ceremony,
+    id_of,
+    is_cloned,
+    is_owner,
+    read_answer,
+    read_passkey_name,
+    relying_party,
+    user_handle,
+)
+from keyfob.server.keyed_hash import write_token
+
+
+@pytest.mark.parametrize(
+    ("issuer", "rp_id", "origin"),
+    [
+        ("https://login.example/", "login.example", "https://login.example"),
+        ("https://Login.Example:443/", "login.example", "https://login.example"),
+        ("https://login.example:8443/", "login.example", "https://login.example:8443"),
+        ("http://localhost:8080/", "localhost", "http://localhost:8080"),
+        ("http://tenant.localhost/", "tenant.localhost", "http://tenant.localhost"),
+        ("http://login.example/", "", "http://login.example"),
+        ("http://127.0.0.1:8080/", "", "http://127.0.0.1:8080"),
+        ("https://192.0.2.1/", "", "https://192.0.2.1"),
+    ],
+)
+def test_the_relying_party_is_the_host_of_the_issuer_where_browsers_allow_it(
+    issuer: str, rp_id: str, origin: str
+) -> None:
+    """WebAuthn §5.1.3: no IP address, and no plain http but on this machine. The origin is as browsers write it."""
+    assert relying_party(issuer) == rp_id
+    assert ceremony(issuer, b"c").origin == origin
+
+
+def test_an_ipv6_address_is_no_relying_party() -> None:
+    assert relying_party("https://[2001:db8::1]/") == ""
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "is_copied"),
+    [(0, 0, False), (0, 1, False), (1, 2, False), (1, 1, True), (2, 1, True), (1, 0, True)],
+)
+def test_a_counter_that_does_not_grow_tells_of_a_copy(stored: int, sent: int, *, is_copied: bool) -> None:
+    """WebAuthn §6.1.1."""
+    assert is_cloned(stored, sent) is is_copied
+
+
+def test_a_user_handle_says_nothing_about_the_user_and_names_one_user() -> None:
+    assert user_handle("auth0|1") != user_handle("auth0|2")
+    assert b"auth0" not in user_handle("auth0|1")
+    answer = read_answer(f'{{"id": "AAAA", "response": {{"userHandle": "{write_token(user_handle("auth0|1"))}"}}}}')
+    assert answer is not None
+    assert is_owner(answer, "auth0|1", is_known=False)
+    assert not is_owner(answer, "auth0|2", is_known=True)
+    silent = read_answer('{"id": "AAAA", "response": {}}')
+    assert silent is not None
+    assert is_owner(silent, "auth0|1", is_known=True)
+    assert not is_owner(silent, "auth0|1", is_known=False)
+
+
+@given(st.text())
+def test_any_text_is_an_answer_or_none(text: str) -> None:
+    found = read_answer(text)
+    assert found is None or id_of(found.credential_id).startswith("passkey|dev_")
+
+
+@given(st.text())
+def test_a_name_is_one_short_printable_line(typed: str) -> None:
+    name = read_passkey_name(typed)
+    assert len(name) <= LONGEST_NAME
+    assert name.isprintable()
+    assert name == read_passkey_name(name)
