@@ -13,7 +13,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.key_formats import read_public_jwk
 from keyfob.jose.keys import KeySet, PublicKey, SigningKey
-from keyfob.jose.sealed import derive, seal, unseal
+from keyfob.jose.sealed import derive, seal, stretch, unseal
 from keyfob.protocol.fields import Fields
 
 # RFC 7638 §3.1
@@ -121,6 +121,44 @@ def test_a_sealed_box_opens_with_its_key_and_context_only() -> None:
     for damaged, wrong, context in attempts:
         with pytest.raises(Malformed):
             unseal(damaged, wrong, context=context)
+
+
+def test_a_stretched_passphrase_depends_on_each_of_its_inputs() -> None:
+    """Equal inputs give equal keys, and each input matters."""
+    key = stretch(b"correct horse", b"salt", cost=4)
+    assert len(key) == 32
+    assert key == stretch(b"correct horse", b"salt", cost=4)
+    others = stretch(b"correct horsf", b"salt", cost=4), stretch(b"correct horse", b"salu", cost=4)
+    assert key not in {*others, stretch(b"correct horse", b"salt", cost=5)}
+
+
+def public_pem(key: object) -> bytes:
+    handle: ec.EllipticCurvePrivateKey = key  # type: ignore[assignment]
+    return handle.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_a_public_key_is_found_in_pem_and_as_a_jwk() -> None:
+    key = SigningKey.generate("ES256")
+    known = {name: key.public_jwk()[name] for name in ("kty", "crv", "x", "y")}
+
+    found = PublicKey.find_jwk(public_pem(key.handle))
+
+    assert {name: found[name] for name in known} == known
+    assert PublicKey.find_jwk(b"  " + json.dumps(known).encode()) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"-----BEGIN PUBLIC KEY-----", "not a public key in PEM"),
+        (b"", "not a public key in PEM"),
+        (public_pem(dsa.generate_private_key(1024)), "not of a kind we verify with"),
+        (b"{", "not JSON"),
+    ],
+)
+def test_a_file_without_a_usable_public_key_says_why(text: bytes, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        PublicKey.find_jwk(text)
 
 
 def bare(key: SigningKey) -> dict[str, object]:

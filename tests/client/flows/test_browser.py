@@ -419,9 +419,12 @@ def test_a_pushed_request_is_not_opened_to_see_whether_the_client_is_known() -> 
         require_pushed_authorization_requests=True,
     )
     pushed = json_response(201, {"request_uri": "urn:example:1", "expires_in": 60})
-    world = world_of(None, server=server, par=pushed, device=error("unauthorized_client"))
-    with pytest.raises(KeyfobError):
-        run(log_in(world, replace(PROFILE, flow="auto")))
+    world = world_of(None, server=server, par=pushed)
+    world.here = Surroundings(is_ssh=True)
+    world._script["/device"] = [error("unauthorized_client", 403)]
+    with pytest.raises(TimedOut):
+        run(log_in(world, PROFILE))
+    assert [type(notice) for notice in world.notices][:3] == [FlowChosen, FlowRefused, PasteAsked]
     assert "/authorize" not in [request.path for _, request in world.sent]
 
 

@@ -74,16 +74,16 @@ class ClientFacts:
         return self.credentials is not None and self.credentials.method == "private_key_jwt"
 
     @cached_property
-    def assertion(self) -> Assertion | None:
-        """The valid assertion, or None if the client uses another method or is not registered.
+    def assertion(self) -> Assertion:
+        """The valid assertion of a registered client that uses one.
 
         Raises:
             InvalidToken: The assertion is not valid.
         """
-        presented = self.credentials
-        if self.application is None or presented is None or presented.proof is None or not self.has_assertion:
-            return None
-        return verify_assertion(presented.proof, self.application, self.audiences, self.now)
+        assert self.application is not None, "an unknown client fails before"  # noqa: S101
+        assert self.credentials is not None  # noqa: S101
+        assert self.credentials.proof is not None  # noqa: S101
+        return verify_assertion(self.credentials.proof, self.application, self.audiences, self.now)
 
     def header_is_malformed(self) -> bool:
         return self.problem is not None and self.problem.field == "authorization"
@@ -119,12 +119,13 @@ class ClientFacts:
         has_secret = is_right_secret(application, self.secret_hash)
         if application is None or presented.method not in application.auth_methods:
             return True
-        if presented.method != "private_key_jwt":
+        if not self.has_assertion:
             return not has_secret
         try:
-            return self.assertion is None
+            self.assertion  # noqa: B018  it is verified here
         except InvalidToken:
             return True
+        return False
 
     def is_replayed(self) -> bool:
         return not self.is_new

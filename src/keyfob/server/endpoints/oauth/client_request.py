@@ -68,7 +68,7 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
     headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
     facts = _client_facts(site, request, fields, authorization)
     refused = first_failed_check(CLIENT, facts)
-    if refused is None and facts.has_assertion and facts.assertion is not None:
+    if refused is None and facts.has_assertion:
         replay_key = keyed_hash(site.hash_keys.codes, f"jti {facts.client_id} {facts.assertion.token_id}")
         until = facts.assertion.expires_at
         if not await site.store.write(lambda transaction: transaction.use_once(replay_key, until)):
