@@ -249,12 +249,12 @@ def until_signal(
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # What exists now stays. Without this, each full collection would look at 50,000 objects, and hold every request up
-    # for 30 ms, on a busy machine for 200.
-    gc.collect()
-    gc.freeze()
     # Taken over before any event loop begins: one that ends just then loses a KeyboardInterrupt or a SystemExit.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
+        # What exists now stays. Without this, each full collection would look at 50,000 objects, and hold every request
+        # up for 30 ms, on a busy machine for 200. An exception by a signal would be lost in a collection.
+        gc.collect()
+        gc.freeze()
         yield partial(server.run, sockets=[listener])
 
 
