@@ -39,7 +39,7 @@ def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[
 class LazyModule:
     """A module that is imported when one of its names is first used.
 
-    Type checkers do not know it, so the same module is imported under `TYPE_CHECKING`:
+    Type checkers do not see this import, so the same module is imported under `TYPE_CHECKING`:
 
         if TYPE_CHECKING:
             from keyfob.jose import key_formats

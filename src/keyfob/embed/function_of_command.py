@@ -22,7 +22,7 @@ def function_of(login: ProgramLogin, command: LoginCommand, annotate: Callable[[
     Args:
         login: The program's login.
         command: The command.
-        annotate: Returns the annotation of an option, as the framework understands it.
+        annotate: Returns an option's type annotation in the framework's form.
     """
     parameters = [
         Parameter(

@@ -40,7 +40,7 @@ async def log_in(
 
     Args:
         credential: The client's secret or key, or a platform's token used as its assertion.
-        identity: A platform's token that is exchanged, or is itself the grant.
+        identity: A platform's token that is exchanged, or is used as the grant.
         proof_key: The DPoP key of the earlier tokens, if they were bound to one.
 
     Raises:

@@ -50,14 +50,14 @@ async def log_in(
 ) -> TokenAnswer:
     """Ask for user name and password, exchange them for tokens, and ask for a second factor if one is required.
 
-    The password stays in memory for one request. A user name in the profile is not asked for.
+    The password stays in memory for one request. If the profile has a user name, only the password is asked for.
 
     Args:
         last_name: The user name of the last login, offered as the default.
 
     Raises:
         Misuse: The profile does not allow passwords.
-        Refused: The server refuses; the hint is what to do.
+        Refused: The server refuses; the hint is the remedy.
         LoginRequired: There is no user to ask.
         Unreachable: The server does not answer.
         Malformed: The tokens violate the protocol.
@@ -110,7 +110,7 @@ def _mfa_token(response: Response, profile: Profile) -> Secret:
     """Return the `mfa_token` of an error response.
 
     Raises:
-        Refused: There is none, so the login cannot continue here.
+        Refused: The response has no `mfa_token`, so the login cannot continue here.
     """
     token = read_json(response.body, "refusal").optional_text("mfa_token")
     if token is None:

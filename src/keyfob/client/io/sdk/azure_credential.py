@@ -19,11 +19,11 @@ _DEFAULT = "/.default"  # at Microsoft: every scope that the client is registere
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time; without an expiry the present time, so that each request asks.
+    """Return the token and its expiry in Unix time; if unknown, the present time, so that each request asks again.
 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the hint is the command to run.
-        Refused: A token of another tenant is wanted.
+        Refused: The SDK requests a token of another tenant.
         KeyfobError: As `plain_token`.
     """
     profile = login.profile
@@ -44,7 +44,7 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
 
 
 class AzureCredential:
-    """For `SecretClient(vault_url, credential=...)` and the other clients of the SDK."""
+    """A `TokenCredential` for `SecretClient(vault_url, credential=...)` and the SDK's other clients."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
