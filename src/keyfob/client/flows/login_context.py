@@ -60,8 +60,8 @@ async def find(
     """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
 
     Raises:
-        Misuse: The server requires a client secret also from native apps, and there is none; or as `discover` and
-            `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
+        Misuse: The server requires a client secret even from native apps, and the client has none; or as `discover`
+            and `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
     """
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}

@@ -199,7 +199,7 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each line that is not empty. A thread that reads `sys.stdin` would make the interpreter abort at its end."""
+    """Yield each line that is not empty. A thread that reads `sys.stdin` would make Python abort at its end."""
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")

@@ -31,13 +31,13 @@ class OriginFiles:
         return Origins()
 
     def add(self, profile: Profile, origin: str, *, only_first: bool = False) -> bool:
-        """Remember an origin, before the token is sent there.
+        """Store an origin, before the token is sent there.
 
         Args:
-            only_first: Add it only if no other origin is known; of several processes, one succeeds.
+            only_first: Whether to store the origin only if no other is stored. Of several processes, one succeeds.
 
         Returns:
-            Whether it is remembered.
+            Whether the origin is stored now.
         """
         with contextlib.suppress(VaultUnavailable):
             path = self._path(profile)

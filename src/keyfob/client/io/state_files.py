@@ -98,7 +98,7 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the holder of a taken lock; None if unknown. A note with a result is of an earlier holder, and ignored."""
+        """Return the holder of a taken lock, or None. A note with a result is of an earlier holder, so ignored."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

@@ -1,4 +1,4 @@
-"""The vault's key where no desktop runs: a credential of systemd (systemd-creds(1)), or the kernel's keyrings."""
+"""The vault's key on machines without a desktop: a systemd credential (systemd-creds(1)) or kernel keyrings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SystemdCredential:
 
         Args:
             path: The credential's file.
-            command: The path of systemd-creds, instead of the one on PATH.
+            command: The path of systemd-creds; None to search it on PATH.
 
         Raises:
             VaultUnavailable: systemd does not run here.
