@@ -151,7 +151,7 @@ class World(Protocol):
         """Return the stored pending login.
 
         Raises:
-            VaultUnavailable: The stored login state cannot be read.
+            VaultUnavailable: The pending login cannot be read.
         """
         ...
 
@@ -233,7 +233,7 @@ class WorldAround:
 
 
 class Slot(Protocol):
-    """Reserved space in the vault for one login: saving into it is expected to succeed."""
+    """A reserved place in the vault, in which one login can certainly be stored."""
 
     async def save(self, stored: StoredLogin) -> None:
         """Replace the stored login atomically."""

@@ -1,4 +1,4 @@
-"""`keyfob switch`: choose among the stored logins the one that is used from now on."""
+"""`keyfob switch`: choose which of the stored logins is used from now on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Short names of well-known issuers, and the peculiarities of some (docs/login.md names the sources).
 
 There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints
-depend on the issuer itself, so a user who writes it out gets the same.
+depend on the issuer, so they are the same for a user who writes the issuer's full URL.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Habits:
         takes_audience: Whether it accepts an audience; otherwise the scope selects the API.
         code_needs_secret: Whether it requires a client secret with an authorization code, even from a client that
             cannot keep one confidential (RFC 8252 §8.5).
-        device_needs_secret: The same for a device code.
-        has_commas: Whether it separates granted scopes by commas.
+        device_needs_secret: Whether it requires a client secret with a device code.
+        has_commas: Whether commas separate the granted scopes.
         scope_names: Granted scope names that differ from the requested ones.
-        identity_as: The use it accepts for a workload identity token.
-        identity_audience: The audience of that token; "" for the issuer.
+        identity_as: The accepted use of a workload identity token.
+        identity_audience: The audience of a workload identity token; "" for the issuer.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
     """
 
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """A tenant by its id: under any other name, the metadata's issuer differs from the requested one."""
+    """A tenant ID. With a tenant's other names, the issuer in the metadata differs from the requested one."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -141,7 +141,7 @@ def _github(rest: str) -> Preset:
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return the endpoints: github.com's metadata lacks the device endpoint, and an Enterprise Server has none."""
+    """Return the endpoints: github.com's metadata lacks the device endpoint; an Enterprise Server has no metadata."""
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",

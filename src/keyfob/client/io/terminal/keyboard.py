@@ -65,7 +65,7 @@ else:
     from collections.abc import Callable
 
     def _read_by_key() -> Callable[[], None]:
-        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return the function that restores the mode."""
+        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return the function to undo that."""
         descriptor = sys.stdin.fileno()
         try:
             before = termios.tcgetattr(descriptor)

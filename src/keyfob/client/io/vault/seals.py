@@ -220,7 +220,7 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Decide without prompts. If a better place is locked or hangs, do not store the decision: it may work next time."""
+        """Decide without prompts. If a better place is locked or hangs, the decision is not stored: try again later."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -246,7 +246,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Ensure that a place has a key: read it, or store a new key and read that back. May raise `VaultUnavailable`."""
+        """Read the place's key, or store a new key and read that back. Raise `VaultUnavailable` if either fails."""
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:

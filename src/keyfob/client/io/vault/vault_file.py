@@ -42,7 +42,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file with the means to encrypt a login into it: `save` needs no further disk space and reads no key."""
+    """A reserved file, and the functions that encrypt a login into it. `save` needs no more disk space and no key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
@@ -88,7 +88,7 @@ class FileVault:
         return self._load(entry, allows_plain=is_ending)
 
     def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
-        """Return the same as `load`. With `allows_plain`, a plain file is read against the policy, to encrypt or end it."""
+        """Do the same as `load`. `allows_plain` overrides a policy against plain files, for a move or a logout."""
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
@@ -154,7 +154,7 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file, unless the entry changes meanwhile. The user's setting decides whether it has the token."""
+        """Write the quick file, unless the entry changes meanwhile. A setting decides whether it contains the token."""
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
