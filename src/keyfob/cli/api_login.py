@@ -175,7 +175,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
-    """Return JSON members for a calling program: the API and the login commands, without the call's headers and body."""
+    """Return JSON members for a calling program: the API and login commands, without the call's headers and body."""
     words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []

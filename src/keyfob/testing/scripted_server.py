@@ -38,7 +38,7 @@ class ScriptedWorld:
         time: The clocks.
         sent: Every request with its time since the start, in order.
         notices: Every notice, in order.
-        brings: The parameters of the browser's redirect; None if there is no redirect.
+        brings: The parameters of the browser's redirect; None for no redirect.
         events: The events of the login, in order, each with its time since the start. They come before `brings`.
         went_well: The result that `stop_listening` was given; None before it is called.
         here: The surroundings that the flow sees.

@@ -72,7 +72,7 @@ def _is_about(event: Event, user: str, emails: Mapping[str, str]) -> bool:
 
 
 def _line(event: Event, emails: Mapping[str, str], *, has_colour: bool) -> str:
-    """Return an event as a readable line: time, event, user, client, address and reason."""
+    """Return an event as a readable line: time, type, meaning, reason, user, client, IP address and operator."""
     code, user_id = str(event["type"]), str(event.get("user_id", ""))
     means = CODES[code].means.removesuffix(".") if code in CODES else code
     reason = str(event.get("description", ""))

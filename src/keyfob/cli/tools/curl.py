@@ -15,7 +15,7 @@ class CurlHelper(Helper):
         return TokenWanted(call.words[0])
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
-        """Return the address and the token as `oauth2-bearer`, which curl does not send to another host on a redirect."""
+        """Return the address, and the token as `oauth2-bearer`: on a redirect, curl sends it to no other host."""
         return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 
