@@ -60,7 +60,7 @@ def need(app: App, scopes: frozenset[str]) -> None:
 
     Raises:
         LoginRequired: There is no such login, and no user logs in.
-        KeyfobError: As `Session.token`, or the login failed.
+        KeyfobError: Any error of `Session.token`, or the login failed.
     """
     missing = Scope()
     try:
@@ -110,7 +110,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
         flow: The flow; None for the program's own.
 
     Raises:
-        KeyfobError: As `App.log_in`.
+        KeyfobError: Any error of `App.log_in`.
     """
     profile = app.profile
     profile = replace(

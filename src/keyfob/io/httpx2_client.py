@@ -30,7 +30,7 @@ def make_client(
         through_proxy: As for `HttpSender`, and likewise `ca` and `pair`.
 
     Raises:
-        Misuse: As `ssl_context`.
+        Misuse: As in `ssl_context`.
     """
     guard_log()
     return httpx2.Client(

@@ -156,7 +156,7 @@ def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
 
     Raises:
         OSError: There is no quick file, or others may read it.
-        ValueError: It is damaged.
+        ValueError: The quick file is damaged.
     """
     path, home = place(profile)
     if not path:

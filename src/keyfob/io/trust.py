@@ -67,7 +67,7 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
     """Load both files into a TLS context.
 
     Raises:
-        Misuse: As `certify`.
+        Misuse: As in `certify`.
     """
     _check_mode(pair.key)
     _check_expiry(pair.certificate, pair.der())

@@ -249,7 +249,7 @@ class App(SeveralLogins):
 
         Raises:
             LoginRequired: There is no user here; the hint is the command to run.
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).log_in_again(wanted))
@@ -267,7 +267,7 @@ class App(SeveralLogins):
         """Fetch the issuer's metadata (RFC 8414).
 
         Raises:
-            KeyfobError: It cannot be fetched or used.
+            KeyfobError: The metadata cannot be fetched or used.
         """
         return run(self.login(self.find_world()).metadata())
 
@@ -277,7 +277,7 @@ class App(SeveralLogins):
         """Show the user a code (RFC 8628 §3.3) and return; `resume` waits, in this process or another.
 
         Raises:
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).begin(assurance))
@@ -293,7 +293,7 @@ class App(SeveralLogins):
 
         Raises:
             LoginRequired: There is no pending login.
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).resume(may_replace_account, accepts))

@@ -160,7 +160,7 @@ class Session(TokenCarriers):
         """Send one request with the token, renewed once after a 401; no redirect is followed.
 
         Raises:
-            KeyfobError: As `token`, or the API does not answer.
+            KeyfobError: Any error of `token`, or the API does not answer.
         """
         return self.calls().send(request, lambda attempt: run(self.login.send(attempt)))
 

@@ -64,7 +64,7 @@ class SeveralLogins:
         """Use this login in later processes and in later calls of this object.
 
         Raises:
-            Misuse: As `under`.
+            Misuse: As in `under`.
             VaultUnavailable: The choice cannot be stored.
         """
         chosen = self._profile_under(profile)
@@ -79,7 +79,7 @@ class SeveralLogins:
         """Return the short names of all stored logins of this program.
 
         Raises:
-            Misuse: As `under`.
+            Misuse: As in `under`.
             VaultUnavailable: The folder cannot be read.
         """
         end = self._suffix

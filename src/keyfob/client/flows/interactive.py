@@ -133,7 +133,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
 
     Raises:
         LoginRequired: There is no pending login, or it belongs to another profile.
-        KeyfobError: As `device_flow.finish` and `id_token.check`.
+        KeyfobError: Any error of `device_flow.finish` and `id_token.check`.
     """
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())

@@ -61,7 +61,7 @@ async def log_in(
         LoginRequired: There is no user to ask.
         Unreachable: The server does not answer.
         Malformed: The tokens violate the protocol.
-        KeyfobError: As `prove_factor`.
+        KeyfobError: Any error of `prove_factor`.
     """
     if not profile.allows_password:
         hint = "If the server supports nothing else, allow it; the profile stores that."

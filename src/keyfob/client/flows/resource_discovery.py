@@ -159,7 +159,7 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     second case, discovery without the challenge would find the same document, so the challenge need not be trusted.
 
     Raises:
-        Malformed: It belongs to another API.
+        Malformed: The metadata belongs to another API.
     """
     resource = found.text("resource")
     # DEVIATION: RFC 9728 §3.3 requires the called address if a challenge named the metadata; a parent is accepted too.

@@ -25,7 +25,7 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
 
     Raises:
         Misuse: The credential is missing, empty, or not a supported private key. The message names only the place.
-        KeyfobError: As `read_identity`.
+        KeyfobError: Any error of `read_identity`.
     """
     if source.kind == "identity":
         return read_identity(source, Platform(send=sender_for(ca)))

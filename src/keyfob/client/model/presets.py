@@ -101,7 +101,7 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Expand an issuer as the user writes it: a URL, which is unchanged, or a short name.
+    """Return the expansion of an issuer that is a short name. A URL is returned unchanged.
 
     Raises:
         Misuse: The part after the short name is missing or not valid.

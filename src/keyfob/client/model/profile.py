@@ -202,7 +202,7 @@ class Profile:
         """Parse the settings file.
 
         Raises:
-            Malformed: It is damaged.
+            Malformed: The file is damaged.
             Misuse: A value is not valid.
         """
         fields = read_json(raw, "profile")

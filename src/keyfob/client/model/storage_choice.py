@@ -53,7 +53,7 @@ class Note:
         """Parse the file.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
         fields.check_version((VERSION,))
@@ -134,7 +134,7 @@ class Envelope:
         """Return the envelope in a file, or None if the file is not encrypted.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         if _MARK not in raw:
             return None

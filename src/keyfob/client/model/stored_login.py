@@ -186,7 +186,7 @@ class StoredLogin:
         """Parse a vault entry.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
         fields.check_version(_READABLE)

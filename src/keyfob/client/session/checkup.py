@@ -26,8 +26,8 @@ class Finding:
 
     Attributes:
         what: The check's stable name.
-        said: The observation.
-        fix: What to do; "" if nothing.
+        said: The observation, as text for the user.
+        fix: The remedy, as text for the user; "" if none is needed.
     """
 
     what: str

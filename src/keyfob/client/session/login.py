@@ -72,7 +72,7 @@ class Login(Renewal):
             accepts: Decides whether this call may return another process's login.
 
         Raises:
-            KeyfobError: As the flows; the stored login is then unchanged.
+            KeyfobError: The flow failed. The stored login is then unchanged.
         """
         await self._prepare()
         if may_replace_account is keep_account:
@@ -127,7 +127,7 @@ class Login(Renewal):
 
         Raises:
             LoginRequired: There is no user here who could log in; the hint is the command to run.
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         scope = (await self.stored()).scope
         profile = replace(self.profile, scope=self.profile.scope | scope | wanted.scope)
@@ -184,7 +184,7 @@ class Login(Renewal):
         """Return the headers that carry the token in one request, with a DPoP proof if the token is bound to a key.
 
         Raises:
-            KeyfobError: As `fresh`.
+            KeyfobError: Any error of `fresh`.
         """
         stored = await self.fresh(renew=renew)
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)

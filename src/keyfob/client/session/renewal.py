@@ -118,7 +118,7 @@ class Renewal(Storage):
         """Request and store a service account's next token. Only one of many processes does so: Auth0 bills each token.
 
         Raises:
-            LoginRequired: It is not a service account.
+            LoginRequired: The login is not a service account's.
             Misuse: The profile holds another client's login.
         """
         if not self.profile.is_machine:

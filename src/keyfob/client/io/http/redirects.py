@@ -53,7 +53,7 @@ class Visit:
             can_repeat: Whether the body of the last request can be sent again.
 
         Raises:
-            KeyfobError: As `Call.again`.
+            KeyfobError: Any error of `Call.again`.
         """
         if landed is not None:
             self._call = self._calls.begin(*landed)

@@ -24,7 +24,7 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the hint is the command to run.
         Refused: The SDK requests a token of another tenant.
-        KeyfobError: As `plain_token`.
+        KeyfobError: Any error of `plain_token`.
     """
     profile = login.profile
     if tenant and tenant.lower() not in profile.issuer.lower():
@@ -69,7 +69,7 @@ class AzureCredential:
 
 
 class AsyncAzureCredential:
-    """The same for the clients in `azure.*.aio`."""
+    """An `AsyncTokenCredential` for the clients in `azure.*.aio`."""
 
     def __init__(self, login: Login) -> None:
         self._login = login

@@ -105,7 +105,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Replace a file atomically: a reader sees the old content or the new, even after a crash.
 
     Raises:
-        VaultUnavailable: It cannot be written; the old content is untouched.
+        VaultUnavailable: The file cannot be written; its old content is untouched.
     """
     with reserved(path, 0) as write:
         write(content)
@@ -122,7 +122,7 @@ def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
         size: The number of bytes to reserve. Writing longer content may still fail.
 
     Raises:
-        VaultUnavailable: It cannot be written; the old content is untouched.
+        VaultUnavailable: The file cannot be written; its old content is untouched.
     """
     make_folder(path.parent)
     if path.is_dir():

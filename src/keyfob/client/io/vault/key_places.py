@@ -18,7 +18,7 @@ class KeyPlace(Protocol):
     """Stores one key.
 
     Each method returns within seconds or raises `VaultUnavailable` with one of these codes: `key-absent` (this system
-    has no such place), `key-locked` (the place exists and is locked), `key-hung` (it does not answer).
+    lacks the place), `key-locked` (the place is locked), `key-hung` (the place does not answer).
     """
 
     def read(self, *, may_ask: bool) -> bytes | None:
@@ -40,7 +40,7 @@ def open_place(place: Place, home: Path) -> KeyPlace:
         home: The folder for the files of some places.
 
     Raises:
-        VaultUnavailable: This system has no such place.
+        VaultUnavailable: This system lacks the place.
     """
     match place:
         case "keyring" if sys.platform in {"darwin", "win32"}:
