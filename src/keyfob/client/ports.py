@@ -31,7 +31,7 @@ _WORD_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The browser was redirected back to this machine with our `state`."""
+    """The browser was redirected back to this machine with the `state` of this login."""
 
     parameters: Mapping[str, str]
 
@@ -252,7 +252,7 @@ class Vault(Protocol):
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the login is read to be revoked and deleted. Then even one that may not be used is
+            is_ending: Whether the login is read to be revoked and deleted. Even a login that must not be used is then
                 returned.
         """
         ...

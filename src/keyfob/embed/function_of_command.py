@@ -17,7 +17,7 @@ else:
 
 
 def function_of(login: ProgramLogin, command: LoginCommand, annotate: Callable[[Option], Any]) -> Callable[..., int]:
-    """Return the function, which returns the exit code.
+    """Return a function that runs the command and returns the exit code.
 
     Args:
         login: The program's login.

@@ -34,7 +34,7 @@ def run_command(app: App, name: str, values: Mapping[str, object]) -> int:
     """Run a command of the table, and return its exit code.
 
     Args:
-        app: The program.
+        app: The program's `App`.
         name: The command.
         values: The values of its options; None or False for an absent option.
 

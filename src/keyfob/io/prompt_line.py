@@ -1,4 +1,4 @@
-"""The line of `keyfob prompt`, kept in a file so that a shell's prompt costs little more than a bare Python.
+"""The line of `keyfob prompt`, in a file, so that printing it takes little longer than starting Python.
 
 Like `quick.py`, this module imports little. The file contains the displayed name and no token. It becomes invalid
 when a login, a setting, the project's file or the chosen profile changes.

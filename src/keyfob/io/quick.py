@@ -123,7 +123,7 @@ def is_name(profile: str) -> bool:
 
 
 def _chosen(home: str) -> str:
-    """Return the profile that `keyfob profile use` set."""
+    """Return the profile that `keyfob profile use` selected."""
     try:
         descriptor = os.open(f"{home}/{CHOICE}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:

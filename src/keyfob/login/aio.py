@@ -57,7 +57,7 @@ class Session(TokenCarriers):
     """A stored login. Tasks and threads may share it. See `keyfob.login.Session` for arguments and errors."""
 
     def __init__(self, blocking: BlockingSession, login: Login) -> None:
-        """Use `App.session`.
+        """Store the sessions. Programs call `App.session` instead.
 
         Args:
             blocking: The blocking session, for worker threads.
@@ -129,7 +129,7 @@ class App:
             return await self._login(world).log_in_again(wanted)
 
     async def plan(self) -> Choice:
-        """Return the flows that are possible from here, the safest first, and why."""
+        """Return the flows that are possible in this environment, the safest first, and the reasons."""
         with self._app.at_screen(None) as world:
             return await self._login(world).plan()
 

@@ -255,7 +255,7 @@ class App(SeveralLogins):
             return run(self.login(world).log_in_again(wanted))
 
     def plan(self) -> Choice:
-        """Return the login flows that are possible from here, the safest first, and why.
+        """Return the login flows that are possible in this environment, the safest first, and the reasons.
 
         Raises:
             KeyfobError: The issuer's metadata cannot be fetched or used.

@@ -54,7 +54,7 @@ class TokenCarriers:
     """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
-        """Use `App.session`."""
+        """Store the login. Programs call `App.session` instead."""
         self.login = login
 
     def tls(self) -> ssl.SSLContext:

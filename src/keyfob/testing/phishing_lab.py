@@ -98,7 +98,7 @@ class Loot:
 
 
 class Run(Protocol):
-    """Attack a user, and return the loot."""
+    """A function that attacks a user and returns the loot."""
 
     def __call__(self, rules: DeviceRules, victim: Victim, *, address: str) -> Loot: ...
 

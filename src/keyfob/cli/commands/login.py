@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with more scope than its stored login has. Scopes that keyfob adds by itself are left out."""
+    """Return the profile with the scope of its stored login and `added`, without the scope that keyfob adds itself."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope

@@ -65,7 +65,7 @@ def run(flags: Namespace) -> int:
 
 
 def find_program(word: str, platform: str = sys.platform) -> str | None:
-    """Return the path of a program, or None. On Windows too, the current folder is not searched unless it is named.
+    """Return the path of a program, or None. The current folder is searched only if `word` names it, on Windows too.
 
     `shutil.which` searches the current folder first, which may contain another person's `git.exe`.
     """

@@ -53,7 +53,7 @@ class OAuthClient:
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP key, for the vault."""
+        """The DPoP private key, to be stored in the vault."""
         return None if self.dpop_key is None else self.dpop_key.write()
 
     @classmethod

@@ -62,7 +62,7 @@ class ProfileCredentials:
         return self._dpop_keys[1:]
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the DPoP nonce of an API's response; return whether it is a new one."""
+        """Store the DPoP nonce of an API's response; return whether the nonce is new."""
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:

@@ -109,7 +109,7 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
 
 async def plan(world: World, profile: Profile) -> Choice:
-    """Return the flows that are possible from here, and why. Raises as `discover` does."""
+    """Return the flows that are possible here, and the reasons. Raises as `discover` does."""
     return _plan(world, await find(world, profile))
 
 

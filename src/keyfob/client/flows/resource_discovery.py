@@ -48,8 +48,8 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     Args:
         url: The address that was called.
         refusal: The API's response to a request without a token.
-        trusted: Issuers that the user has named or used before. These may be anywhere; others must be neither on this
-            machine nor in a private network (RFC 9728 §7.7).
+        trusted: Issuers that the user has named or used before. They may have any address. Other issuers must be
+            neither on this machine nor in a private network (RFC 9728 §7.7).
 
     Raises:
         Malformed: There is no metadata (code `metadata-missing`), or it is not valid for this API.

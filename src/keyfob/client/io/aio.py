@@ -57,7 +57,7 @@ async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
 
 
 class WorldInThreads(WorldAround):
-    """A blocking World for an event loop."""
+    """A World for an event loop, which calls the methods of a blocking World in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
         """Run `act` in its own thread, which goes on even if this task is cancelled or the event loop ends.
@@ -128,7 +128,7 @@ def without_blocking(world: World) -> World:
 
 
 class VaultInThreads:
-    """A blocking vault for an event loop."""
+    """A Vault for an event loop, which calls the methods of a blocking Vault in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -1,4 +1,4 @@
-"""State that a login shares with other processes: a server's refusals, a pending login, and the login lock's holder."""
+"""State that a login shares with other processes: refusals of a server, a pending login, the login lock's holder."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def expand(said: str) -> Preset:
 
 
 def _auth0(rest: str) -> Preset:
-    """`TENANT`, `TENANT.REGION`, or a custom domain."""
+    """Expand `TENANT`, `TENANT.REGION` or a custom domain."""
     host = _host(rest, "auth0:TENANT.REGION")
     return Preset(f"https://{host}/" if host.count(".") > 1 else f"https://{host}.auth0.com/")
 
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """A tenant ID. With a tenant's other names, the issuer in the metadata differs from the requested one."""
+    """Expand a tenant ID. With a tenant's other names, the issuer in the metadata differs from the requested one."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -135,7 +135,7 @@ def _microsoft(rest: str) -> Preset:
 
 
 def _github(rest: str) -> Preset:
-    """github.com, or the host of an Enterprise Server."""
+    """Expand to github.com, or to the host of an Enterprise Server."""
     issuer = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}{_GITHUB}"
     return Preset(issuer, _github_endpoints(issuer))
 
@@ -150,14 +150,14 @@ def _github_endpoints(issuer: str) -> dict[str, str]:
 
 
 def _okta(rest: str) -> Preset:
-    """`DOMAIN` for the org authorization server, `DOMAIN/ID` for a custom one."""
+    """Expand `DOMAIN` to the org authorization server, and `DOMAIN/ID` to a custom one."""
     domain, slash, server = rest.partition("/")
     host = _host(domain, "okta:DOMAIN or okta:DOMAIN/SERVER")
     return Preset(f"https://{host}/oauth2/{server.strip('/')}" if slash and server else f"https://{host}")
 
 
 def _keycloak(rest: str) -> Preset:
-    """The server's URL and a realm."""
+    """Expand `URL/REALM`: the server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
         raise Misuse("keycloak: needs the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")

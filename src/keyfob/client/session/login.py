@@ -143,7 +143,7 @@ class Login(Renewal):
         return await discovery.discover(self._world, self.profile)
 
     async def plan(self) -> Choice:
-        """Return the flows that are possible from here, the safest first, and why."""
+        """Return the flows that are possible in this environment, the safest first, and the reasons."""
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:

@@ -1,4 +1,4 @@
-"""Credentials for Azure's SDK (`TokenCredential`, `SupportsTokenInfo` and their asynchronous siblings)."""
+"""Credentials for Azure's SDK (`TokenCredential`, `SupportsTokenInfo` and their asynchronous variants)."""
 
 from __future__ import annotations
 

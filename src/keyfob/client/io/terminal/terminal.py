@@ -57,7 +57,7 @@ _UNWRAPPED = 10_000  # columns: lines of a pipe are not wrapped
 
 
 class Terminal:
-    """Shows one login."""
+    """The output and input of one login on the user's terminal."""
 
     def __init__(
         self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"

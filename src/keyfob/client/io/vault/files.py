@@ -51,7 +51,7 @@ def program_home(program: str) -> Path:
 
 
 def agent_socket() -> Path | None:
-    """Return the socket of the `keyfob agent` that KEYFOB_AGENT names; None without one.
+    """Return the agent's socket from KEYFOB_AGENT; None if the variable is not set.
 
     Raises:
         Misuse: KEYFOB_AGENT is not an absolute path.

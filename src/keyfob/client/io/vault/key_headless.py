@@ -66,7 +66,7 @@ class SystemdCredential:
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Pipe content through systemd-creds; the arguments hold no secret."""
+        """Pipe content through systemd-creds. Its arguments contain no secret."""
         command = [self._command, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments

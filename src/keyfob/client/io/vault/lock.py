@@ -135,13 +135,13 @@ class Lock:
         self._held.__exit__(kind, problem, trace)
 
     async def __aenter__(self) -> None:
-        """As `with`."""
+        """Do the same as `with`, and block as it does."""
         self._held.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """As `with`."""
+        """Do the same as `with`, and block as it does."""
         self._held.__exit__(kind, problem, trace)
 
 
