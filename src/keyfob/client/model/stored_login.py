@@ -45,6 +45,7 @@ class TokenClient(Protocol):
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
     """One login, with all that the vault stores of it.
+
     Attributes:
         expires_at: The access token's expiry; None if the server sent none.
         subject: The ID token's `sub`; None without an ID token.

@@ -45,6 +45,7 @@ class AgentServer:
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
         """Listen on the socket.
+
         Args:
             path: The path of the socket. A missing folder is created.
             answer: Returns the answer to a request. It is called in a thread and must not raise.
