@@ -161,7 +161,7 @@ class Unreachable(KeyfobError):
     """No response from the network; a retry may help.
 
     Attributes:
-        timed_out: Whether it was a timeout, which requires slower polling (RFC 8628 §3.5).
+        timed_out: Whether the cause was a timeout, after which polling must slow down (RFC 8628 §3.5).
     """
 
     default_code: ClassVar[Code] = "unreachable"

@@ -138,7 +138,7 @@ class Guard:
             clock: Returns the present time as an aware `datetime` in UTC; for tests.
 
         Raises:
-            Misuse: The settings contradict each other, or one is unsafe.
+            Misuse: The settings contradict each other, or a setting is unsafe.
         """
         if bool(policies) == bool(issuer or audience):
             raise Misuse("a guard needs an issuer and an audience, or policies")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a public module's `__getattr__` and `__dir__`.
 
-    Type checkers read neither, so the module also has the same imports under `TYPE_CHECKING`. A test compares the two.
+    Type checkers read neither function, so the module repeats the imports under `TYPE_CHECKING`. A test compares them.
 
     Args:
         public: The `__name__` of the public module.

@@ -1,7 +1,7 @@
 """Reading the access token from a vault entry, plain or encrypted, with few imports.
 
-This is called only for an entry that the ordinary path has accepted, so it supports only the exact format that
-`StoredLogin` and `Envelope` write. For anything else it raises an error, and the ordinary path explains it.
+The quick path calls this module only for an entry that the ordinary path has accepted. So the module supports only the
+exact format that `StoredLogin` and `Envelope` write. Other formats are errors, which the ordinary path explains.
 """
 
 import binascii

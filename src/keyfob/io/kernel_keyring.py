@@ -1,7 +1,8 @@
 """Reading keys from the user's keyrings of the Linux kernel, with few imports (keyctl(2)).
 
-A user has two keyrings. One ends with the user's last process (user-keyring(7)). The other exists if the kernel was
-built with it, and by default expires after three days without use (persistent-keyring(7)). The key is stored in both.
+A user has two keyrings. The user keyring ends with the user's last process (user-keyring(7)). The persistent keyring
+depends on a build option of the kernel, and by default expires after three days without use (persistent-keyring(7)).
+The key is stored in both.
 """
 
 import ctypes

@@ -54,7 +54,7 @@ def state_of(home: str, profile: str) -> str:
     """Return a value that changes if the file of the vault entry, of the settings or of the note is replaced.
 
     Raises:
-        OSError: There is no login, or no settings.
+        OSError: The vault entry or the settings file does not exist.
     """
     found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):

@@ -104,8 +104,8 @@ class App(SeveralLogins):
             issuer: The issuer identifier, exactly as in its metadata (RFC 8414 §2), or a short name:
                 `auth0:TENANT.REGION`, `github`, `google`, `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
             client_id: The client's identifier at that issuer.
-            name: The name of your program, as users type it. Its logins are then stored in a folder of its own, users
-                may have several of them (`under`, `choose`), and messages begin with this name.
+            name: The name of your program, as users type it. With a name, the program's logins are stored in a separate
+                folder, users may have several logins (`under`, `choose`), and messages begin with the name.
             audience: The API's identifier.
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
@@ -137,8 +137,8 @@ class App(SeveralLogins):
                 always, else the login fails ("require"). APIs accept a bound token only with a DPoP proof, which
                 `Session.http`, `send`, `call` and `auth_for_*` send.
             certificate: A PEM file with the client's certificate, presented to the issuer and the API if they request
-                one (RFC 8705). It authenticates a client without a secret, key or identity.
-            certificate_key: A PEM file with its private key, if that is not in the same file.
+                one (RFC 8705). The certificate authenticates a client without a secret, key or identity.
+            certificate_key: A PEM file with the certificate's private key, if that is not in the same file.
             vault: The vault to use in place of files, for tests or another storage.
             world: The network, clock and user to use in place of the real ones, for tests.
 

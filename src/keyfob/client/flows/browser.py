@@ -1,7 +1,7 @@
 """The authorization code flow with a loopback or pasted redirect (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
 
 `begin` sends the user to the authorization server; `finish` exchanges the code. In between, the World listens and
-reports only a redirect that carries our `state`. A pasted redirect URI is checked here in the same way.
+reports only a redirect with the `state` of this login. A pasted redirect URI is checked here in the same way.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ async def begin(
 ) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
-    The browser that is opened here returns its response in a form (`form_post`) if the server supports it, so that no
-    code stays in its history. The address that is shown for another browser uses a query, which can be pasted.
+    For a browser on this machine, the response mode is `form_post` if the server supports that, so that no code stays
+    in the browser's history. The address for another browser uses a query, which the user can paste.
 
     Args:
         opens: Whether to open this machine's browser; else the redirect URI is pasted.

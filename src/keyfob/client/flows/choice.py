@@ -28,7 +28,7 @@ class Choice:
     """The decision.
 
     Attributes:
-        flows: The flows to try, in order; () if there is none.
+        flows: The flows to try, in order; () if no flow is possible.
         reasons: Explanations for the user, one per line.
     """
 

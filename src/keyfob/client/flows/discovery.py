@@ -22,7 +22,7 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
-        Malformed: Code `wrong-issuer` if the metadata is another issuer's; `metadata-missing` if there is none.
+        Malformed: The metadata is another issuer's (code `wrong-issuer`), or missing (code `metadata-missing`).
         Unreachable: The issuer cannot answer at the moment.
     """
     check_issuer(profile.issuer)

@@ -118,8 +118,8 @@ def remember(world: World, before: LoginContext, after: LoginContext, refused_fl
     """Save what a login had to drop, once it has succeeded: only success proves that this was the reason.
 
     Args:
-        before: The login as it began.
-        after: The login as it succeeded.
+        before: The context in which the login began.
+        after: The context in which the login succeeded.
         refused_flows: The flows that the server refused to this client.
     """
     refused = (*refused_flows, *scope_refusals(before.added - after.added))

@@ -23,8 +23,8 @@ class LoggedOut:
     Attributes:
         revoked: Whether the server confirmed that the refresh token is revoked; None if there was none.
         problem: Why the server did not confirm that; "" otherwise.
-        alive_until: When the access token expires; APIs that validate it offline accept it until then. None if it has
-            expired or its lifetime is unknown.
+        alive_until: When the access token expires. APIs that validate tokens offline accept the token until then. None
+            if the token has expired or its lifetime is unknown.
         is_alive: Whether the access token may still be accepted.
         access_revoked: Whether the server confirmed the access token's revocation; None if it was not requested.
     """

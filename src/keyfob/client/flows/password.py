@@ -1,7 +1,7 @@
 """Legacy: the password grant (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
 
-It exists for servers that offer nothing else. It trains users to type passwords into programs, supports no passkeys and
-no federated login, and the program could store the password; so every use shows a warning.
+This grant is only for servers that offer nothing else. It trains users to type passwords into programs, supports no
+passkeys and no federated login, and lets the program see the password. So every use shows a warning.
 """
 
 from __future__ import annotations

@@ -40,13 +40,13 @@ class Habits:
     """The peculiarities of an issuer; none by default.
 
     Attributes:
-        metadata: Members that its metadata document lacks.
+        metadata: Members that the issuer's metadata document lacks.
         scopes: The default scope of a user's login.
         parameters: Additional parameters of the authorization request.
-        takes_audience: Whether it accepts an audience; otherwise the scope selects the API.
-        code_needs_secret: Whether it requires a client secret with an authorization code, even from a client that
-            cannot keep one confidential (RFC 8252 §8.5).
-        device_needs_secret: Whether it requires a client secret with a device code.
+        takes_audience: Whether the issuer accepts an audience; otherwise the scope selects the API.
+        code_needs_secret: Whether the issuer requires a client secret with an authorization code, even from a client
+            that cannot keep a secret confidential (RFC 8252 §8.5).
+        device_needs_secret: Whether the issuer requires a client secret with a device code.
         has_commas: Whether commas separate the granted scopes.
         scope_names: Granted scope names that differ from the requested ones.
         identity_as: The accepted use of a workload identity token.

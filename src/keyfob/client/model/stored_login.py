@@ -54,8 +54,8 @@ class StoredLogin:
         generation: The number of writes under this name, by which an outdated result is recognized.
         skew: The server's clock minus this machine's. All times of the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
-        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to it although the access token
-            is not.
+        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to this key although
+            the access token is not.
         auth_time: The ID token's `auth_time`. Later ID tokens must have the same value, and the same `nonce`.
         refresh_until: The refresh token's expiry, if the server sent one.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).

@@ -130,7 +130,7 @@ class Renewal(Storage):
     async def _refresh(
         self, held: AsyncExitStack, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None
     ) -> StoredLogin:
-        """Refresh as a transaction: reserve space for the response, send the request, store the response (record 0031).
+        """Refresh as a transaction: reserve space, send the request, store the response. See decision 0031.
 
         Raises:
             LoginRequired: There is no refresh token that the server accepts.

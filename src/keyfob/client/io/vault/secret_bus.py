@@ -34,7 +34,7 @@ class SecretBus:
             patience: The time limit for the user's answer to a prompt, in seconds.
 
         Raises:
-            VaultUnavailable: There is no bus, or no Secret Service on it.
+            VaultUnavailable: There is no bus, or the bus has no Secret Service.
         """
         self._limit, self._patience = limit, patience
         try:
