@@ -67,7 +67,7 @@ def result_bytes(piece: bytes) -> None:
 
 
 def remark(text: str) -> None:
-    """Print a remark to stderr: one line, on a terminal wrapped."""
+    """Print a remark to stderr as one line, which is wrapped if stderr is a terminal."""
     sys.stderr.write(_wrapped(f"keyfob: {printable(text)}", "        "))
     sys.stderr.flush()
 

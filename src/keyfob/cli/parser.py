@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print the help; unlike argparse, raise `OSError` if it cannot be written."""
+        """Print the help. Unlike argparse, raise `OSError` if the help cannot be written."""
         sys.stdout.write(self.format_help()) if file is None else file.write(self.format_help())
         sys.stdout.flush()
 

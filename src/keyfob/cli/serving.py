@@ -1,4 +1,4 @@
-"""Start a tenant for `keyfob serve`, and print what a first login needs."""
+"""Start a tenant for `keyfob serve`, and print the settings for a first login."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, READY_EMAIL
 
 
 def serve(flags: Namespace) -> None:
-    """Listen, print what a first login needs, and serve until a signal.
+    """Listen, print the settings for a first login, and serve until a signal.
 
     Raises:
         Misuse: The flags contradict each other, or the file has mistakes.

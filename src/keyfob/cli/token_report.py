@@ -60,7 +60,7 @@ class TokenReport:
 
     @property
     def signed_by(self) -> str | None:
-        """The issuer whose key verified the signature; None if it is wrong or was not checked."""
+        """The issuer whose key verified the signature; None if the signature is wrong or was not checked."""
         holds = any(check.name == "signature" and check.holds for check in self.explanation.checks)
         return self.policy.issuer if holds else None
 

@@ -1,4 +1,4 @@
-"""Login commands for argparse: sub-parsers whose `func` runs them, and the call that runs the program."""
+"""Login commands for argparse: add them as sub-parsers with a `func` each, and run the program."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ _FILTER: Final = Redacting()
 
 
 def guard_log(*others: str) -> None:
-    """Add the filter to the loggers that could get secrets; repeated calls do no harm.
+    """Add the filter to the loggers that could get secrets; repeated calls have no effect.
 
     Args:
         others: Additional loggers, in keyfob's own processes only: the filter drops error messages, which another

@@ -76,7 +76,7 @@ class Session(TokenCarriers):
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
+        """Return an HTTP client that sends the token to its first origin only, and renews it once after a 401."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AsyncAzureCredential:

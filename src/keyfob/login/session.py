@@ -146,7 +146,7 @@ class Session(TokenCarriers):
         return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
-        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401.
+        """Return an HTTP client that sends the token to its first origin only, and renews the token once after a 401.
 
         A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """

@@ -51,7 +51,7 @@ class SeveralLogins:
         return self._profile_under(name if _is_short_name(name) else profiles.DEFAULT)
 
     def under(self, profile: str) -> Self:
-        """Return the same program with another of the user's logins, such as `work`. Whether it exists is not checked.
+        """Return an App for another login of the user, such as `work`. The login need not exist yet.
 
         Raises:
             Misuse: `profile` is not a valid name, or this App has no `name` and therefore only one login.

@@ -1,4 +1,4 @@
-"""A fake storage for the vault key: open, empty, locked, not responding, absent, or one that stores nothing."""
+"""A fake storage for the vault's key, which can be open, empty, locked, hanging, absent, or without effect."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def row_of(policy: str, run: Run = attack) -> Row:
 
 
 def saves(policy: str, careful: str, run: Run = attack) -> bool:
-    """Return whether a careful user, who is one of the last two of `VICTIMS`, is safe in the end."""
+    """Return whether a policy protects a careful user in the end. `careful` is one of the last two of `VICTIMS`."""
     loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
     return not loot.is_in or loot.has_ended
 

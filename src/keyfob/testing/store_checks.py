@@ -64,7 +64,7 @@ async def what_is_saved_is_found_again(store: Store) -> None:
 
 
 async def what_the_other_grants_need_is_found_again(store: Store) -> None:
-    """Save each record both with and without its optional fields."""
+    """Each record is stored and read correctly, both with and without its optional fields."""
     bare = replace(AUTHORIZATION, code_hash=b"bare", challenge=None, nonce=None, key_thumbprint=None, login_id=None)
     twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
     young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
@@ -166,7 +166,7 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
 
 
 async def the_logins_of_one_person_end_together(store: Store) -> None:
-    """Logins, sessions, codes, approved device logins and waiting passwords end; other users keep theirs."""
+    """A user's logins, sessions, codes, approved device logins and pending password logins end; other users' do not."""
     other = "auth0|2"
 
     async def fill(transaction: Transaction) -> None:

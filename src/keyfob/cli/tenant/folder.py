@@ -172,7 +172,7 @@ def show(plan: Plan) -> None:
 
 
 def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
-    """Apply a change; ask first if it removes anything.
+    """Apply a change. If the change removes anything, ask for confirmation first.
 
     Raises:
         Misuse: There is no terminal, the operator answered no, or another process made a conflicting change.

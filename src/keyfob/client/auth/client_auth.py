@@ -107,7 +107,7 @@ async def post(
 
 
 def _is_refused(response: Response) -> bool:
-    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send a bare 403."""
+    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send an empty 403."""
     error = OAuthError.find(response) if response.status >= 400 else None
     is_invalid_client = error is not None and error.error == INVALID_CLIENT
     return response.status == 401 or is_invalid_client or (response.status == 403 and error is None)

@@ -92,7 +92,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
 
 
 async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
-    """Return the only factor, or the one whose number the user types; an empty answer means the first.
+    """Return the only factor, or let the user choose a factor by number. An empty answer means the first factor.
 
     Raises:
         Refused: The answer is not one of the numbers.

@@ -40,7 +40,7 @@ class KnownLogin:
 
     @property
     def issuer(self) -> str:
-        """The issuer; "" if it is unknown."""
+        """The issuer of the login; "" if unknown."""
         known = self.stored or self.profile
         return "" if known is None else known.issuer
 

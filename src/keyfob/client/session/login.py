@@ -62,7 +62,7 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging the profile in, wait, and return its login if it is the requested one.
+        If another process is logging the profile in, wait. Return its login if that was requested in the same way.
 
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.

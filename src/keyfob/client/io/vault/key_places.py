@@ -15,7 +15,7 @@ from keyfob.errors import VaultUnavailable
 
 
 class KeyPlace(Protocol):
-    """Stores one key.
+    """A storage place for one key.
 
     Each method returns within seconds or raises `VaultUnavailable` with one of these codes: `key-absent` (this system
     lacks the place), `key-locked` (the place is locked), `key-hung` (the place does not answer).

@@ -1,4 +1,4 @@
-"""A lock between processes and between threads, in a file beside the guarded one.
+"""A lock between processes and between threads, in a file beside the protected file.
 
 The lock is the operating system's file lock, which ends with its process. Some file systems have no locks: NFS without
 a lock server, some FUSE file systems. There the lock is a second file with the holder's name, created only if it does
