@@ -51,7 +51,7 @@ class ProfileCredentials:
         )
 
     def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
-        """Return the login's DPoP key as two objects with separate nonces, for the authorization server and for APIs."""
+        """Return the login's DPoP key as two objects with separate nonces: one for the server, one for APIs."""
         if stored.proof_key is None:
             return None
         if self._dpop_keys is None or self._dpop_keys[0] != stored.proof_key:
