@@ -13,9 +13,9 @@ KeyfobError
 ├── InvalidToken
 └── SystemFailed
 
-Messages are safe to log: they contain no token and no code. Of a peer's data they contain only its `error`, the
-description, the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII
-and shortened. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help <code>`, which
+Messages are safe to log: they contain no token and no code. From a peer they contain only its `error` and description,
+the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII and
+shortened. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help <code>`, which
 prints the entry of `docs/errors.md`.
 """
 
@@ -78,11 +78,11 @@ class KeyfobError(Exception):
     """The base class; never raised itself.
 
     Attributes:
-        code: Stable, in kebab-case; the heading in `docs/errors.md`, and the word for `keyfob help`.
+        code: The stable code in kebab-case. It is a heading of `docs/errors.md` and an argument of `keyfob help`.
         hint: The user's next step, or "". Any program may show it, so it names no flag and no command of keyfob.
-        flags: The flags or the command that do that step with keyfob's own command line, or "".
+        flags: The flags or the command of keyfob's own command line that perform the step in `hint`, or "".
         exit: The exit code of the command line (`docs/errors.md`).
-        more: Further members of the command line's JSON, such as the command to `run`.
+        more: Further members of the error's JSON object (`--json`), such as `run`, the command to run.
     """
 
     default_code: ClassVar[Code]
@@ -112,7 +112,7 @@ class Misuse(KeyfobError):
 
 
 class Malformed(KeyfobError):
-    """The peer's data violates the protocol. `field` is the wrong field's name; its value is not stored."""
+    """The peer's data violates the protocol. `field` names the invalid field; its value is not stored."""
 
     default_code: ClassVar[Code] = "malformed"
 
@@ -161,7 +161,7 @@ class Unreachable(KeyfobError):
     """No response from the network; a retry may help.
 
     Attributes:
-        timed_out: Whether it was a timeout, which requires slower polling (RFC 8628 §3.5).
+        timed_out: Whether the cause was a timeout, after which polling must slow down (RFC 8628 §3.5).
     """
 
     default_code: ClassVar[Code] = "unreachable"
@@ -189,7 +189,7 @@ class StoreUnavailable(KeyfobError):
 
 
 class InvalidToken(KeyfobError):
-    """A token that must not be accepted. The message names the failed check and contains nothing of the token.
+    """A token that must not be accepted. The message names the failed check and contains no part of the token.
 
     Attributes:
         check: The failed check's short name, or "".

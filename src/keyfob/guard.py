@@ -120,25 +120,25 @@ class Guard:
         """Configure the guard; nothing is fetched yet.
 
         Args:
-            policies: One for each issuer; instead of the next five.
-            issuer: As its metadata writes it; a trailing slash counts.
+            policies: One policy for each issuer, in place of the arguments from `issuer` to `leeway`.
+            issuer: The issuer identifier exactly as in the issuer's metadata, with or without a trailing slash.
             audience: This API's identifier.
             algorithms: The accepted algorithms.
-            profile: "rfc9068" requires that profile; "auth0" accepts either.
+            profile: "rfc9068" requires the token profile of RFC 9068; "auth0" accepts that and Auth0's own.
             leeway: The accepted difference between clocks.
             address: The URL at which callers reach this API, such as `https://api.example.com/v1`, in front of any
                 proxy. With it, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
-            metadata: More members for the metadata; its `resource` is then the address.
-            dpop: How DPoP-bound tokens are accepted; needs an address.
+            metadata: The API's metadata with further members. Its `resource` takes the place of `address`.
+            dpop: The settings for DPoP-bound tokens; requires `address`.
             certificates: The header in which a trusted proxy sends client certificates.
-            introspection: How the issuer is asked about opaque tokens; without it they are refused.
+            introspection: The settings for introspection of opaque tokens (RFC 7662). None refuses opaque tokens.
             remember: The number of verified tokens to cache, each at most until it or its key expires; 0 caches none.
-            realm: Named in challenges.
+            realm: The `realm` of the WWW-Authenticate challenges.
             send: Sends HTTP requests to the issuers.
-            clock: Returns the time, aware, UTC; for tests.
+            clock: Returns the present time as an aware `datetime` in UTC; for tests.
 
         Raises:
-            Misuse: The settings contradict each other, or one is unsafe.
+            Misuse: The settings contradict each other, or a setting is unsafe.
         """
         if bool(policies) == bool(issuer or audience):
             raise Misuse("a guard needs an issuer and an audience, or policies")
@@ -165,7 +165,8 @@ class Guard:
         """Return the caller as a `Principal`, or a `Denial` to send. Blocks while the issuer's keys are fetched.
 
         Args:
-            request: Its method, path and headers are read, and the peer if a proxy is trusted; the body is not.
+            request: The request. Its method, path and headers are read, its peer only if a proxy is trusted, and its
+                body never.
             needs: Names of scopes, or results of `require`; all are required.
             certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
         """
@@ -174,7 +175,7 @@ class Guard:
     async def check_async(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Do the same without blocking the event loop."""
+        """Return the same as `check` without blocking the event loop."""
         return await self._verifier.check_async(request, self._requirements_of(needs), certificate)
 
     def metadata(self, request: Request) -> Response | None:
@@ -188,8 +189,8 @@ class Guard:
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
 
-        OpenAPI shows it. It accepts a WebSocket, too. Until `answers` is called, each framework sends denials in its
-        own format.
+        FastAPI lists the dependency in its OpenAPI document. WebSocket endpoints can use the dependency too. Until
+        `answers` is called, each framework sends denials in its own format.
         """
         wanted = self._requirements_of(needs)
         # A program that calls `Depends` has loaded FastAPI; a Starlette application need not load it.
@@ -198,7 +199,7 @@ class Guard:
         return _starlette.requires(self._verifier, wanted)
 
     def answers(self, app: Starlette) -> None:
-        """Let a FastAPI or Starlette application send denials as the other adapters do, and serve the metadata."""
+        """Make a FastAPI or Starlette app send denials in the other adapters' format, and serve the API's metadata."""
         _starlette.answer_denials(app)
         if self._published is not None:
             _starlette.serve_metadata(app, self._published)
@@ -212,7 +213,7 @@ class Guard:
         return _flask.requires(self._verifier, self._requirements_of(needs))
 
     def flask_metadata(self, app: Flask) -> None:
-        """Let a Flask application serve this API's metadata.
+        """Make a Flask application serve this API's metadata.
 
         Raises:
             Misuse: The guard has no address.

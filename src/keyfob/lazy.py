@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a public module's `__getattr__` and `__dir__`.
 
-    Type checkers read neither, so the module also has the same imports under `TYPE_CHECKING`. A test compares the two.
+    Type checkers read neither function, so the module repeats the imports under `TYPE_CHECKING`. A test compares them.
 
     Args:
         public: The `__name__` of the public module.
@@ -39,7 +39,7 @@ def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[
 class LazyModule:
     """A module that is imported when one of its names is first used.
 
-    Type checkers do not know it, so the same module is imported under `TYPE_CHECKING`:
+    Type checkers do not see this import, so the same module is imported under `TYPE_CHECKING`:
 
         if TYPE_CHECKING:
             from keyfob.jose import key_formats

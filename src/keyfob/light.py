@@ -17,8 +17,8 @@ else:
         """Return the decorator `dataclass` without the run-time refusal of assignments.
 
         A frozen dataclass calls `object.__setattr__` for each field, which takes four times as long. mypy and pyright
-        see `dataclass(frozen=True)` and refuse assignments. Equality, hash and `replace` are those of a frozen one.
-        What is stored or configured stays a plain `dataclass(frozen=True)`.
+        see `dataclass(frozen=True)` and refuse assignments. Equality, hash and `replace` are those of a frozen
+        dataclass. Classes of stored or configured values use the ordinary `dataclass(frozen=True)`.
         """
         assert frozen, "a light dataclass is frozen for type checkers"  # noqa: S101
         return dataclass(slots=slots, kw_only=kw_only, unsafe_hash=True)

@@ -14,11 +14,11 @@ def run(flow: Coroutine[object, None, T]) -> T:
     """Return the result of a coroutine whose awaited calls block instead of suspending.
 
     Args:
-        flow: Runs to its end in this call. Exceptions, KeyboardInterrupt among them, pass through it as through a
-            plain function.
+        flow: The coroutine, which runs to its end in this call. Its exceptions, including KeyboardInterrupt, reach the
+            caller.
 
     Raises:
-        Misuse: The coroutine suspended: it awaited an event loop, and there is none here.
+        Misuse: The coroutine suspended: it awaited an event loop, and this function runs none.
     """
     try:
         flow.send(None)

@@ -1,4 +1,4 @@
-"""The login whose token is sent to an API, and the first login at an API that is known only by its address."""
+"""Find the login whose token is sent to an API, and log in for an API of which only the address is known."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def add_issuer_flags(parser: ArgumentParser) -> None:
-    """Add the flags of a first login at an API that is known by its address."""
+    """Add the flags of a first login for an API of which only the address is known."""
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument(
         "--trust-issuer",
@@ -83,10 +83,10 @@ def unauthenticated_client(flags: Namespace) -> AnonymousClient:
 
 
 def remember(flags: Namespace, app: App, url: str) -> None:
-    """Remember the origin that the token is about to be sent to, whatever the answer. No other origin is sent it.
+    """Store the origin to which the token is about to be sent. The token is sent to no other origin.
 
     Raises:
-        Misuse: Another process has sent it elsewhere meanwhile, or nothing can be remembered here.
+        Misuse: Another process has stored another origin meanwhile, or the origin cannot be stored.
     """
     if not is_worth_keeping(app.profile, url):
         return
@@ -103,7 +103,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
     Raises:
         LoginRequired: There is no terminal, or the API has no metadata.
         LoginDeclined: The user does not trust the issuer.
-        Misuse: No client id is known.
+        Misuse: No client ID is known.
         Malformed: The metadata is invalid.
         KeyfobError: The login failed.
     """
@@ -157,7 +157,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
     Raises:
         LoginRequired: There is no terminal.
-        LoginDeclined: The answer was no.
+        LoginDeclined: The user does not trust the issuer.
     """
     if not _has_user(flags):
         message = (
@@ -175,7 +175,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
-    """Return what a program needs to log in: the command, and what it is for. It repeats no header and no body."""
+    """Return JSON members for a calling program: the API and login commands, without the call's headers and body."""
     words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
@@ -195,10 +195,10 @@ def _name_command(problem: LoginRequired, lead: str, commands: dict[str, str], *
 
 
 def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Profile:
-    """Return a profile for this API, with the client id that is known at the issuer.
+    """Return a profile for this API, with the client ID that is known for the issuer.
 
     Raises:
-        Misuse: No client id is known, or the name of the profile is taken.
+        Misuse: No client ID is known, or the profile's name is taken.
     """
     issuer = found.issuers[0]
     name = flags.profile or os.environ.get("KEYFOB_PROFILE") or profile_name(found.resource)

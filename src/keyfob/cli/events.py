@@ -46,7 +46,7 @@ def ask(question: Question) -> Secret:
 
 
 def granted(profile: Profile, stored: StoredLogin) -> dict[str, object]:
-    """Return the last event of a successful login."""
+    """Return the final event of a successful login."""
     return {
         "event": "granted",
         "profile": profile.name,
@@ -63,7 +63,7 @@ def show(notice: Notice) -> None:
 
 
 def _event(notice: Notice) -> dict[str, object]:
-    """Return a notice as JSON members. Durations are whole seconds. The user code is meant to be shown."""
+    """Return a notice as JSON members. Durations are in whole seconds. The user code is included: it is no secret."""
     match notice:
         case CodeShown():
             return {

@@ -1,4 +1,4 @@
-"""Exit codes that belong to no error; each error class has its own (docs/errors.md)."""
+"""The exit codes that belong to no error class. Each error class has its own code (docs/errors.md)."""
 
 from __future__ import annotations
 

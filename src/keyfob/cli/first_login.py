@@ -1,4 +1,4 @@
-"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and the consent to a project's issuer."""
+"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and consent to an issuer of a project."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MOST_OFFERED = 9
 
 
 def read_words(flags: Namespace) -> None:
-    """Take the words after `login` as the issuer and the client id.
+    """Use the arguments after `login` as the issuer and the client ID.
 
     Raises:
-        Misuse: The flags say them too.
+        Misuse: The flags set the same values.
     """
     for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
         value = getattr(flags, word)
@@ -30,12 +30,12 @@ def read_words(flags: Namespace) -> None:
 
 
 def complete(flags: Namespace) -> ChosenProfile:
-    """Choose the profile to log in with. Ask at a terminal for an issuer or client id that is missing.
+    """Choose the profile to log in with. At a terminal, ask the user for a missing issuer or client ID.
 
     Raises:
-        LoginRequired: A project's file names an issuer that is new here, and there is no user to ask.
-        LoginDeclined: The user does not mean that issuer.
-        Misuse: The answer is no issuer.
+        LoginRequired: A project's file sets an issuer without a profile here, and there is no user to ask.
+        LoginDeclined: The user refuses that issuer.
+        Misuse: The user's answer is not a valid issuer.
     """
     chosen = choose(flags)
     has_user = not flags.json and output.has_user()
@@ -52,7 +52,7 @@ def complete(flags: Namespace) -> ChosenProfile:
 
 
 def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
-    """Ask before a login at an issuer that only a project's file names. The file may be a stranger's."""
+    """Ask the user before a login at an issuer that only a project's file sets, since anyone may have written it."""
     strange = unknown_issuer(chosen)
     if strange is None:
         return
@@ -70,7 +70,7 @@ def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
 
 
 def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
-    """Return the issuer that a project's file names if the user has no profile there: the file may be a stranger's."""
+    """Return the issuer if a project's file sets it, which anyone may have written, and no profile here has it."""
     named = chosen.settings.get("issuer")
     if named is None or named.kind != "project":
         return None
@@ -79,7 +79,7 @@ def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
 
 
 def _ask_issuer() -> str:
-    """Ask for the issuer. The last ones are offered by number, the newest as the default."""
+    """Ask for the issuer. Offer the recent issuers by number, with the newest as the default."""
     known = _issuers_by_use()[:_MOST_OFFERED]
     for number, issuer in enumerate(known, 1):
         output.detail(f"{number}  {issuer}")
@@ -100,7 +100,7 @@ def _issuers_by_use() -> list[str]:
 
 
 def _ask_client_id(issuer: str) -> str:
-    """Ask for the client id. The one of another profile at that issuer is offered."""
+    """Ask for the client ID. Offer that of another profile at the same issuer as the default."""
     expanded = expand(issuer).issuer
     known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
     return output.asked(f"client ID, as registered at {expanded}", known.pop() if len(known) == 1 else "")

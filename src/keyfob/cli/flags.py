@@ -53,7 +53,7 @@ def port_and_host(text: str) -> tuple[str, int]:
 
 
 def workers(text: str) -> int:
-    """Parse a number of processes; `cores` is one for each core that may be used."""
+    """Parse a number of processes; `cores` means one for each available CPU core."""
     if text == "cores":
         from keyfob.server.io.workers import cores  # noqa: PLC0415  one command needs it
 
@@ -67,7 +67,7 @@ def duration(text: str, flag: str = "--min-ttl") -> timedelta:
     """Parse the duration of a flag: 90, 90s, 5m, 2h or 1d.
 
     Raises:
-        Misuse: It is not a duration.
+        Misuse: The text is not a duration.
     """
     found = _LENGTH.fullmatch(text)
     if found is None:

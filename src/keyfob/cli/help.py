@@ -19,7 +19,7 @@ _NAMED: Final = re.compile(r"(?:docs/)?([a-z0-9]+)\.md(?:#([a-z0-9-]+))?\Z")
 
 
 def find(word: str) -> str:
-    """Return the text for an error's code, a page such as `docs/vault.md`, or a section of one such as `scopes`.
+    """Return the text for an error's code, for a page such as `docs/vault.md`, or for a section such as `scopes`.
 
     Raises:
         Misuse: There is no such code, page or section.
@@ -49,12 +49,12 @@ def _anchor(heading: str) -> str:
 
 
 def topics() -> list[str]:
-    """Return the names that `find` takes beside codes and pages: the headings of all pages, as anchors."""
+    """Return the section names that `find` accepts: the headings of all pages, as anchors."""
     return sorted({name for page in PAGES if page != "errors" for name in sections(read_file(f"{page}.md"))})
 
 
 def _section_of(word: str) -> tuple[str, str | None]:
-    """Return the page, and the section if it is one, for a topic such as `scopes` or `guard`."""
+    """Return a topic's page and section. For a topic that is a page itself, such as `guard`, the section is None."""
     if word in PAGES:
         return word, None
     for page in PAGES:
@@ -69,7 +69,7 @@ def _page_of(word: str) -> tuple[str, str | None]:
 
 
 def read_file(name: str) -> str:
-    """Return a file of the documentation, or "": from the wheel, or beside the source."""
+    """Return a documentation file from the wheel or the source tree; "" if there is no such file."""
     here = Path(__file__).parents
     for folder in (here[1] / "docs", here[3] / "docs"):
         path = folder / name

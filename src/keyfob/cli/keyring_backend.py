@@ -1,6 +1,6 @@
-"""A backend for the library `keyring`: the access token as the password of the service that it belongs to.
+"""A backend for the library `keyring`: the password of a service is the access token for that service.
 
-`keyring` finds it by its entry point, and loads it whenever another program uses a keyring.
+`keyring` finds this backend by its entry point, and loads it whenever another program uses a keyring.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class CannotDelete(PasswordDeleteError, NotImplementedError):
 
 
 class KeyfobKeyring(KeyringBackend):
-    """Answers for services that a login's token belongs to, and for no other. Raises as `Session.token`."""
+    """Returns passwords only for services to which a login's token may be sent. Raises as `Session.token`."""
 
     @properties.classproperty
     def priority(self) -> float:
-        """Below the system's keyrings: a password that is stored there for a service stays in use."""
+        """The priority, below that of the system's keyrings, so that passwords stored in those stay in use."""
         return 1
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002  a token has no user name
@@ -60,7 +60,7 @@ class KeyfobKeyring(KeyringBackend):
 
 
 def _token_for(service: str) -> str | None:
-    """Return the token of the login that may be sent to a service; None if there is none. No question is asked."""
+    """Return the token that may be sent to a service, or None. The user is not asked."""
     if "://" not in service:
         return None
     try:

@@ -17,10 +17,10 @@ NONE_SET_UP: Final = "off, so no codes are sent by e-mail (--smtp, or --dev)"
 
 
 def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
-    """Return the mailer that the flags name, and words on it for the operator.
+    """Return the mailer that the flags select, and a description of it for the operator.
 
     Args:
-        flags: Of the command.
+        flags: The flags of the command.
         folder: The tenant's folder.
 
     Raises:
@@ -42,7 +42,7 @@ def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
 
 
 def _password(file: Path | None) -> Secret | None:
-    """Return the password in the file, or in the environment.
+    """Return the password from the file or the environment.
 
     Raises:
         Misuse: The file cannot be read, or is empty.

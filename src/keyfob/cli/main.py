@@ -53,7 +53,7 @@ SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn", "yaml"})
 
 
 class Command(Protocol):
-    """The interface of a module in cli/commands."""
+    """The interface of the modules in cli/commands."""
 
     def configure(self, parser: ArgumentParser) -> None:
         """Add the command's flags."""
@@ -108,12 +108,12 @@ else:
     _before = resource.getrlimit(resource.RLIMIT_CORE)
 
     def forbid_core_files() -> None:
-        """Forbid core files (core(5)), which would contain tokens. A collector (core_pattern) may ignore the limit."""
+        """Forbid core files (core(5)), which would contain tokens. A handler (core_pattern) may ignore the limit."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
 
     def allow_core_files() -> None:
-        """Restore the limit, before another program replaces this one by exec."""
+        """Restore the limit, before this process executes another program by exec."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, _before)
 

@@ -13,11 +13,11 @@ _USUAL_COLUMNS: Final = 80
 
 
 class ManualPage(NamedTuple):
-    """The help of a command beside its flags.
+    """The parts of a command's help that follow the list of flags.
 
     Attributes:
-        exits: Its exit codes, without 1, 2 and 130, which mean the same for every command.
-        examples: Commands, each with its purpose.
+        exits: The command's exit codes, without 1, 2 and 130, which mean the same for every command.
+        examples: Example commands, each with its purpose.
         more: The page of the documentation.
     """
 
@@ -264,7 +264,7 @@ def end_of(name: str, notes: str) -> str:
     """Return the end of a command's help.
 
     Args:
-        name: The command, or the command and a verb; only commands have a page.
+        name: The command, or the command and a verb. Only a command has a `ManualPage`.
         notes: Paragraphs to print first, one per line.
     """
     parts = ["\n".join(map(fill, notes.splitlines()))]
@@ -281,7 +281,7 @@ def end_of(name: str, notes: str) -> str:
 
 
 def fill(text: str, first: str = "", later: str = "") -> str:
-    """Return the text in lines of at most `width()` letters."""
+    """Return the text in lines of at most `width()` characters."""
     return textwrap.fill(
         text,
         width(),
@@ -298,7 +298,7 @@ def width() -> int:
 
 
 def _columns() -> int:
-    """Return what `shutil.get_terminal_size` returns; that module also loads three compressors: 3 ms."""
+    """Return the terminal's columns as `shutil.get_terminal_size` does. Importing `shutil` would take 3 ms more."""
     with contextlib.suppress(ValueError):
         if (named := int(os.environ.get("COLUMNS", "0"))) > 0:
             return named

@@ -67,7 +67,7 @@ def result_bytes(piece: bytes) -> None:
 
 
 def remark(text: str) -> None:
-    """Print a remark to stderr: one line, on a terminal wrapped."""
+    """Print a remark to stderr as one line, which is wrapped if stderr is a terminal."""
     sys.stderr.write(_wrapped(f"keyfob: {printable(text)}", "        "))
     sys.stderr.flush()
 
@@ -79,7 +79,7 @@ def notice(shown: notices.Notice) -> None:
 
 
 def detail(text: str) -> None:
-    """Print an indented line below a remark, such as a hint. A command in it is not broken, so it can be copied."""
+    """Print an indented line below a remark, such as a hint. Commands are not wrapped, so that users can copy them."""
     sentences, command, rest = printable(text).partition("keyfob ")
     is_command = sentences.rstrip().endswith(":") and "\n" not in rest
     line = f"        {sentences}{command}{rest}"
@@ -88,7 +88,7 @@ def detail(text: str) -> None:
 
 
 def _wrapped(text: str, later: str) -> str:
-    """Return the lines of a text for stderr; elsewhere than on a terminal it is one."""
+    """Return a text for stderr in lines: wrapped if stderr is a terminal, else a single line."""
     width = 0
     with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no terminal
         width = os.get_terminal_size(sys.stderr.fileno()).columns
@@ -106,7 +106,7 @@ def has_user() -> bool:
 
 
 def asked(question: str, default: str = "") -> str:
-    """Ask for a line at the terminal; an empty one means the default."""
+    """Ask for a line at the terminal. An empty line means the default."""
     offered = f" [{printable(default)}]" if default else ""
     sys.stderr.write(f"keyfob: {printable(question)}{offered}: ")
     sys.stderr.flush()
@@ -121,9 +121,9 @@ def agreed(question: str) -> bool:
 
 
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
-    """Print an error with its hint and its help, or as a JSON object. Return its exit code.
+    """Print an error with its hint and its help command, or as a JSON object. Return its exit code.
 
-    An error that a program can act on, by running a command where a user is, is printed in both ways.
+    An error with a command that a program can run for its user is printed in both forms.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})
@@ -157,13 +157,13 @@ def trace(problem: BaseException) -> None:
 
 
 def hook_uncaught_errors() -> None:
-    """Report errors in threads and finalizers likewise; Python would print their messages."""
+    """Report errors in threads and finalizers as `unexpected` does, since Python would print their messages."""
     threading.excepthook = lambda lost: unexpected(lost.exc_value)
     sys.unraisablehook = lambda lost: unexpected(lost.exc_value)
 
 
 def prepare() -> None:
-    """Print characters that the terminal's encoding lacks as escapes, instead of failing; notice closed streams."""
+    """Make the streams escape characters that their encoding lacks, and replace a stdout that is closed."""
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(_Closed(), write_through=True)
     if sys.stderr is None:
@@ -174,7 +174,7 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """Stands for a stdout that was closed before the start: Python has None there."""
+    """A replacement for a stdout that was closed before the start, for which Python has None."""
 
     name = "<stdout>"
 
@@ -186,7 +186,7 @@ class _Closed(io.RawIOBase):
 
 
 def system_failure(problem: OSError) -> SystemFailed:
-    """Return the error for one of the operating system. It names no file: a name could be a misplaced secret."""
+    """Return keyfob's error for an `OSError`. It contains no file name, which could be a misplaced secret."""
     reason = problem.strerror or type(problem).__name__
     trace(problem)
     if is_of_stdout(problem):
@@ -198,7 +198,7 @@ def system_failure(problem: OSError) -> SystemFailed:
 
 
 def is_of_stdout(problem: OSError) -> bool:
-    """Return whether the error is of writing the result."""
+    """Return whether the error occurred on writing to stdout."""
     return problem.errno in _OF_STREAMS and problem.filename is None
 
 

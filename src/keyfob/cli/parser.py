@@ -16,7 +16,7 @@ _FLAGS_END_AT: Final = 26
 
 
 class Parser(ArgumentParser):
-    """Raise `Misuse` instead of exiting. Messages repeat no value: it could be a misplaced secret."""
+    """A parser that raises `Misuse` instead of exiting. Messages contain no values: one could be a misplaced secret."""
 
     def error(self, message: str) -> NoReturn:
         what, _, named = message.partition("unrecognized arguments: ")
@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print the help; unlike argparse, raise `OSError` if it cannot be written."""
+        """Print the help. Unlike argparse, raise `OSError` if the help cannot be written."""
         sys.stdout.write(self.format_help()) if file is None else file.write(self.format_help())
         sys.stdout.flush()
 
@@ -43,5 +43,5 @@ class Parser(ArgumentParser):
 
 
 def sentence(words: str) -> str:
-    """Return the words with a capital letter and a full stop."""
+    """Return the text with a capital first letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."

@@ -1,4 +1,4 @@
-"""The attack lab of `keyfob demo --phishing`: a device login is phished in memory, once for each policy and user."""
+"""The phishing lab of `keyfob demo --phishing`: it phishes a device login in memory, once for each policy and user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CAREFUL: Final = ("heeds warnings", "reads the e-mail")
 
 
 def run_lab() -> None:
-    """Tell some attacks, then print for each policy what still gets through."""
+    """Print the course of some attacks, and then a table of the attacks that still succeed under each policy."""
     output.result(
         "A device login is phished (RFC 10027): the page is genuine, the code is fresh, and the attacker waits."
     )

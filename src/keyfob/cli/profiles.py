@@ -1,4 +1,4 @@
-"""The profile that a command is about: from the settings (`settings.py`), then from the last login."""
+"""Determine a command's profile from the settings (`settings.py`), and complete it from the last login."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _Pick = Callable[[str, str | None, str | None], str | None]
 
 @dataclass(frozen=True, slots=True)
 class ChosenProfile:
-    """The profile that a command is about, as far as it is known.
+    """The profile of a command, and the settings that determine it.
 
     Attributes:
-        profile: None if no issuer or no client id is known.
-        settings: The settings that were given, by name, each with its origin.
-        subject: The pinned account; another must not be logged in.
+        profile: The profile; None if the issuer or the client ID is not known.
+        settings: The settings from flags, variables and files, by name, each with its origin.
+        subject: The subject of the pinned account. A login of another account must not be used.
         files: The settings files that were read.
     """
 
@@ -62,7 +62,7 @@ def profile_of(chosen: ChosenProfile) -> Profile:
     """Return the profile to log in with.
 
     Raises:
-        Misuse: The issuer or the client id is missing.
+        Misuse: The issuer or the client ID is missing.
     """
     if chosen.profile is None:
         issuer = chosen.settings.get("issuer")
@@ -72,15 +72,15 @@ def profile_of(chosen: ChosenProfile) -> Profile:
 
 
 def first_login(name: str, issuer: str = "URL") -> str:
-    """Return the hint for the first login of a profile."""
+    """Return the hint with the command for the first login of a profile."""
     return f"Run: {command(f'login {issuer} CLIENT_ID', name)}"
 
 
 def choose(flags: Namespace) -> ChosenProfile:
-    """Choose the profile from flags, settings and the last login. A missing flag counts as not given.
+    """Choose the profile from flags, settings and the last login. `flags` may lack attributes.
 
     Settings that the last login stored for another issuer or client are ignored, so that no server receives another
-    server's client id.
+    server's client ID.
 
     Raises:
         Misuse: A setting is invalid.
@@ -155,12 +155,12 @@ def choose(flags: Namespace) -> ChosenProfile:
 
 
 def _load(name: str, settings: Settings) -> Profile | None:
-    """Return the settings of the last login. Damaged ones are not needed if the issuer and the client are given.
+    """Return the stored settings of the last login. Damaged settings are ignored if issuer and client are given.
 
-    If the process of that login was killed before it stored them, they are read from the login itself.
+    If the settings are missing because the login's process was killed, they are read from the stored login.
 
     Raises:
-        VaultUnavailable: They are damaged, and needed.
+        VaultUnavailable: The settings are damaged, and issuer or client are not given.
     """
     try:
         found = ProfileFiles().load(name)
@@ -174,7 +174,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
-    """Return whether nothing is added to the scope: as for the last login, unless a flag names a new scope."""
+    """Return whether the scope is exact: as in the last login, unless a flag sets a new scope."""
     is_exact = bool(getattr(flags, "exact_scope", False))
     return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
@@ -182,10 +182,10 @@ def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
 def _find_certificate(
     pick: _Pick, found: Mapping[str, Setting], stored: Profile | None, issuer: str
 ) -> CertificateFiles | None:
-    """Return the files of the client certificate. A stored key belongs to the stored certificate only.
+    """Return the files of the client certificate. A stored key is used only with the stored certificate.
 
     Raises:
-        Misuse: There is a key without a certificate, or a value that is not the name of a file.
+        Misuse: There is a key without a certificate, or a value that is not a file name.
     """
     before = stored.certificate if stored else None
     certificate = pick("certificate", before.certificate if before else None, issuer)
@@ -202,7 +202,7 @@ def _find_certificate(
 
 
 def _path(name: str, origin: Setting) -> str:
-    """Return the absolute path. In a settings file, a relative path starts at the folder of that file."""
+    """Return the absolute path. A relative path in a settings file is relative to the folder of that file."""
     if origin.kind == "login":
         return name
     base = Path(origin.where).parent if origin.kind == "config" else Path()
@@ -210,7 +210,7 @@ def _path(name: str, origin: Setting) -> str:
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """Return the API, and whether it is a resource URI (RFC 8707); the higher precedence wins."""
+    """Return the API, and whether it is a resource URI (RFC 8707), from the setting with the higher precedence."""
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
         return pick("resource", None, issuer), True
@@ -221,7 +221,7 @@ def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issu
 
 
 def known_app(flags: Namespace) -> App:
-    """Return the login that a command is about.
+    """Return the login of a command's profile.
 
     Raises:
         LoginRequired: The profile has no login.
@@ -241,11 +241,11 @@ def known_app(flags: Namespace) -> App:
 
 
 def _app_of_agent(flags: Namespace, socket: Path) -> App:
-    """Return the login of the agent that fits the settings. None is stored here.
+    """Return the agent's login that fits the settings. It is not stored on this machine.
 
     Raises:
         VaultUnavailable: The agent does not answer.
-        Refused: It offers no such login or several, or another account is pinned.
+        Refused: The agent offers no such login, several such logins, or one of another account than the pinned one.
     """
     from keyfob.client.io.agent.agent_vault import AgentVault  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
 
@@ -285,7 +285,7 @@ def known_names() -> list[str]:
 
 
 def readable_profiles(first: str = DEFAULT) -> list[Profile]:
-    """Return all stored settings that can be read, those of one profile first."""
+    """Return all readable stored profiles, beginning with the profile `first`."""
     found: list[Profile] = []
     for name in dict.fromkeys([first, *ProfileFiles().names()]):
         with contextlib.suppress(VaultUnavailable, Misuse):
@@ -296,7 +296,7 @@ def readable_profiles(first: str = DEFAULT) -> list[Profile]:
 
 
 def stored_app(name: str) -> App | None:
-    """Return the login of a profile from its stored settings alone; None if there are none.
+    """Return the login of a profile from its stored settings only; None if the profile has no stored settings.
 
     Raises:
         VaultUnavailable: The stored settings cannot be read.
@@ -313,7 +313,7 @@ def stored_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """Return a profile from the stored login, if its settings are lost: enough to log out."""
+    """Return a profile from the stored login if its settings are lost. It suffices for a logout."""
     stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
@@ -322,7 +322,7 @@ def check_issuer(chosen: ChosenProfile) -> None:
     """Compare the issuer of the stored login with the one that a project's file names.
 
     Raises:
-        LoginRequired: They differ. No token is used, and none is asked for.
+        LoginRequired: The issuers differ. No token is used or requested.
     """
     named = chosen.settings.get("issuer")
     if named is None or named.kind != "project":
@@ -347,7 +347,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
     """Compare the logged-in account with the pinned one.
 
     Raises:
-        Refused: They differ, or the account is unknown.
+        Refused: The accounts differ, or the logged-in account is unknown.
     """
     pin = chosen.settings.get("subject")
     if pin is None or stored.subject == pin.value:
@@ -362,7 +362,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 
 def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
-    """Return the `App` of a profile; `store` is a storage choice that was just given."""
+    """Return the `App` of a profile; `store` is this command's storage policy, None for the earlier choice."""
     app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,

@@ -1,4 +1,4 @@
-"""Start a tenant for `keyfob serve`, and print what a first login needs."""
+"""Start a tenant for `keyfob serve`, and print the settings for a first login."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, READY_EMAIL
 
 
 def serve(flags: Namespace) -> None:
-    """Listen, print what a first login needs, and serve until a signal.
+    """Listen, print the settings for a first login, and serve until a signal.
 
     Raises:
         Misuse: The flags contradict each other, or the file has mistakes.
-        SystemExit: A signal other than SIGINT and SIGTERM ended it.
+        SystemExit: A signal other than SIGINT and SIGTERM ended the server.
     """
     _check(flags)
     folder, database = flags.data or default_folder(), database_of(flags)
@@ -56,13 +56,13 @@ def serve(flags: Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """The parameters of `keyfob serve`. All its processes share the sockets, and each opens the rest itself.
+    """The parameters of `keyfob serve`. Its processes share the sockets; each process opens all else itself.
 
     Attributes:
-        listener: Where it listens.
-        second: The address that accepts client certificates, if there is one.
-        mail: Where e-mail goes, for the introduction.
-        metrics: Where each process serves metrics; () if they are not wanted.
+        listener: The socket for requests.
+        second: The socket that accepts client certificates, if there is one.
+        mail: The destination of e-mail, for the printed introduction.
+        metrics: The address at which each process serves metrics; () for no metrics.
     """
 
     flags: Namespace
@@ -79,7 +79,7 @@ class _Node:
     metrics: tuple[tuple[str, int], ...]
 
     def open(self) -> Tenant:
-        """Open the tenant. The master key may have changed since the start of the command."""
+        """Open the tenant with the present master key, which may have changed since the command started."""
         master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
         return Tenant.follow(
             self.folder,
@@ -93,7 +93,7 @@ class _Node:
         )
 
     def introduce(self, tenant: Tenant, metrics: str) -> None:
-        """Print the remarks and all that a first login needs."""
+        """Print the remarks, and the settings that a first login needs."""
         for remark in remarks(tenant.config, has_tls=self.tls is not None, has_mtls_port=self.second is not None):
             output.remark(remark)
         if self.master.is_beside and not self.flags.dev:
@@ -175,7 +175,7 @@ def _check(flags: Namespace) -> None:
 
 
 def remarks(config: TenantConfig, *, has_tls: bool, has_mtls_port: bool) -> Iterator[str]:
-    """Yield what the operator must know at the start: settings that weaken something, or that have no effect."""
+    """Yield remarks for the operator at the start, on settings that reduce security or have no effect."""
     names = config.password_users()
     if names:
         yield f"these applications may use the password grants, so they see users' passwords: {', '.join(names)}"
@@ -216,7 +216,7 @@ def _apply(
     """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
 
     Raises:
-        Misuse: The file has mistakes, the folder cannot be used, or the answer was no.
+        Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.
     """
     found = load(file, issuer)
     with Registry.open(folder, creates=True, database=database, master_key=master_key, is_dev=is_dev) as registry:
@@ -231,10 +231,10 @@ def _apply(
 
 
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
-    """Return where each process serves its metrics: the ports that follow, or any free ones for port 0.
+    """Return the address at which each process serves metrics: consecutive ports, or any free ports for port 0.
 
     Raises:
-        Misuse: One is taken, or the address is not one of this machine.
+        Misuse: A port is taken, or the address is not one of this machine.
     """
     if place is None:
         return ()
@@ -247,7 +247,7 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
 
 
 def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
-    """Serve the metrics of this process, if they are wanted. Return their URL, or ""."""
+    """Serve the metrics of this process if `keyfob serve` was asked to. Return their URL, or ""."""
     if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
@@ -267,7 +267,7 @@ def _introduction(
     mail: str = NONE_SET_UP,
     metrics: str = "",
 ) -> str:
-    """Return the text that is printed at the start: all that a first login needs."""
+    """Return the text that is printed at the start, with the settings that a first login needs."""
     config = tenant.config
     program, api = config.application(READY_CLIENT_ID), config.api(READY_AUDIENCE)
     is_ready = program is not None and api is not None and {"read:orders", "write:orders"} <= set(api.scopes)
@@ -321,7 +321,7 @@ or, for the API's scope too, add --scope read:orders; or by hand:
 
 
 def _login_lines(config: TenantConfig) -> str:
-    """Return the login of the first application that users can log in with and that needs no secret."""
+    """Return the login command for the first application that logs users in and needs no secret."""
     interactive = {DEVICE_CODE, AUTHORIZATION_CODE}
     public = (one for one in config.applications if one.auth_methods == ("none",) and interactive & set(one.grants))
     first = next(public, None)

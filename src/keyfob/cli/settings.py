@@ -1,7 +1,7 @@
 """Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`, highest first.
 
-A project's file comes with code from others. It may select a login, but set nothing that is secret, trusted or run.
-Settings that a file has for one issuer are never sent to another.
+A project's file comes with code from others. It may select a login, but it may set no secret, no trusted authority and
+no command to run. Settings that a file contains for one issuer are never sent to another issuer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Setting:
     """A value and its origin.
 
     Attributes:
-        where: The flag, the variable or the file; "" for a default.
+        where: The flag, the variable or the file that sets the value; "" for a default.
     """
 
     value: str
@@ -77,7 +77,7 @@ class Settings:
 
     Attributes:
         name: The profile.
-        layers: In order of precedence, after the flags.
+        layers: The variables and files in order of precedence, without the flags, which come first.
         files: The files that were read.
     """
 
@@ -91,7 +91,7 @@ class Settings:
 
         Args:
             name: The name of the setting.
-            issuer: The chosen issuer. Settings that a file has for another issuer are ignored.
+            issuer: The chosen issuer. Settings that a file contains for another issuer are ignored.
         """
         found = find_flag(self.flags, name)
         if found is not None:
@@ -111,10 +111,10 @@ def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
 
     Args:
         flags: The flags of the command.
-        reads_project: Whether the project's file counts.
+        reads_project: Whether the project's file is read.
 
     Raises:
-        Misuse: A file has a mistake or a setting that it may not have, or belongs to another user.
+        Misuse: A file has a mistake or a setting that it must not contain, or belongs to another user.
     """
     layers = _environment()
     files: list[Path] = []
@@ -154,7 +154,7 @@ def _environment() -> list[_Layer]:
 
 
 def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
-    """Return the profile; without a setting, the one of `keyfob profile use`, else "default"."""
+    """Return the profile's name: from a setting, else as selected by `keyfob profile use`, else "default"."""
     files = ProfileFiles()
     found = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
     chosen = files.chosen()
@@ -199,7 +199,7 @@ def _read_file(path: Path) -> dict[str, object]:
     """Read a TOML file.
 
     Raises:
-        Misuse: It belongs to another user, is not TOML, or cannot be read.
+        Misuse: The file belongs to another user, is not TOML, or cannot be read.
     """
     import tomllib  # noqa: PLC0415  most users have no such file
 

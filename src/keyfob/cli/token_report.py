@@ -40,9 +40,9 @@ class TokenReport:
     """A token and the results of its checks.
 
     Attributes:
-        policy: The issuer and audience that it was checked against.
-        signature_bytes: The length of its signature; 0 if it has none.
-        assumed: Those of "issuer" and "audience" that were not given, and were taken from the token.
+        policy: The issuer and audience against which the token was checked.
+        signature_bytes: The length of the token's signature; 0 if it has none.
+        assumed: Those of "issuer" and "audience" that the user did not set, and that come from the token itself.
         keys_missing: Why the issuer's keys are not available, or "".
     """
 
@@ -60,13 +60,13 @@ class TokenReport:
 
     @property
     def signed_by(self) -> str | None:
-        """The issuer whose key verified the signature; None if it is wrong or was not checked."""
+        """The issuer whose key verified the signature; None if the signature is wrong or was not checked."""
         holds = any(check.name == "signature" and check.holds for check in self.explanation.checks)
         return self.policy.issuer if holds else None
 
     @property
     def accepted(self) -> bool | None:
-        """Whether an API with this policy would accept it; None if that is unknown."""
+        """Whether an API with this policy would accept the token; None if that is unknown."""
         if self.kind == "id-token" and "audience" in self.assumed:
             return False
         results = [check.holds for check in self.explanation.checks if check.name != "bound"]
@@ -142,7 +142,7 @@ def _judgement(report: TokenReport) -> Iterator[str]:
 
 
 def _refusal(report: TokenReport) -> Iterator[str]:
-    """List all failed checks."""
+    """Yield lines with all failed checks."""
     wrong = [check.why for check in report.explanation.checks if check.holds is False and check.name != "bound"]
     yield f"An API refuses it: {'; '.join(wrong)}." if wrong else "No API accepts it: it is an ID token."
 
@@ -190,15 +190,15 @@ def _time_members(when: datetime, now: datetime) -> dict[str, object]:
 
 
 def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
-    """Return the likely kind. The token is not verified, and no check depends on this.
+    """Return the token's likely kind. The token is not verified, and no check depends on the result.
 
     Args:
-        token: Without its scheme.
-        client_id: A known client: a token whose only audience is this client is an ID token.
+        token: The token without a scheme such as `Bearer`.
+        client_id: A known client ID. A token whose only audience is this client is an ID token.
 
     Returns:
-        "signed" for a JWT of another `typ`, such as a DPoP proof; "opaque" for all that only the issuer can read,
-        nonsense included.
+        The kind. "signed" is a JWT of another `typ`, such as a DPoP proof. "opaque" is any other text, which only the
+        issuer could read, if it is a token at all.
     """
     header, claims = peek(token)
     if header is None or not isinstance(header.values.get("alg"), str):

@@ -1,4 +1,4 @@
-"""Refuse to serve with unsafe settings, unless it is for development."""
+"""Refuse to serve a tenant with unsafe settings, except in development."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keyfob.server.start import READY_EMAIL
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether only this machine can connect to an address to listen on."""
+    """Return whether only this machine can connect to a server that listens on this address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -22,10 +22,10 @@ def is_this_machine(host: str) -> bool:
 
 
 def refuse_readable_folder(folder: Path) -> None:
-    """Check the folder before its mode is changed.
+    """Check the mode of the folder, before keyfob makes it private.
 
     Raises:
-        Misuse: Others on this machine could read the tenant's key or database until now.
+        Misuse: Other users of this machine could read the tenant's key or database until now.
     """
     exposed = exposed_file(folder, (MASTER_KEY, DATABASE))
     if exposed is not None:
@@ -39,7 +39,7 @@ def refuse_unsafe(tenant: Tenant, host: str) -> None:
     """Check the settings of a tenant that is about to be served.
 
     Raises:
-        Misuse: One is unsafe; the hint says what to do.
+        Misuse: A setting is unsafe. The hint is the remedy.
     """
     config = tenant.config
     if not is_this_machine(host):

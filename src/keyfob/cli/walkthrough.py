@@ -30,7 +30,7 @@ LEGACY: Final = "old-program"
 
 
 class DemoApps(NamedTuple):
-    """One client for each flow. The last two are one client, with a browser on this machine and with one elsewhere."""
+    """One client for each flow. The last two are the same client, with a browser here and with one elsewhere."""
 
     by_code: App
     as_itself: App
@@ -103,7 +103,7 @@ class Walkthrough:
     """Log in with each flow and call the API. Every step prints its outcome; the first unexpected one ends the demo."""
 
     def __init__(self, apps: DemoApps, guard: Guard, orders: str, user: FirstUser, *, unattended: bool) -> None:
-        """Take the clients, the API's guard and address, and the user; `unattended` scripts the user's part."""
+        """Store the arguments. With `unattended`, a script fills in the pages in place of the user."""
         self._apps, self._guard, self._orders, self._user = apps, guard, orders, user
         self._unattended = unattended
         self._browser: Person | None = None
@@ -280,10 +280,10 @@ def _print(text: str) -> None:
 
 
 def _expect(what: str, holds: bool) -> None:  # noqa: FBT001
-    """Print that a step went well.
+    """Print that a step ended as expected.
 
     Raises:
-        Refused: It did not.
+        Refused: The step did not end as expected.
     """
     if not holds:
         raise Refused(f"the demo failed here: {what}", code="api-refused")

@@ -1,4 +1,4 @@
 """The OAuth client. Flows are coroutines over `World` and `Vault` (`ports.py`); `client/io` implements both.
 
-Never imports the other two roles.
+This package never imports the server or the resource server.
 """

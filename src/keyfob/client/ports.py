@@ -31,7 +31,7 @@ _WORD_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The browser was redirected back to this machine with our `state`."""
+    """The browser was redirected back to this machine with the `state` of this login."""
 
     parameters: Mapping[str, str]
 
@@ -84,7 +84,7 @@ class World(Protocol):
         ...
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Await `act` to its end. An interruption is held back for 5 s at most, and a second one acts at once."""
+        """Await `act` to its end. An interruption is delayed for at most 5 s; a second one takes effect at once."""
         ...
 
     async def wait(self, span: timedelta) -> None:
@@ -120,7 +120,7 @@ class World(Protocol):
         ...
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return what the browser or the user sends first, or None after `span`."""
+        """Return the first event from the browser or the user, or None after `span`."""
         ...
 
     async def ask(self, question: Question) -> Secret:
@@ -132,7 +132,7 @@ class World(Protocol):
         ...
 
     def surroundings(self) -> tuple[Surroundings, bool]:
-        """Return what this machine offers, and whether a user sees our notices."""
+        """Return the detected surroundings, and whether a user sees the notices."""
         ...
 
     def load_capabilities(self, issuer: str, client_id: str) -> ServerCapabilities:
@@ -140,7 +140,7 @@ class World(Protocol):
         ...
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        """Cache them, if possible."""
+        """Cache the capabilities of a server for a client, if possible."""
         ...
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
@@ -151,12 +151,12 @@ class World(Protocol):
         """Return the stored pending login.
 
         Raises:
-            VaultUnavailable: It cannot be read.
+            VaultUnavailable: The pending login cannot be read.
         """
         ...
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Try to take the login lock; return whether that succeeded, and its present or last holder."""
+        """Try to take the login lock. Return whether that succeeded, and the lock's present or last holder."""
         ...
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
@@ -164,12 +164,12 @@ class World(Protocol):
         ...
 
     def release_login_lock(self) -> None:
-        """Release the login lock, if it is held here."""
+        """Release the login lock if this process holds it."""
         ...
 
 
 class WorldAround:
-    """Another World, unchanged; a subclass changes a few methods."""
+    """A wrapper that delegates to another World. Subclasses override a few methods."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -233,7 +233,7 @@ class WorldAround:
 
 
 class Slot(Protocol):
-    """A place in the vault that is certain to take one login."""
+    """A reserved place in the vault, in which one login can certainly be stored."""
 
     async def save(self, stored: StoredLogin) -> None:
         """Replace the stored login atomically."""
@@ -244,15 +244,16 @@ class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
     async def prepare(self) -> str:
-        """Check that a login can be stored; return a text for the user about it, or ""."""
+        """Check that a login can be stored; return a message about that for the user, or ""."""
         ...
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
         """Return the stored login, or None.
 
         Args:
-            entry: The name.
-            is_ending: Whether it is read to be revoked and deleted. A login that may not be used is returned then too.
+            entry: The profile's name.
+            is_ending: Whether the login is read to be revoked and deleted. Even a login that must not be used is then
+                returned.
         """
         ...
 
@@ -261,9 +262,9 @@ class Vault(Protocol):
         ...
 
     def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
-        """Return a context that proves first that a login can be stored, and holds ready the means to store it.
+        """Return a context manager that reserves all that it takes to store a login.
 
-        Policy, key and space are proved on entry: `VaultUnavailable` is raised there, before anything is at stake.
+        On entry it checks policy, key and disk space, and raises `VaultUnavailable` before any token is requested.
         """
         ...
 
@@ -281,12 +282,12 @@ class Vault(Protocol):
         """Return a lock that excludes other processes and threads that refresh the same login.
 
         Args:
-            entry: The name.
-            on_wait: Called once with the holder's process id, if known, when the lock is still held after 2 s.
+            entry: The profile's name.
+            on_wait: Called once, with the holder's process id or None, if the lock is not free after 2 s.
         """
         ...
 
 
 def random_word(world: World) -> str:
-    """Return 43 unpredictable characters of the URL alphabet: a state, a nonce, a verifier (RFC 7636 §4.1)."""
+    """Return 43 unpredictable URL-safe characters, for a state, a nonce or a code verifier (RFC 7636 §4.1)."""
     return base64url(world.random(_WORD_BYTES))

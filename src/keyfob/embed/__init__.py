@@ -4,7 +4,7 @@ from keyfob.embed import CliApp
 
 app = CliApp(name="orders", issuer="https://login.example.com/", client_id="orders-cli", scopes="read:orders")
 app.mount(cli)                              # adds login, logout, whoami, status, token and switch to your program
-@app.requires_login("read:orders")          # a command that needs a login; at a terminal it is offered
+@app.requires_login("read:orders")          # for a command that needs a login: offers one at a terminal
 app.session().http().get(...)               # as in keyfob.login
 """
 

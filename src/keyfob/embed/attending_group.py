@@ -1,4 +1,4 @@
-"""A group of commands that handles keyfob's errors, for Click and for Typer, which has a Click of its own."""
+"""A command group that handles keyfob's errors, for Click and for Typer, which contains a copy of Click."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobEr
     """Return a subclass of a group class whose commands may need a login.
 
     Args:
-        group: `click.Group`, or Typer's class of that kind.
+        group: `click.Group`, or Typer's equivalent class.
         login: The program's login.
         failure: Returns the framework's exception for an error.
     """
@@ -37,7 +37,7 @@ def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobEr
 
 
 def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
-    """Return a copy of a command that runs once more after a login. Its parameters are not asked for again."""
+    """Return a copy of a command that runs again after a login, with the same parameters and no new prompts."""
     found = copy(command)
     callback = command.callback
     if callback is not None:

@@ -1,4 +1,4 @@
-"""The login of a command-line program. Until a token is needed, it costs the program nothing but this module."""
+"""The login of a command-line program. Until a token is needed, the program imports only this module."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ class CliApp:
 
     @_with_arguments_of(App)
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  checkers see the arguments of App
-        """Store the arguments of `keyfob.login.App`. They are looked at when a login is first needed.
+        """Store the arguments of `keyfob.login.App`. They are validated when a login is first needed.
 
         Args:
-            settings: `name`, `issuer`, `client_id` and all others of `App`.
+            settings: The arguments of `App`: `name`, `issuer`, `client_id` and the others.
         """
         self._make: Callable[[type[App]], App] = lambda app: app(**settings)
         self._app: App | None = None
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Take the settings from a file, as `keyfob.login.App.from_toml` does; it is read when a login is needed."""
+        """Take the settings from a file as `keyfob.login.App.from_toml`; it is read when a login is first needed."""
         found = cls(issuer="", client_id="")  # as no App is made of them
         found._make = lambda app: app.from_toml(path)
         return found
 
     @property
     def app(self) -> App:
-        """The `App`, made on first use. A test may set another.
+        """The `App`, created on first use. A test may assign another one.
 
         Raises:
             Misuse: A setting is invalid.
@@ -78,21 +78,21 @@ class CliApp:
         self._app = app
 
     def session(self) -> Session:
-        """Return a session of the stored login, as `keyfob.login.App.session`."""
+        """Return a session of the stored login, as `keyfob.login.App.session` does."""
         return self.app.session()
 
     def mount(self, cli: Any) -> None:  # noqa: ANN401  a program of a framework that may not be installed
         """Add the commands `login`, `logout`, `whoami`, `status`, `token` and `switch` to a program.
 
-        In a Click or Typer program, errors of keyfob are then printed in the style of the framework, and end with the
-        exit codes of docs/errors.md. If a command needs a login, and there is a user at the terminal, the login is
-        offered, and the command is run again from its beginning.
+        A Click or Typer program then prints keyfob's errors in the style of the framework, and exits with the codes in
+        docs/errors.md. If a command needs a login and a user is at the terminal, the program offers the login and runs
+        the command again from its beginning.
 
         Args:
-            cli: A `click.Group`, a `typer.Typer`, a `cyclopts.App` or, for argparse, what `add_subparsers` returned.
+            cli: A `click.Group`, a `typer.Typer`, a `cyclopts.App` or argparse's result of `add_subparsers`.
 
         Raises:
-            TypeError: It is of no known framework.
+            TypeError: `cli` belongs to no supported framework.
         """
         for one in type(cli).__mro__:
             adapter = _ADAPTERS.get(one.__module__.partition(".")[0])
@@ -106,7 +106,7 @@ class CliApp:
 
         Args:
             cli: The `ArgumentParser`, each of whose commands has `set_defaults(func=...)`, or the `cyclopts.App`.
-            arguments: The words after the program's name; None for those of this process.
+            arguments: The arguments without the program's name; None for the arguments of this process.
         """
         if any(one.__module__.partition(".")[0] == "cyclopts" for one in type(cli).__mro__):
             cyclopts_adapter.run(self, cli, arguments)
@@ -115,15 +115,15 @@ class CliApp:
     def requires_login(self, *scopes: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Return a decorator for commands that need a valid token with these scopes.
 
-        Without one, the login is offered at a terminal, and the command then runs. Elsewhere, and if the user does not
-        want it, the command does not start.
+        Without a token, a user at a terminal is offered the login, and the command runs after it. Without a terminal,
+        or if the user declines, the command does not start.
 
         Args:
-            scopes: The scopes, each by itself or separated by spaces.
+            scopes: The scopes, as several arguments or separated by spaces.
 
         Raises:
-            LoginRequired: From the command: there is no login, or it lacks a scope, and no user here who logs in.
-            KeyfobError: From the command: as `Session.token`.
+            LoginRequired: Raised by the command: there is no login, or it lacks a scope, and no user logs in.
+            KeyfobError: Raised by the command, as by `Session.token`.
         """
         needed = frozenset(" ".join(scopes).split())
 

@@ -19,7 +19,7 @@ else:
 
 
 def mount(login: ProgramLogin, group: click.Group) -> None:
-    """Add the commands to a group, and let the group handle errors."""
+    """Add the login commands to a group, and make the group handle keyfob's errors."""
     check_names(group.commands)
     for command in COMMANDS:
         group.add_command(_command(login, command))

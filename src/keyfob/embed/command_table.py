@@ -1,4 +1,4 @@
-"""The commands that a program gets, in one table for all frameworks. Importing it costs nothing."""
+"""The login commands of `keyfob.embed`, in one table for all frameworks. Importing this module is cheap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED = 130  # the exit code after Ctrl-C, as in shells
 
 
 class Option:
-    """One option of a command, or its argument.
+    """An option or the positional argument of a command.
 
     Attributes:
         metavar: The placeholder of the value in the help; "" for a switch.
@@ -72,7 +72,7 @@ COMMANDS = (
 
 
 def check_names(taken: Iterable[str]) -> None:
-    """Raise `Misuse` if the program has one of the commands already: neither replaces the other."""
+    """Raise `Misuse` if the program already has a command of one of these names, which is never replaced."""
     both = sorted({command.name for command in COMMANDS}.intersection(taken))
     if both:
         hint = "Mount the commands in a separate group, and set App(login_command=...)."

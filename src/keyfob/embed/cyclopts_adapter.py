@@ -22,7 +22,7 @@ else:
 
 
 def mount(login: ProgramLogin, program: cyclopts.App) -> None:
-    """Add the commands to a program."""
+    """Add the login commands to a program."""
     check_names(program)
     for command in COMMANDS:
         program.command(function_of(login, command, _annotation), name=command.name, help=command.help)

@@ -17,12 +17,12 @@ else:
 
 
 def function_of(login: ProgramLogin, command: LoginCommand, annotate: Callable[[Option], Any]) -> Callable[..., int]:
-    """Return the function, which returns the exit code.
+    """Return a function that runs the command and returns the exit code.
 
     Args:
         login: The program's login.
         command: The command.
-        annotate: Returns the annotation of an option, as the framework understands it.
+        annotate: Returns an option's type annotation in the framework's form.
     """
     parameters = [
         Parameter(

@@ -34,12 +34,12 @@ def run_command(app: App, name: str, values: Mapping[str, object]) -> int:
     """Run a command of the table, and return its exit code.
 
     Args:
-        app: The program.
+        app: The program's `App`.
         name: The command.
-        values: Its options; those that are not given are None or False.
+        values: The values of its options; None or False for an absent option.
 
     Raises:
-        KeyfobError: It failed.
+        KeyfobError: The command failed.
     """
     profile = values.get("profile")
     chosen = app.under(profile) if isinstance(profile, str) and name not in _CHOOSING else app
@@ -59,8 +59,8 @@ def need(app: App, scopes: frozenset[str]) -> None:
     """Ensure a login with a valid token and these scopes; offer it to a user at the terminal.
 
     Raises:
-        LoginRequired: There is none.
-        KeyfobError: As `Session.token`, or as the login.
+        LoginRequired: There is no such login, and no user logs in.
+        KeyfobError: Any error of `Session.token`, or the login failed.
     """
     missing = Scope()
     try:
@@ -92,7 +92,7 @@ def has_user() -> bool:
 
 
 def is_accepted(app: App, problem: LoginRequired) -> bool:
-    """Offer a login that would solve the problem, once; return whether the user wants it."""
+    """Offer, at most once per error, the login that solves it; return whether the user accepts."""
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False
     if _OFFERED in getattr(problem, "__notes__", ()):
@@ -106,11 +106,11 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
 
     Args:
         app: The program.
-        scopes: What the login must allow besides the program's own scopes.
-        flow: The flow, if not the program's own.
+        scopes: The scopes to request in addition to the program's own.
+        flow: The flow; None for the program's own.
 
     Raises:
-        KeyfobError: As `App.log_in`.
+        KeyfobError: Any error of `App.log_in`.
     """
     profile = app.profile
     profile = replace(
@@ -210,7 +210,7 @@ def _switch(app: App, values: Mapping[str, object]) -> int:
 
 
 def _ask_which(app: App, names: list[str], now: str) -> str:
-    """Return the other one of two logins, or what the user says."""
+    """Return the login to switch to: the other one of two, or the one that the user types."""
     others = [name for name in names if name != now]
     if len(others) == 1:
         return others[0]

@@ -1,4 +1,4 @@
-"""Run a command, and offer the login that it turns out to need. The adapters of the frameworks call this."""
+"""Run a command and, if it fails for lack of a login, offer one. The frameworks' adapters call this."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class ProgramLogin(Protocol):
-        """A `CliApp`, as its adapters see it."""
+        """The part of `CliApp` that the adapters use."""
 
         @property
         def app(self) -> App:
-            """The `App`, made on first use."""
+            """The `App`, created on first use."""
             ...
 
 else:
@@ -32,7 +32,7 @@ def attended(login: ProgramLogin, command: Callable[[], T]) -> T:
     """Run a command. If it needs a login, offer one, and run it once more.
 
     Raises:
-        KeyfobError: As the command; `LoginRequired` also if the user does not log in.
+        KeyfobError: The command failed. `LoginRequired` means that the user did not log in.
     """
     try:
         return command()

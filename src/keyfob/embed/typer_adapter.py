@@ -1,4 +1,4 @@
-"""Login commands for Typer. Since 0.26 it has a Click of its own, of which nothing private is used."""
+"""Login commands for Typer, by public names only. Since 0.26 Typer contains its own copy of Click."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ else:
 
 
 def mount(login: ProgramLogin, program: typer.Typer) -> None:
-    """Add the commands to a program, and let its group handle errors."""
+    """Add the login commands to a program, and make its group handle keyfob's errors."""
     check_names(one.name or str(getattr(one.callback, "__name__", "")) for one in program.registered_commands)
     for command in COMMANDS:
         function = function_of(login, command, _annotation)

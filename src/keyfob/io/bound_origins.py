@@ -1,4 +1,4 @@
-"""The origins that each tool may get a token for: the lines of one file, which need no parser.
+"""The origins for which each tool may get a token: one line each, in a file that needs no parser.
 
 `keyfob setup` writes a line for each tool and origin. This module imports no more than `quick.py`.
 """
@@ -12,10 +12,10 @@ _MEMBERS = 5
 
 
 class Bound:
-    """One line: a tool may get a token of this login for this origin.
+    """One line of the file: a tool may get a token of this login for this origin.
 
     Attributes:
-        login: The hash of the login's profile, issuer, client and API. Another login of the same name is not bound.
+        login: The hash of the login's profile, issuer, client and API. If these change, the line is invalid.
         seen: The state of the profile's settings file when `login` was last compared with it; "-" if it was not.
     """
 
@@ -30,12 +30,12 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """The replacement of the line."""
+        """The members that identify a line: a new line with the same ones replaces it."""
         return self.tool, self.origin, self.profile
 
 
 def read(content: bytes) -> list[Bound]:
-    """Parse the file; a damaged line, or a file of a later version, counts as none."""
+    """Parse the file. A damaged line and a file of a later version are ignored."""
     mark, *lines = content.decode("ascii", "replace").split("\n")
     if mark != MARK:
         return []
@@ -56,12 +56,12 @@ def state_of(home: str, profile: str) -> str:
 
 
 def find(tool: str, origin: str, profile: str) -> str:
-    """Return the profile whose token the tool may get for an origin; "" if that is not certain without a parser.
+    """Return the profile whose token the tool may get for an origin; "" if this module alone cannot decide that.
 
     Args:
         tool: The tool's name.
         origin: The origin, as `origin_of` returns it.
-        profile: The profile that the tool names; "" for any, if it is the only one.
+        profile: The profile that the tool names; "" selects the only bound profile.
 
     Raises:
         OSError: There is no such file, or others may read it.

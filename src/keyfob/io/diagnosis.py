@@ -1,7 +1,7 @@
 """Error messages for failed connections, which name the certificate, proxy or host name at fault.
 
-Of the peer's data, a message contains only the names in its certificate, in plain ASCII and shortened. To read them the
-certificate is fetched a second time without verification, over a connection that sends nothing else.
+From the peer, a message contains only the names in its certificate, in plain ASCII and shortened. To read them, keyfob
+fetches the certificate a second time without verification, over a connection that sends nothing else.
 """
 
 from __future__ import annotations

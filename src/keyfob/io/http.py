@@ -49,14 +49,14 @@ class HttpSender:
         ca: Path | None = None,
         pair: KeyPair | None = None,
     ) -> None:
-        """Create it without connecting.
+        """Store the settings; connections are opened on use.
 
         Args:
             limits: The limits of each request.
             through_proxy: Whether to use the proxy that the environment sets.
             ca: Certificate authorities to trust in addition to the system's.
-            pair: The client certificate. Once its files are replaced, connections with the previous one are not used
-                again, since issued tokens may be bound to the presented certificate.
+            pair: The client certificate. After its files are replaced, no connection with the previous certificate is
+                reused, since issued tokens may be bound to the presented certificate.
         """
         self._limits = limits or Limits()
         self._through_proxy = through_proxy
@@ -105,7 +105,7 @@ class HttpSender:
     def _open(self, make: Callable[..., httpx2.Client]) -> httpx2.Client:
         """Return the open client, or a new one if the certificate's files were replaced.
 
-        While they are being replaced they may not match: then the open client is returned.
+        While the files are being replaced, certificate and key may not match. The open client is then returned.
         """
         with self._lock:
             state = self._look()
@@ -130,7 +130,7 @@ class HttpSender:
             return fresh
 
     def _look(self) -> object:
-        """Return a value that changes if the certificate is replaced; None without one."""
+        """Return a value that changes if the certificate is replaced; None if there is no certificate."""
         with contextlib.suppress(Misuse):
             return None if self._pair is None else self._pair.state()
         return None
@@ -160,5 +160,5 @@ def send(request: Request) -> Response:
 
 
 def send_soon(request: Request) -> Response:
-    """Send a request with short limits, since an API's own caller is waiting."""
+    """Send a request with short limits, since the API that sends it has a caller who waits."""
     return _soon(request)

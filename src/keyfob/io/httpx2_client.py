@@ -1,4 +1,4 @@
-"""Clients of httpx2, and the translation of its errors. It takes 70 ms to import, so `http.py` imports it late."""
+"""Create httpx2 clients, and translate httpx2's errors. `http.py` imports this on use: httpx2 takes 70 ms to load."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def make_client(
     Args:
         connect: The limit for connecting, in seconds.
         read: The limit between two pieces of an answer, in seconds.
-        through_proxy: As for `HttpSender`; so are the others.
+        through_proxy: As for `HttpSender`, and likewise `ca` and `pair`.
 
     Raises:
-        Misuse: As `ssl_context`.
+        Misuse: As in `ssl_context`.
     """
     guard_log()
     return httpx2.Client(
@@ -45,7 +45,7 @@ def make_client(
 
 
 def user_agent() -> str:
-    """Return keyfob's name and version (RFC 9110 §10.1.5); from source, without a version."""
+    """Return the User-Agent: keyfob's name, and its version if it is installed (RFC 9110 §10.1.5)."""
     return f"keyfob/{installed_version()}".rstrip("/")
 
 

@@ -1,7 +1,7 @@
 """Reading the access token from a vault entry, plain or encrypted, with few imports.
 
-This is called only for an entry that the ordinary path has accepted, so it supports only the exact format that
-`StoredLogin` and `Envelope` write. For anything else it raises an error, and the ordinary path explains it.
+The quick path calls this module only for an entry that the ordinary path has accepted. So the module supports only the
+exact format that `StoredLogin` and `Envelope` write. Other formats are errors, which the ordinary path explains.
 """
 
 import binascii
@@ -18,7 +18,7 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted. Within a JSON string, the quotes of the searched name would be escaped."""
+    """Whether a vault entry is encrypted. The search finds member names only: in a JSON string, quotes are escaped."""
     return b'"sealed"' in content
 
 
@@ -28,7 +28,7 @@ def access_token(content: bytes, profile: str, home: str) -> str:
     Args:
         content: The vault entry.
         profile: The profile's name, which is also the encryption's context.
-        home: The folder of the note that names the key's place.
+        home: The folder with the note that names the key's storage place.
 
     Raises:
         OSError: The key is not available.
@@ -59,7 +59,7 @@ def _decrypt(raw: bytes, context: str, home: str) -> bytes:
 
 
 def _key(home: str) -> bytes:
-    """Read the key from the place that the note names. A passphrase is not supported: it is slow by intent."""
+    """Read the key from the storage place in the note. A passphrase is not supported: its derivation is slow."""
     descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         note = os.read(descriptor, _LONGEST_NOTE)

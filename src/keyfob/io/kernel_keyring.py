@@ -1,7 +1,8 @@
 """Reading keys from the user's keyrings of the Linux kernel, with few imports (keyctl(2)).
 
-A user has two keyrings. One ends with the user's last process (user-keyring(7)). The other exists if the kernel was
-built with it, and by default expires after three days without use (persistent-keyring(7)). The key is stored in both.
+A user has two keyrings. The user keyring ends with the user's last process (user-keyring(7)). The persistent keyring
+depends on a build option of the kernel, and by default expires after three days without use (persistent-keyring(7)).
+The key is stored in both.
 """
 
 import ctypes
@@ -26,7 +27,7 @@ class KeyringSyscalls:
     """
 
     def __init__(self) -> None:
-        """Find them; raise `OSError` if this machine is not supported."""
+        """Find the system calls; raise `OSError` if this machine is not supported."""
         numbers = _NUMBERS.get(os.uname().machine) if sys.platform == "linux" and sys.maxsize > 2**32 else None
         if numbers is None:
             raise OSError("no kernel keyring")
@@ -35,13 +36,13 @@ class KeyringSyscalls:
         self.call.restype = ctypes.c_long
 
     def keyrings(self) -> tuple[int, ...]:
-        """Return the user's keyrings. This restarts the persistent one's expiry, and gives the process access to it."""
+        """Return the user's keyrings. The call gives access to the persistent keyring, and restarts its expiry."""
         process = ctypes.c_long(_PROCESS_KEYRING)
         persistent: int = self.call(self.keyctl, _GET_PERSISTENT, ctypes.c_long(_THIS_USER), process)
         return (USER_KEYRING, persistent) if persistent >= 0 else (USER_KEYRING,)
 
     def find(self, name: bytes) -> int:
-        """Return the number of the key of that name; below zero if there is none or access is denied."""
+        """Return the number of the key with this name; a negative number if it does not exist or access is denied."""
         kind, wanted, found = ctypes.c_char_p(b"user"), ctypes.c_char_p(name), -1
         for keyring in self.keyrings():
             found = self.call(self.keyctl, _SEARCH, ctypes.c_long(keyring), kind, wanted, ctypes.c_long(0))
@@ -50,7 +51,7 @@ class KeyringSyscalls:
         return found
 
     def read(self, number: int, size: int) -> bytes | None:
-        """Return a key's content; None if the kernel refuses it, b"" if it is of another size."""
+        """Return a key's content; None if the kernel refuses access, b"" if the content has another size."""
         room = ctypes.create_string_buffer(size)
         length: int = self.call(self.keyctl, _READ, ctypes.c_long(number), room, ctypes.c_size_t(size))
         if length < 0:

@@ -23,19 +23,19 @@ class KeyPair:
 
     @classmethod
     def of(cls, certificate: str, key: str | None) -> Self:
-        """Create it from file names; without one for the key, the certificate's file holds it."""
+        """Return the pair of two file names. Without `key`, the certificate's file also contains the private key."""
         return cls(Path(certificate).expanduser(), Path(key or certificate).expanduser())
 
     def thumbprint(self) -> str:
         """Return the `x5t#S256` of the first certificate in the file (RFC 8705 §3.1).
 
         Raises:
-            Misuse: There is none (code `certificate-unusable`).
+            Misuse: The file contains no certificate (code `certificate-unusable`).
         """
         return thumbprint_of(self.der())
 
     def der(self) -> bytes:
-        """Return the first certificate. Raises as `thumbprint`."""
+        """Return the first certificate in DER. Raises as `thumbprint`."""
         try:
             found = der_of_pem(_first_of(self.certificate))
         except OSError as problem:
@@ -43,20 +43,20 @@ class KeyPair:
         return found or refuse(f"{self.certificate} contains no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
-        """Return a value that changes if a file is replaced. Raises as `thumbprint`."""
+        """Return a value that changes if one of the files is replaced. Raises as `thumbprint`."""
         return tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(look_at, (self.certificate, self.key))
         )
 
 
 def _first_of(path: Path) -> str:
-    """Read the first certificate alone, so that no traceback contains a key from the same file. Raises `OSError`."""
+    """Return only the first certificate, so that no traceback shows a key in the same file. Raises `OSError`."""
     with path.open("rb") as file:
         return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
 
 
 def look_at(path: Path) -> os.stat_result:
-    """Return a file's state. Raises as `KeyPair.thumbprint`."""
+    """Return a file's `stat` result. Raises as `KeyPair.thumbprint`."""
     try:
         return path.stat()
     except OSError as problem:

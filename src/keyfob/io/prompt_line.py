@@ -1,7 +1,7 @@
-"""The line of `keyfob prompt`, kept in a file so that a shell's prompt costs little more than a bare Python.
+"""The line of `keyfob prompt`, in a file, so that printing it takes little longer than starting Python.
 
-As `quick.py`, it imports little. The file holds the name that is shown, and no token. It is void as
-soon as a login, a setting, the project's file or the chosen profile changes.
+Like `quick.py`, this module imports little. The file contains the displayed name and no token. It becomes invalid
+when a login, a setting, the project's file or the chosen profile changes.
 """
 
 import os
@@ -29,7 +29,7 @@ def project_file() -> str:
 
 
 def seen_of(path: str) -> str:
-    """Return a value that changes with a file; "-" without one."""
+    """Return a value that changes with a file; "-" if the file does not exist."""
     try:
         seen = os.stat(path)
     except OSError:
@@ -45,7 +45,7 @@ def state_of(home: str, profile: str) -> str:
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the file for the present folder and KEYFOB_PROFILE: one for each project file, else for each profile."""
+    """Return the path of the stored line: one for each project file and, without one, for each KEYFOB_PROFILE."""
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
@@ -53,7 +53,7 @@ def place(home: str, asked: str, project: str) -> str:
 
 
 def is_usual() -> bool:
-    """Whether no variable could select another login, or another place of it."""
+    """Whether no environment variable could select another login or another storage place."""
     return all(not name.startswith("KEYFOB_") or name in quick.HARMLESS for name in os.environ)
 
 
@@ -79,12 +79,12 @@ def write(
     """Return the file's content.
 
     Args:
-        asked: What KEYFOB_PROFILE said.
-        project: The `seen_of` the project file.
-        profile: The profile that the line is about.
-        state: The `state_of` that profile when the line was made.
-        now: The present time in seconds. If the clock is set back, the file is void.
-        until: When the second line takes the place of the first; None for never.
+        asked: The value of KEYFOB_PROFILE.
+        project: The result of `seen_of` for the project file.
+        profile: The profile that the line describes.
+        state: The result of `state_of` for that profile when the line was made.
+        now: The present time in seconds. If the clock is set back, the file is invalid.
+        until: When the second line replaces the first; None for never.
         lines: The two lines.
     """
     end = _ABSENT if until is None else str(until)
@@ -105,7 +105,7 @@ def main() -> int:
 
 
 def sweep(home: str) -> None:
-    """Remove all lines if there are many: folders come and go."""
+    """Remove all stored lines if there are many, since those of deleted folders are never used again."""
     folder = f"{home}/prompt"
     try:
         names = os.listdir(folder)

@@ -1,10 +1,10 @@
-"""The quick file: a valid access token in lines that need no parser, so that printing it takes no longer than Python.
+"""The quick file: a valid access token in lines that need no parser, to be printed as fast as Python starts.
 
-This module imports only `os`, `sys` and `time`, and is all that runs if a token is available. The file never holds a
-refresh token or a key. Every unusual case is left to the ordinary path.
+This module imports only `os`, `sys` and `time`. If a token is available, nothing else runs. The file never contains a
+refresh token or a key. Every unusual case is left to the ordinary path: the command with all its imports.
 
-If the user allows no token in it, the file holds none: it records only that the ordinary path has accepted the one in
-the vault entry, and until when. `kept.py` then reads the token from the entry.
+If the user forbids a token in the quick file, the file records only until when the ordinary path has accepted the token
+in the vault entry. `kept.py` then reads the token from the entry.
 """
 
 import os
@@ -29,10 +29,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def place(profile: str) -> tuple[str, str]:
-    """Return the path of a profile's quick file and its home folder; "" if they are not known.
+    """Return the path of a profile's quick file, and keyfob's home folder; "" for one that is not known.
 
-    With KEYFOB_HOME the file is in that folder. Otherwise it is in the runtime folder, which is private and in memory,
-    or beside the vault if there is none.
+    With KEYFOB_HOME the file is in that folder. Otherwise it is in the runtime folder, which is private and in memory.
+    Without a runtime folder it is beside the vault.
     """
     get = os.environ.get
     home, user_home = get("KEYFOB_HOME"), get("HOME")
@@ -51,10 +51,10 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes with the vault entry, the settings or the note: each file is replaced as a whole.
+    """Return a value that changes if the file of the vault entry, of the settings or of the note is replaced.
 
     Raises:
-        OSError: There is no login, or no settings.
+        OSError: The vault entry or the settings file does not exist.
     """
     found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
@@ -87,7 +87,7 @@ def changes_nothing() -> bool:
 
 
 def asked(words: list[str]) -> tuple[str, int] | None:
-    """Parse the arguments of `keyfob token`: the profile and the least lifetime in seconds; None for any others.
+    """Parse the arguments of `keyfob token` into the profile and the least lifetime in seconds; None if unusual.
 
     The profile is "" if neither a flag nor the environment names one; the lifetime is -1 by default.
     """
@@ -116,14 +116,14 @@ def asked(words: list[str]) -> tuple[str, int] | None:
 
 
 def is_name(profile: str) -> bool:
-    """Whether it could be a profile's name."""
+    """Whether the text is a valid profile name."""
     if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
         return False
     return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
 
 
 def _chosen(home: str) -> str:
-    """Return the profile that `keyfob profile use` set."""
+    """Return the profile that `keyfob profile use` selected."""
     try:
         descriptor = os.open(f"{home}/{CHOICE}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
@@ -156,7 +156,7 @@ def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
 
     Raises:
         OSError: There is no quick file, or others may read it.
-        ValueError: It is damaged.
+        ValueError: The quick file is damaged.
     """
     path, home = place(profile)
     if not path:
@@ -188,7 +188,7 @@ def read(path: str) -> bytes:
 
 
 def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
-    """Return the token in the vault entry if that is still the accepted one."""
+    """Return the token in the vault entry if the entry has not changed since the token was accepted."""
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
@@ -203,8 +203,8 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
     """Return a quick file's content.
 
     Args:
-        state: The `state_of` the vault that the token was read from. If it changes, the file is void.
-        since: The present time in seconds by this machine's clock. If that is set back, the file is void.
+        state: The result of `state_of` when the token was read. If the state changes, the file is invalid.
+        since: The present time in seconds by this machine's clock. If the clock is set back, the file is invalid.
         until: The token's expiry by the same clock; None if unknown.
         usual: The default for the least remaining lifetime, in seconds.
         token: The access token; "" to leave it in the vault.

@@ -20,7 +20,7 @@ NOISY: Final = (
 
 
 class Redacting(logging.Filter):
-    """Passes every record, with its secrets redacted."""
+    """A filter that passes every log record and redacts its secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -47,7 +47,7 @@ def _trace(problem: BaseException) -> str:
 
 
 def _harmless_words(problem: BaseException) -> str:
-    """Return an error's message if it is known to contain no secret: keyfob's, or the text of an error number."""
+    """Return the message of an error of keyfob, or the system's text of an `errno`. Both contain no secret."""
     match problem:
         case KeyfobError():
             return f": {problem.message}"
@@ -62,7 +62,7 @@ _FILTER: Final = Redacting()
 
 
 def guard_log(*others: str) -> None:
-    """Add the filter to the loggers that could get secrets; repeated calls do no harm.
+    """Add the filter to the loggers that could get secrets; repeated calls have no effect.
 
     Args:
         others: Additional loggers, in keyfob's own processes only: the filter drops error messages, which another

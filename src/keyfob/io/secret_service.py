@@ -1,8 +1,8 @@
 """Reading the vault's key from a Linux desktop's keyring, with few imports (Secret Service API, D-Bus).
 
-This makes four calls in two round trips, for `keyfob token`, which runs often: the full client
-(`client/io/vault/secret_bus.py`) takes longer to import than Python takes to start. It prompts, unlocks and starts
-nothing. Every unusual case is an error, which the ordinary path explains.
+`keyfob token` runs often, so this module makes only four calls in two round trips: the full client
+(`client/io/vault/secret_bus.py`) takes longer to import than Python takes to start. This module prompts, unlocks and
+starts nothing. Every unusual case is an error, which the ordinary path explains.
 """
 
 import _socket  # importing `socket` takes half as long as starting Python, mostly for names of constants
@@ -38,7 +38,7 @@ def read(address: str) -> bytes:
 
     Raises:
         OSError: There is no keyring, it does not answer within a second, or the key is locked or absent.
-        ValueError: An unusual reply.
+        ValueError: The reply has an unexpected form.
     """
     bus = _Bus(address)
     try:

@@ -7,7 +7,7 @@ import sys
 
 
 def claim_port(listener: socket.socket) -> None:
-    """Let no other process share the port that is bound next, and let it be bound right after its last use.
+    """Forbid other processes to share the listener's port, and allow to bind the port again right after its last use.
 
     On Windows SO_REUSEADDR would let another process receive our connections.
     """

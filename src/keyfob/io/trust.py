@@ -26,9 +26,10 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Make every new connection of a context present the files' present content.
+    """Make every new connection of a context present the certificate that the files contain at that time.
 
-    While the files are being replaced, the two may not match: then connections present the previous certificate.
+    While the files are being replaced, certificate and key may not match. Connections then present the previous
+    certificate.
 
     Raises:
         Misuse: A file is missing or not valid, the two do not match, others may read the key, or the certificate
@@ -66,7 +67,7 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
     """Load both files into a TLS context.
 
     Raises:
-        Misuse: As `certify`.
+        Misuse: As in `certify`.
     """
     _check_mode(pair.key)
     _check_expiry(pair.certificate, pair.der())
@@ -81,7 +82,7 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key that others may read. If another user owns it, its group may read it: so we may."""
+    """Refuse a key that others may read. If another user owns the file, read access of its group is accepted."""
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
         refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")

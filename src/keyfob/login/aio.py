@@ -54,14 +54,14 @@ __all__ = ["App", "Session"]
 
 
 class Session(TokenCarriers):
-    """A stored login. Tasks, threads and processes may share it. Arguments and errors as `keyfob.login.Session`."""
+    """A stored login. Tasks and threads may share it. See `keyfob.login.Session` for arguments and errors."""
 
     def __init__(self, blocking: BlockingSession, login: Login) -> None:
-        """Use `App.session`.
+        """Store the sessions. Programs call `App.session` instead.
 
         Args:
-            blocking: The session for worker threads.
-            login: Its login over methods that suspend.
+            blocking: The blocking session, for worker threads.
+            login: The same login, whose World and Vault suspend instead of blocking.
         """
         super().__init__(blocking.login)
         self._blocking = blocking
@@ -76,7 +76,7 @@ class Session(TokenCarriers):
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401."""
+        """Return an HTTP client that sends the token to its first origin only, and renews it once after a 401."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AsyncAzureCredential:
@@ -90,16 +90,16 @@ class Session(TokenCarriers):
     async def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """As `keyfob.login.Session.call`; `write` and `head` are called in a worker thread."""
+        """Do the same as `keyfob.login.Session.call`; `write` and `head` are called in a worker thread."""
         return await off_loop(self._blocking.call, request, write, head)
 
     async def log_out(self) -> LoggedOut:
-        """Delete the stored login and revoke its tokens; it is deleted also when the task is cancelled."""
+        """Delete the stored login and revoke its tokens. A cancelled task still deletes the login."""
         return await self._login.log_out()
 
 
 class App:
-    """An OAuth client at one issuer. Arguments and errors as `keyfob.login.App`."""
+    """An OAuth client at one issuer. Arguments and errors: see `keyfob.login.App`."""
 
     def __init__(self, app: BlockingApp) -> None:
         """Share the settings, the vault and the World of `app`."""
@@ -124,12 +124,12 @@ class App:
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again with what an API requires. Give sessions `keyfob.login.App.step_up`, which runs in a thread."""
+        """Log in again as an API requires. Pass to sessions `keyfob.login.App.step_up` instead: a thread runs it."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
     async def plan(self) -> Choice:
-        """Return the flows that are possible from here, the safest first, and why."""
+        """Return the flows that are possible in this environment, the safest first, and the reasons."""
         with self._app.at_screen(None) as world:
             return await self._login(world).plan()
 

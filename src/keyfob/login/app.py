@@ -1,4 +1,4 @@
-"""Part of the public module `keyfob.login`: a client that logs users in, or itself."""
+"""Part of the public module `keyfob.login`: a client for logins of users and of service accounts."""
 
 from __future__ import annotations
 
@@ -104,42 +104,43 @@ class App(SeveralLogins):
             issuer: The issuer identifier, exactly as in its metadata (RFC 8414 §2), or a short name:
                 `auth0:TENANT.REGION`, `github`, `google`, `keycloak:URL/REALM`, `microsoft:TENANT`, `okta:DOMAIN`.
             client_id: The client's identifier at that issuer.
-            name: The name of your program, as users type it. Its logins are then stored in a folder of its own, users
-                may have several of them (`under`, `choose`), and messages begin with this name.
+            name: The name of your program, as users type it. With a name, the program's logins are stored in a separate
+                folder, users may have several logins (`under`, `choose`), and messages begin with the name.
             audience: The API's identifier.
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
-            profile: The name of the stored login. None for one of this issuer, client and API, which no other program
-                uses. A login of another client or issuer under this name is never overwritten.
+            profile: The name of the stored login. None derives a name from issuer, client and API, which no other
+                program uses. A login of another client or issuer under this name is never overwritten.
             login_command: The command by which users log in to your program, such as `orders login`, which is the
                 default if `name` is "orders". Errors name it. Without a `name`, messages begin with its first word.
-            home: The folder of the vault and the state files; None for the program's own or, without a `name`, the one
-                that is shared with keyfob's command.
+            home: The folder of the vault and the state files. None selects the program's own folder or, without a
+                `name`, the folder of keyfob's command.
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
             is_resource: Whether the API is requested as `resource` (RFC 8707) instead of Auth0's `audience`.
-            callbacks: Redirect URIs, if the issuer compares them exactly: `http://127.0.0.1:8484/callback`.
+            callbacks: Redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer compares them exactly.
             endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
             allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
             realm: The user directory for a password login, if the server has several.
             username: The user name for a password login; None to ask for it. The password is always requested.
             flow: How a user logs in: `browser` on this machine, `device` for a code on any device (RFC 8628), `paste`
                 for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest that is possible.
-            store: How tokens are stored, if not as before: "require" for encrypted or not at all, "prefer" for
-                encrypted if a key can be stored, "file" for a plain file.
-            identity: Where a service account's platform token is stored (workload identity).
+            store: How tokens are stored: "require" for encrypted or not at all, "prefer" for encrypted if a key can
+                be stored, "file" for a plain file; None for the earlier choice.
+            identity: The source of a service account's platform token (workload identity).
             identity_as: How that token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant` (RFC 7523
                 §2.1); None for the issuer's default.
             ca: A PEM file of authorities to trust in addition to the system's.
             assertion_audience: The audience of client assertions: `issuer`, or `token_endpoint` for older servers.
-            dpop: Whether tokens are bound to a key (RFC 9449): "off"; "prefer", if the server supports it; "require",
-                or fail. Bound tokens work only with proofs: through `Session.http`, `send`, `call` and `auth_for_*`.
+            dpop: Whether tokens are bound to a key (RFC 9449): never ("off"), if the server supports it ("prefer"), or
+                always, else the login fails ("require"). APIs accept a bound token only with a DPoP proof, which
+                `Session.http`, `send`, `call` and `auth_for_*` send.
             certificate: A PEM file with the client's certificate, presented to the issuer and the API if they request
-                one (RFC 8705). It authenticates a client without a secret, key or identity.
-            certificate_key: A PEM file with its private key, if that is not in the same file.
-            vault: Another vault, for tests or another storage.
-            world: Another network, clock and user, for tests.
+                one (RFC 8705). The certificate authenticates a client without a secret, key or identity.
+            certificate_key: A PEM file with the certificate's private key, if that is not in the same file.
+            vault: The vault to use in place of files, for tests or another storage.
+            world: The network, clock and user to use in place of the real ones, for tests.
 
         Raises:
             Misuse: A setting is invalid, or two contradict each other.
@@ -180,10 +181,10 @@ class App(SeveralLogins):
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Create it from a file that is shipped with the program, such as `Path(__file__).with_name("login.toml")`.
+        """Create an App from a file that is shipped with the program: `Path(__file__).with_name("login.toml")`.
 
-        Its keys are the arguments of `App` that are text, lists of text, switches or, for `endpoints`, a table. The
-        path of `ca` is relative to the file. The file has no place for a secret.
+        The file's keys are the arguments of `App` that are strings, lists of strings or booleans, and the table
+        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
@@ -203,7 +204,8 @@ class App(SeveralLogins):
         """Log in the user, and block until that is done. A service account logs in at once.
 
         If another thread or process is logging the same profile in, the notice `LoginInAnotherProcess` is shown and
-        this call waits. It returns that login if the same was requested; else the user logs in here.
+        this call waits. It then returns the other process's login if that one was requested in the same way; otherwise
+        the user logs in here.
 
         Args:
             notify: Receives the notices for the user; None shows them on the terminal.
@@ -213,8 +215,8 @@ class App(SeveralLogins):
             may_replace_account: Called on an account mismatch, or if the stored login is another client's, with the
                 stored and the new login; returns whether the new one replaces the stored one. By default it does not,
                 and the login fails with the code `account-mismatch` or `profile-taken`.
-            accepts: Called with a login that another process made meanwhile; returns whether it will do. By default it
-                does.
+            accepts: Called with a login that another process made meanwhile; returns whether this call may return that
+                login. By default it may.
 
         Returns:
             The stored login.
@@ -237,9 +239,9 @@ class App(SeveralLogins):
             return run(flow)
 
     def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again with what an API requires beyond the stored login (RFC 9470).
+        """Log in again with the scope and authentication that the stored login lacks for an API (RFC 9470).
 
-        Meant for `session(step_up=app.step_up)`.
+        Pass this method to a session: `session(step_up=app.step_up)`.
 
         Args:
             wanted: The scope and the authentication that the API requires.
@@ -247,13 +249,13 @@ class App(SeveralLogins):
 
         Raises:
             LoginRequired: There is no user here; the hint is the command to run.
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).log_in_again(wanted))
 
     def plan(self) -> Choice:
-        """Return the login flows that are possible from here, the safest first, and why.
+        """Return the login flows that are possible in this environment, the safest first, and the reasons.
 
         Raises:
             KeyfobError: The issuer's metadata cannot be fetched or used.
@@ -265,7 +267,7 @@ class App(SeveralLogins):
         """Fetch the issuer's metadata (RFC 8414).
 
         Raises:
-            KeyfobError: It cannot be fetched or used.
+            KeyfobError: The metadata cannot be fetched or used.
         """
         return run(self.login(self.find_world()).metadata())
 
@@ -275,7 +277,7 @@ class App(SeveralLogins):
         """Show the user a code (RFC 8628 §3.3) and return; `resume` waits, in this process or another.
 
         Raises:
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).begin(assurance))
@@ -291,7 +293,7 @@ class App(SeveralLogins):
 
         Raises:
             LoginRequired: There is no pending login.
-            KeyfobError: As `log_in`.
+            KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
             return run(self.login(world).resume(may_replace_account, accepts))
@@ -304,7 +306,7 @@ class App(SeveralLogins):
         *,
         copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World that shows notices to `notify`, or else on the terminal. `copies_code` is for the clipboard."""
+        """Yield a World with notices to `notify` or the terminal. `copies_code` copies the code to the clipboard."""
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return
@@ -320,7 +322,7 @@ class App(SeveralLogins):
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
-        """Return a session of the stored login; it is not read yet.
+        """Return a session of the stored login, which is read on first use.
 
         Args:
             notify: Receives a notice when new tokens cannot be stored; None drops it.
@@ -337,7 +339,7 @@ class App(SeveralLogins):
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
-        """Return the stored login over a World. Sessions and commands are built on it."""
+        """Return the `Login` that sessions and commands use; it reaches network and user through `world`."""
         return logins.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
@@ -346,7 +348,7 @@ class App(SeveralLogins):
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
-        """Return the World of this process, or the one that `App` was given."""
+        """Return the `world` argument of `App`, by default the World of this process."""
         if self._world is not None:
             return self._world
 
@@ -364,7 +366,7 @@ class App(SeveralLogins):
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
-    """Return the vault in files, or for a user's login the agent that KEYFOB_AGENT names."""
+    """Return the vault in files. For a user's login, return the agent in KEYFOB_AGENT if that is set."""
     agent = None if profile.is_machine else vault_files.agent_socket()
     if agent is not None:
         return agent_vault.vault_of(agent, profile)

@@ -54,13 +54,13 @@ class TokenCarriers:
     """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
-        """Use `App.session`."""
+        """Store the login. Programs call `App.session` instead."""
         self.login = login
 
     def tls(self) -> ssl.SSLContext:
         """Return TLS settings for another HTTP library, with the profile's authorities and certificate.
 
-        A token that is bound to a certificate (RFC 8705 §3) works over such connections only:
+        A token that is bound to a certificate (RFC 8705 §3) works only over connections with these settings:
         `httpx.Client(auth=session.auth_for_httpx(), verify=session.tls())`. If the certificate's files are replaced,
         the next connection presents the new one.
 
@@ -70,11 +70,11 @@ class TokenCarriers:
         return connections.tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
-        """As `http`, for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
+        """Return an auth object for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`; compare `http`.
 
         Args:
-            origin: The only origin that is sent the token, such as `https://api.example.com`; None for the first that
-                is called.
+            origin: The only origin that receives the token, such as `https://api.example.com`; None for the origin of
+                the first call.
 
         Raises:
             Misuse: The origin is not a web address.
@@ -82,15 +82,15 @@ class TokenCarriers:
         return httpx_auth.HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
-        """As `auth_for_httpx`, for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`."""
+        """Return the same for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`; see `auth_for_httpx`."""
         return httpx2_auth.Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
-        """As `auth_for_httpx`, for `requests.get(..., auth=...)` and `requests.Session().auth`."""
+        """Return the same for `requests.get(..., auth=...)` and `requests.Session().auth`; see `auth_for_httpx`."""
         return requests_auth.RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
-        """As `auth_for_httpx`, for `aiohttp.ClientSession(middlewares=(...,))`."""
+        """Return the same for `aiohttp.ClientSession(middlewares=(...,))`; see `auth_for_httpx`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
     def auth_for_google(self) -> Any:  # noqa: ANN401  a google.auth.credentials.Credentials
@@ -100,7 +100,7 @@ class TokenCarriers:
     def auth_for_botocore(self) -> BotocoreToken:
         """Return a token provider for AWS services that accept a bearer token.
 
-        Meant for `botocore.session.get_session().register_component("token_provider", ...)`.
+        Pass it to `botocore.session.get_session().register_component("token_provider", ...)`.
         """
         return plain_token.BotocoreToken(self.login)
 
@@ -109,11 +109,11 @@ class TokenCarriers:
         return globus_authorizer.GlobusLogin(self.login)
 
     def auth_for_mcp(self) -> McpStorage:
-        """Return storage for `mcp.client.auth.OAuthClientProvider`. The login refreshes its tokens, not the SDK."""
+        """Return storage for `mcp.client.auth.OAuthClientProvider`. keyfob refreshes the tokens; the SDK does not."""
         return mcp_storage.McpStorage(self.login)
 
     def calls(self, origin: str | None = None) -> Calls:
-        """Return the core of these adapters, for another HTTP library."""
+        """Return the object on which these adapters are built, for adapters to other HTTP libraries."""
         return _calls.Calls(_Bearer(self.login), origin)
 
 
@@ -124,8 +124,9 @@ class Session(TokenCarriers):
         """Return a valid access token, refreshed if necessary (RFC 6749 §6); never opens a browser.
 
         Args:
-            min_ttl: How long the token must remain valid; None for a minute, or a quarter of a shorter life.
-            renew: Refresh in any case, which also shows whether the login is still valid.
+            min_ttl: How long the token must remain valid. None means a minute or a quarter of the token's lifetime,
+                whichever is shorter.
+            renew: Whether to refresh even a valid token, and so to test whether the login is still valid.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -139,13 +140,13 @@ class Session(TokenCarriers):
         """Return the stored login: its user, its scope, its expiry.
 
         Raises:
-            LoginRequired: There is none.
+            LoginRequired: There is no stored login.
             VaultUnavailable: The vault cannot be used.
         """
         return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
-        """Return an HTTP client that sends the token to the first origin it calls, and renews it once after a 401.
+        """Return an HTTP client that sends the token to its first origin only, and renews the token once after a 401.
 
         A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
         """
@@ -159,14 +160,14 @@ class Session(TokenCarriers):
         """Send one request with the token, renewed once after a 401; no redirect is followed.
 
         Raises:
-            KeyfobError: As `token`, or the API does not answer.
+            KeyfobError: Any error of `token`, or the API does not answer.
         """
         return self.calls().send(request, lambda attempt: run(self.login.send(attempt)))
 
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """As `send`, for responses of any length: the body is passed to `write`, piece by piece.
+        """Send a request as `send` does, but pass the body of the response, of any length, to `write` in pieces.
 
         Args:
             request: The request, without the token.
@@ -191,18 +192,18 @@ class Session(TokenCarriers):
         """Delete the stored login and revoke its tokens (RFC 7009).
 
         Returns:
-            What the server confirmed. Its errors are reported there and not raised. A login that cannot be read
-            is deleted without being revoked; `problem` has the reason.
+            The server's confirmations and errors; errors of the server are not raised. A login that cannot be read is
+            deleted without being revoked, and `problem` is the reason.
 
         Raises:
-            LoginRequired: There is none.
-            VaultUnavailable: It could not be deleted; the tokens are revoked all the same.
+            LoginRequired: There is no stored login.
+            VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
         """
         return run(self.login.log_out())
 
 
 class _Bearer:
-    """A login's tokens for `Calls`, which blocks."""
+    """The `TokenSource` of a login, for blocking calls."""
 
     def __init__(self, login: Login) -> None:
         self._login = login

@@ -1,4 +1,4 @@
-"""Part of the public module `keyfob.login`: the logins that a user has of one program, one of which is in use."""
+"""Part of the public module `keyfob.login`: several logins of one user in one program, and the choice between them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ else:  # few programs have several
 class SeveralLogins:
     """The profile of an `App`, and the choice of another login. Only an `App` with a `name` has several.
 
-    Their vault entries are a short name, such as `work`, and the hash of issuer, client and API that `own_name` makes.
-    Those of another client in the same folder are never seen.
+    The name of each vault entry is a short name such as `work`, followed by a hash of issuer, client and API
+    (`own_name`). Entries of other clients in the same folder are ignored.
     """
 
     _settings: Profile
@@ -38,9 +38,9 @@ class SeveralLogins:
 
     @cached_property
     def profile(self) -> Profile:
-        """The settings, and the name of the stored login: of several, the one that was last chosen.
+        """The settings of the login in use, which is the one that was last chosen.
 
-        The choice is read on first use. It then stays the same for the life of this object.
+        The choice is read on first use. This object then keeps it, whatever other processes choose.
 
         Raises:
             VaultUnavailable: The choice cannot be read.
@@ -51,20 +51,20 @@ class SeveralLogins:
         return self._profile_under(name if _is_short_name(name) else profiles.DEFAULT)
 
     def under(self, profile: str) -> Self:
-        """Return the same program with another of the user's logins, such as `work`. Whether it exists is not checked.
+        """Return an App for another login of the user, such as `work`. The login need not exist yet.
 
         Raises:
-            Misuse: It is not a name of a login, or this App has no `name`, and so only one login.
+            Misuse: `profile` is not a valid name, or this App has no `name` and therefore only one login.
         """
         other = copy.copy(self)
         other.profile = self._profile_under(profile)
         return other
 
     def choose(self, profile: str) -> None:
-        """Make it the login for later processes, and for later uses of this object.
+        """Use this login in later processes and in later calls of this object.
 
         Raises:
-            Misuse: As `under`.
+            Misuse: As in `under`.
             VaultUnavailable: The choice cannot be stored.
         """
         chosen = self._profile_under(profile)
@@ -79,7 +79,7 @@ class SeveralLogins:
         """Return the short names of all stored logins of this program.
 
         Raises:
-            Misuse: As `under`.
+            Misuse: As in `under`.
             VaultUnavailable: The folder cannot be read.
         """
         end = self._suffix

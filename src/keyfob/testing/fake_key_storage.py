@@ -1,4 +1,4 @@
-"""A fake storage for the vault key: open, empty, locked, not responding, absent, or one that stores nothing."""
+"""A fake storage for the vault's key, which can be open, empty, locked, hanging, absent, or without effect."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class FakeKeyStorage:
     Attributes:
         key: The stored key, if any.
         trouble: The code of the error that every call raises; None if the storage works.
-        forgets: Accept a key without storing it.
-        unlocks: The user unlocks the storage when asked.
+        forgets: Whether the storage accepts a key without storing it.
+        unlocks: Whether the user unlocks the storage when asked.
     """
 
     def __init__(self, key: bytes | None = None, trouble: Code | None = None) -> None:
@@ -44,12 +44,12 @@ class FakeKeyStorage:
 
 
 class FakeKeyStorages:
-    """Key storages by the name of their place. Every other place is absent."""
+    """Key storages by the name of their place. Places without a storage are absent."""
 
     def __init__(self, **entries: FakeKeyStorage) -> None:
         self.entries = entries
 
     def __call__(self, place: Place, home: Path) -> FakeKeyStorage:
-        """Open a storage; replaces the function in `client/io/vault/key_places.py`."""
+        """Return the storage of a place, in place of `open_place` in `client/io/vault/key_places.py`."""
         del home
         return self.entries.get(place) or FakeKeyStorage(trouble="key-absent")

@@ -1,4 +1,4 @@
-"""Access tokens with one flaw each, for testing an API. Each of them must be refused."""
+"""Access tokens with one flaw each, for tests of an API, which must refuse all of them."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _with_public_key_as_secret(maker: TokenMaker) -> Secret:
 
 
 def sign_with_own_key(maker: TokenMaker) -> Secret:
-    """Return a token that carries its own verification key, which an API must not use (RFC 8725 §3.10)."""
+    """Return a token with its own verification key in the header, which an API must not use (RFC 8725 §3.10)."""
     header = {
         "jwk": maker.other_key.public_jwk(),
         "jku": "https://evil.example/jwks",

@@ -37,7 +37,7 @@ class MemorySlot:
 
 
 class MemoryVault:
-    """A vault that serializes each stored login, so that a field that is not written is lost here too."""
+    """A vault that serializes each login, so that tests notice a field that is not serialized."""
 
     def __init__(self) -> None:
         self._entries: dict[str, bytes] = {}

@@ -21,7 +21,7 @@ App = Callable[
 
 
 class Pair:
-    """ASGI applications by origin. Every other origin is unreachable.
+    """ASGI applications by origin. Origins without an application are unreachable.
 
     Attributes:
         sent: Every request, in order.

@@ -1,7 +1,7 @@
 """A scripted user, who opens the pages of a server, fills in their forms and presses their buttons.
 
-This is not a browser: it has no JavaScript and no styles, and presses only buttons that a page contains. A test that
-uses it proves that the pages work without JavaScript.
+This user's browser has no JavaScript and no styles, and presses only buttons that a page contains. So a test with this
+user proves that the pages work without JavaScript.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Person:
     """A user with a simple browser: it stores cookies and follows redirects."""
 
     def __init__(self, send: Sender | None = None) -> None:
-        """Start with an empty page; `send` is `over_network` unless given."""
+        """Start with an empty page. `send` sends requests, by default over the network."""
         self._send = send or over_network
         self.cookies: dict[str, str] = {}
         self.page = Page("about:blank", 0, "", [], Response(0))
@@ -79,7 +79,7 @@ class Person:
             filled: The text to type into each field.
 
         Raises:
-            Misuse: No form of the page has them; the message lists the forms.
+            Misuse: No form of the page has these fields and this button. The message lists the forms.
         """
         for form in self.page.forms:
             pressed = next((pair for pair in form.buttons if button in pair or not button), None)

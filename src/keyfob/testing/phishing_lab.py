@@ -1,7 +1,7 @@
 """Phish a device login at a real tenant in memory, and see which rules stop it (RFC 10027 §4, docs/phishing.md).
 
-The attacker begins a login on a computer of theirs and sends its code to a user, who does what users do. `keyfob demo
---phishing` prints the table, and the tests compare it with a model.
+The attacker begins a login on the attacker's computer and sends its code to a user, who acts as a `Victim` describes.
+`keyfob demo --phishing` prints the table of results, and the tests compare it with a model.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A user whose browser is logged in, and what a persuasive attacker gets this user to do.
+    """A user whose browser is logged in, and the actions to which an attacker can persuade this user.
 
     Attributes:
-        types_codes: Types a code from a message into the page.
-        types_passwords: Logs in where the page asks for it.
-        reads_numbers_out: Tells the attacker the number on the page.
-        heeds_warnings: Declines when the page says that the program is elsewhere.
-        reads_mail: Ends the login by the link of the e-mail about it, later.
+        types_codes: The user types a code from a message into the page.
+        types_passwords: The user logs in if the page asks for that.
+        reads_numbers_out: The user tells the attacker the number on the page.
+        heeds_warnings: The user declines if the page warns that the program runs elsewhere.
+        reads_mail: The user later ends the login by the link in the e-mail about it.
     """
 
     types_codes: bool = False
@@ -89,7 +89,7 @@ class Loot:
     Attributes:
         is_in: Whether the attacker got tokens.
         is_limited: Whether the tokens have less scope or a shorter lifetime than requested.
-        has_ended: Whether the user has ended the login since.
+        has_ended: Whether the user has ended the login afterwards.
     """
 
     is_in: bool = False
@@ -98,7 +98,7 @@ class Loot:
 
 
 class Run(Protocol):
-    """Attack a user, and return the loot."""
+    """A function that attacks a user and returns the loot."""
 
     def __call__(self, rules: DeviceRules, victim: Victim, *, address: str) -> Loot: ...
 
@@ -107,10 +107,10 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
     """Phish a user of a new tenant once.
 
     Args:
-        rules: Those of the tenant.
+        rules: The tenant's rules for device logins.
         victim: The user.
-        address: Where the attacker's program runs.
-        tell: Called with each line of the story.
+        address: The IP address of the attacker's program.
+        tell: Receives a line of text for each step.
     """
     scene = Scene(replace(ready_config(ISSUER), name="Example", device=rules))
     scene.pair.peer = AT_HOME
@@ -140,7 +140,7 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
 
 
 class Row(NamedTuple):
-    """One policy, and what a user has to do for an attacker who is elsewhere, and one in the user's network."""
+    """A policy, and the user's least action for a successful attack, from elsewhere and from the user's network."""
 
     policy: str
     elsewhere: str
@@ -148,19 +148,19 @@ class Row(NamedTuple):
 
 
 def row_of(policy: str, run: Run = attack) -> Row:
-    """Return what still gets through under a policy. `run` attacks a user."""
+    """Return the attacks that succeed under a policy. `run` attacks a user."""
     rules = POLICIES[policy]
     return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
 
 
 def saves(policy: str, careful: str, run: Run = attack) -> bool:
-    """Return whether a careful user, who is one of the last two of `VICTIMS`, is safe in the end."""
+    """Return whether a policy protects a careful user in the end. `careful` is one of the last two of `VICTIMS`."""
     loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
     return not loot.is_in or loot.has_ended
 
 
 def _least(rules: DeviceRules, address: str, run: Run) -> str:
-    """Return the least that a user has to do for the attacker to get in."""
+    """Return the least action of a user that lets the attacker get tokens."""
     for name, victim in VICTIMS.items():
         if victim.heeds_warnings or victim.reads_mail:
             break
@@ -171,7 +171,7 @@ def _least(rules: DeviceRules, address: str, run: Run) -> str:
 
 
 def _open_session(scene: Scene, browser: Person) -> None:
-    """Log the user's browser in, by a device login of the user's own."""
+    """Log the user's browser in, by a device login that the user has begun."""
     own = read_json(scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="openid").body, "codes")
     browser.open(f"{ISSUER}activate")
     browser.press("continue", user_code=own.text("user_code"))
@@ -181,7 +181,7 @@ def _open_session(scene: Scene, browser: Person) -> None:
 
 
 def _lure(browser: Person, victim: Victim, code: str, codes: Fields, tell: Tell) -> str:
-    """Let the user follow the message, page by page. Return the number that the attacker is told, or ""."""
+    """Let the user follow the attacker's message, page by page. Return the number that the user tells, or ""."""
     page = browser.open(codes.optional_text("verification_uri_complete") or f"{ISSUER}activate?user_code={code}")
     for _ in range(_MOST_PAGES):
         fields = {name for form in page.forms for name in form.values}
@@ -214,7 +214,7 @@ def _is_warned(page: Page) -> bool:
 
 
 def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
-    """Poll as the attacker: with the number that was told, else with guesses."""
+    """Poll as the attacker, with the number from the user, else with guesses."""
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")
     for guess in ("", number or "000000", "111111", "222222", "333333"):
@@ -227,6 +227,6 @@ def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
 
 
 def _is_alive(scene: Scene, answer: Fields, address: str) -> bool:
-    """Return whether the access token still opens the tenant's own API, as one whose login has not ended does."""
+    """Return whether the tenant's own API accepts the access token, which means that its login has not ended."""
     bearer = (("authorization", f"Bearer {answer.text('access_token')}"),)
     return scene.send(Request("GET", f"{ISSUER}userinfo", bearer), peer=address).status == 200

@@ -64,7 +64,7 @@ class Scene:
     """
 
     def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
-        """Start the ready tenant, or one with another configuration or store, and add a user."""
+        """Start the default tenant, or one with another configuration or store, and add a user."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
@@ -126,7 +126,7 @@ class Scene:
         return self.send(form_request(f"{self.config.issuer}{path}", parameters), peer=peer)
 
     def send(self, request: Request, *, peer: str | None = None) -> Response:
-        """Send a request, if wanted from another address."""
+        """Send a request; `peer` sets another sender address."""
         before, self.pair.peer = self.pair.peer, peer or self.pair.peer
         try:
             return self.pair.send(request)

@@ -38,7 +38,7 @@ class ScriptedWorld:
         time: The clocks.
         sent: Every request with its time since the start, in order.
         notices: Every notice, in order.
-        brings: The parameters of the browser's redirect; None if there is no redirect.
+        brings: The parameters of the browser's redirect; None for no redirect.
         events: The events of the login, in order, each with its time since the start. They come before `brings`.
         went_well: The result that `stop_listening` was given; None before it is called.
         here: The surroundings that the flow sees.
@@ -49,7 +49,7 @@ class ScriptedWorld:
         asked: The questions that the user was asked.
         address: The address that was opened in the browser.
         state: The state of the redirect that the flow waits for.
-        elsewhere: The holders of the login lock that the next attempts to take it meet; then it is free.
+        elsewhere: The holders of the login lock, one for each of the next attempts to take it. Then the lock is free.
         lock_holders: The last holder of the login lock, by profile.
         meanwhile: A function to call during each request to a path or, for "turn", before the login lock is taken.
     """
@@ -58,7 +58,7 @@ class ScriptedWorld:
         """Start at the beginning of a script.
 
         Args:
-            script: The answers for each path, in order. The last one repeats. Other paths are unreachable.
+            script: The answers for each path, in order. The last answer repeats. Other paths are unreachable.
             time: The clocks, if another party shares them.
         """
         self.time = time or FakeTime()

@@ -25,8 +25,8 @@ class ServedTenant:
     """A running tenant.
 
     Attributes:
-        issuer: Its address.
-        email: The first user of the file. Every user's password is `PASSWORD`.
+        issuer: The tenant's issuer identifier, which is its address.
+        email: The e-mail address of the file's first user. Every user's password is `PASSWORD`.
     """
 
     issuer: str
@@ -48,8 +48,8 @@ def served_tenant(file: Path, folder: Path) -> Generator[ServedTenant]:
     """Serve the tenant of a file on a free port of this machine.
 
     Args:
-        file: The tenant.toml. The secrets that it refers to are not looked at: each is `PASSWORD`.
-        folder: An empty folder for its data.
+        file: The tenant.toml. Secrets to which it refers are not read: each is `PASSWORD`.
+        folder: An empty folder for the tenant's data.
 
     Raises:
         Misuse: The file has a mistake, or names no user.

@@ -38,10 +38,10 @@ class SoftwareAuthenticator:
     """A browser with its authenticator, at pages of one origin.
 
     Attributes:
-        origin: Of the page that asks.
-        has_counter: Whether its passkeys count their signatures. Those that are synchronized do not.
-        verifies_user: Whether it verifies its user.
-        passkeys: The newest last.
+        origin: The origin of the pages.
+        has_counter: Whether the passkeys count their signatures, which synchronized passkeys do not.
+        verifies_user: Whether the authenticator verifies its user.
+        passkeys: The stored passkeys, the newest last.
     """
 
     origin: str
@@ -50,10 +50,10 @@ class SoftwareAuthenticator:
     passkeys: list[StoredPasskey] = field(default_factory=list[StoredPasskey])
 
     def create(self, page: Page) -> str:
-        """Return the `RegistrationResponseJSON` for the options of a page, with a new passkey.
+        """Create a passkey for the options in a page, and return its `RegistrationResponseJSON`.
 
         Raises:
-            Misuse: The page asks for none, or the authenticator has one of those that are excluded.
+            Misuse: The page requests no passkey, or the authenticator has one that the page excludes.
         """
         options = options_of(page)
         excluded = {_read(one["id"]) for one in options["excludeCredentials"]}
@@ -74,10 +74,10 @@ class SoftwareAuthenticator:
         return _answer(made, response)
 
     def get(self, page: Page) -> str:
-        """Return the `AuthenticationResponseJSON` for the options of a page, by the newest passkey that fits.
+        """Return the `AuthenticationResponseJSON` for the options in a page, by the newest passkey that fits.
 
         Raises:
-            Misuse: The page asks for none, or no passkey fits.
+            Misuse: The page requests no passkey, or no passkey fits.
         """
         options = options_of(page)
         allowed = {_read(one["id"]) for one in options["allowCredentials"]}
@@ -115,7 +115,7 @@ def options_of(page: Page) -> dict[str, Any]:
     """Return the options for the authenticator in a page.
 
     Raises:
-        Misuse: It has none.
+        Misuse: The page has no options.
     """
     found = _OPTIONS.search(page.response.body)
     if found is None:

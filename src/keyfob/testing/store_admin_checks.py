@@ -1,4 +1,4 @@
-"""Contract checks for what administrators need of a server store: keys, logins, codes in use."""
+"""Contract checks for the administrative methods of a server store: keys, logins, codes in use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def keys_and_their_slots_come_and_go(store: Store) -> None:
 
 
 async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
-    """The newest come first, without those that have ended or expired. Sessions are of no client."""
+    """The newest logins come first. Ended and expired logins are not listed. Sessions belong to no client."""
     pairs = (("auth0|1", "a"), ("auth0|1", "b"), ("auth0|2", "a"))
 
     async def fill(transaction: Transaction) -> None:
@@ -78,7 +78,7 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
 
 
 async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
-    """Codes that a browser can still enter: neither decided nor expired."""
+    """Only codes that a user can still enter are counted: those that are neither decided nor expired."""
 
     async def fill(transaction: Transaction) -> None:
         stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")

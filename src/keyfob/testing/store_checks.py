@@ -1,4 +1,4 @@
-"""Contract checks for a server store. Each check in `CHECKS` takes an empty store and raises if the store fails it."""
+"""Contract checks for a server store. Each check in `CHECKS` takes an empty store, and raises if the store fails."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def what_is_saved_is_found_again(store: Store) -> None:
 
 
 async def what_the_other_grants_need_is_found_again(store: Store) -> None:
-    """Save each record both with and without its optional fields."""
+    """Each record is stored and read correctly, both with and without its optional fields."""
     bare = replace(AUTHORIZATION, code_hash=b"bare", challenge=None, nonce=None, key_thumbprint=None, login_id=None)
     twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
     young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
@@ -166,7 +166,7 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
 
 
 async def the_logins_of_one_person_end_together(store: Store) -> None:
-    """Logins, sessions, codes, approved device logins and waiting passwords end; other users keep theirs."""
+    """A user's logins, sessions, codes, approved device logins and pending password logins end; other users' do not."""
     other = "auth0|2"
 
     async def fill(transaction: Transaction) -> None:
@@ -195,7 +195,7 @@ async def the_logins_of_one_person_end_together(store: Store) -> None:
 
 
 async def a_revoked_token_is_known_until_it_expires(store: Store) -> None:
-    """A mark that is stored twice is one row, and is swept with its token."""
+    """A revocation that is stored twice is one row. A sweep removes the row after its token has expired."""
     later = NOON + timedelta(minutes=5)
 
     async def revoke(transaction: Transaction) -> None:
@@ -242,7 +242,7 @@ async def a_user_code_is_given_once(store: Store) -> None:
 
 
 async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
-    """A transaction is saved as a whole or not at all.
+    """A transaction is stored completely or not at all.
 
     Raises:
         AssertionError: The store did not raise the error again.
@@ -301,7 +301,7 @@ async def twenty_polls_at_once_give_one_token(store: Store) -> None:
 
 
 async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
-    """One trade rotates, the others repeat it; the record says so."""
+    """Of twenty concurrent refreshes, one rotates the token. The others get the same successor, as the record shows."""
     current, successor = REFRESH.current_hashes[0], b"successor".ljust(32)
     token = PresentedRefreshToken(REFRESH.generation, current, REFRESH.client_id)
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
@@ -320,7 +320,7 @@ async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
 
 
 async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> None:
-    """No update is lost."""
+    """Of twenty concurrent rotations, no update is lost."""
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
 
     async def rotate(transaction: Transaction) -> int:
@@ -334,7 +334,7 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 
 
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
-    """Valid records stay. A code that has just expired stays for a while, so that it is reported as expired."""
+    """Valid records stay. A code that has just expired stays for a while, so that the server can report its expiry."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -351,7 +351,7 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
 
 
 async def tries_are_kept_until_they_expire(store: Store) -> None:
-    """A budget is replaced, dropped alone, and swept only after its time."""
+    """A budget of tries can be replaced or dropped without others. A sweep removes it only after its expiry."""
     later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
 
     async def fill(transaction: Transaction) -> None:

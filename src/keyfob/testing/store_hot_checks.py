@@ -1,4 +1,4 @@
-"""Checks of what requests read most, which every store must pass; `store_checks.CHECKS` contains them."""
+"""Checks of the most frequent reads, which every store must pass; `store_checks.CHECKS` contains these checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STAGES: Final[tuple[Stage, ...]] = ("waiting", "confirmed", "denied", "waiting"
 
 
 async def a_login_is_found_with_its_user(store: Store) -> None:
-    """A user who has been deleted is not there; the login of nobody is not found."""
+    """The login of a deleted user comes without a user. An unknown login is not found."""
     await store.write(lambda transaction: transaction.save_user(USER))
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
     await store.write(lambda transaction: transaction.save_refresh(replace(REFRESH, login_id=b"x", user_id="gone")))
@@ -28,7 +28,7 @@ async def _with_user(transaction: Transaction, login_id: bytes) -> tuple[Refresh
 
 
 async def a_poll_is_told_what_was_saved_before_it(store: Store) -> None:
-    """Each state at once, and what an unfinished change would have made of a login never."""
+    """A poll reads each saved state at once, and never a change of an unfinished transaction."""
     for stage in _STAGES:
         login = replace(LOGIN, stage=stage)
         await store.write(partial(_save_device, login=login))

@@ -1,7 +1,8 @@
-"""An issuer without mercy: refresh tokens rotate with no overlap, and a reuse ends the whole login (RFC 9700 §4.14.2).
+"""A strict issuer: refresh tokens rotate without overlap, and reuse ends the whole login (RFC 9700 §4.14.2).
 
-Many authorization servers do exactly this, and a client that passes here loses no login there. In memory, give
-`issuer.send` to a World, or use `issuer.world()`. For real processes, `with issuer.serving():` listens on 127.0.0.1.
+Many authorization servers behave like this. A client that passes tests with this issuer loses no login at those. In
+memory, pass `issuer.send` to a World, or use `issuer.world()`. For real processes, `with issuer.serving():` listens on
+127.0.0.1.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class TokenFamily:
     """All tokens of one login.
 
     Attributes:
-        newest: The number of the refresh token that works; all earlier ones are spent.
-        is_alive: Whether it can still be refreshed.
-        was_revoked: Whether the client revoked it, as opposed to a reuse.
+        newest: The number of the valid refresh token; all earlier tokens are spent.
+        is_alive: Whether the login can still be refreshed.
+        was_revoked: Whether the client revoked the login. False if a reuse ended it.
     """
 
     newest: int = 1
@@ -62,8 +63,8 @@ class StrictIssuer:
         revocations: The tokens that the client revoked.
         lifetime: The lifetime of access tokens.
         subject: The user who approves the next login; "" for logins without an ID token.
-        claims: Claims that the next ID tokens have in addition.
-        flaw: Changes the members of the next token responses; the tokens in them are valid all the same.
+        claims: Additional claims of the next ID tokens.
+        flaw: Changes the members of the next token responses. The tokens in them stay valid.
         before_answer: Called with each refresh and its response, after the old token is spent and before the client
             receives the new one.
     """
@@ -122,12 +123,12 @@ class StrictIssuer:
         )
 
     def works(self, refresh_token: Secret | None) -> bool:
-        """Return whether a refresh token would be accepted; it is not spent."""
+        """Return whether a refresh token would be accepted, without spending it."""
         found = None if refresh_token is None else self._find(refresh_token.reveal())
         return found is not None and found[0].is_alive and found[0].newest == found[1]
 
     def send(self, request: Request) -> Response:
-        """Answer a request; a World's network, in memory."""
+        """Answer a request in memory, as the network of a World."""
         path = urlsplit(request.url).path
         if path == _WELL_KNOWN:
             return json_response(200, self.metadata.write())
@@ -207,7 +208,7 @@ class StrictIssuer:
         return tokens.sign(claims | {"sid": f"session-{family}"} | self.claims, self._signing_key(), token_type="JWT")
 
     def _revoke(self, token: str) -> Response:
-        """End the login of a refresh token, spent or not. Access tokens are accepted and not recorded as ended."""
+        """End the login of a refresh token, spent or not. Revocations of access tokens succeed without effect."""
         with self._lock:
             self.revocations.append(token)
             found = self._find(token) if token.startswith("rt-") else None
@@ -268,5 +269,5 @@ class _IssuerServer(ThreadingHTTPServer):
 
 
 def expired(stored: StoredLogin) -> StoredLogin:
-    """Return the login with an access token that has expired."""
+    """Return the login with its access token expired."""
     return replace(stored, expires_at=stored.obtained_at - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""`keyfob agent`: hand out short access tokens to programs without the login, such as containers and coding agents."""
+"""`keyfob agent`: give short-lived access tokens, but not the login, to other programs (containers, coding agents)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def answer_request(
 
 
 def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    """Report a request. Programs get their tokens, too, if nobody reads the reports any more."""
+    """Report a request. A closed output does not stop the agent."""
     try:
         if as_json:
             output.result_object(event)
@@ -112,10 +112,10 @@ def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
 
 
 def _stored(name: str) -> App:
-    """Return a profile's login by its stored settings alone: no project's file may change what is handed out.
+    """Return a profile's login by its stored settings only, so that no project's file changes what is handed out.
 
     Raises:
-        LoginRequired: There is none.
+        LoginRequired: The profile has no login.
     """
     app = stored_app(name)
     if app is None:

@@ -23,8 +23,8 @@ class Flag:
     """A flag of a command.
 
     Attributes:
-        does: Its description.
-        takes: Its allowed values; () for any value, None for a flag without a value.
+        does: The description.
+        takes: The allowed values; () for any value, None for a flag without a value.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Word:
     """A command, or a verb of a command.
 
     Attributes:
-        path: The command, and the verbs below it.
-        does: Its description.
-        choices: The allowed values of its argument.
-        takes_profile: Whether its argument is the name of a profile.
-        verbs: The verbs below it.
+        path: The command and the verbs down to this word.
+        does: The description.
+        choices: The allowed values of the word's argument.
+        takes_profile: Whether the word's argument is a profile's name.
+        verbs: The verbs that may follow this word.
     """
 
     path: tuple[str, ...]

@@ -99,7 +99,7 @@ def run(flags: Namespace) -> int:
 
 
 def _all_settings(chosen: ChosenProfile) -> dict[str, Setting]:
-    """Return the given settings, then those of the stored profile."""
+    """Return the settings of flags, variables and files, then those of the stored profile."""
     found = dict(chosen.settings)
     if chosen.profile is None:
         return found
@@ -139,7 +139,7 @@ def _refused(profile: Profile) -> dict[str, str]:
 
 
 def _place() -> tuple[Place | None, list[str]]:
-    """Return where tokens are stored, and why not in a safer place."""
+    """Return the place where tokens are stored, and the reasons why no safer place is used."""
     seals = Seals()
     place = seals.note().place
     policy = os.environ.get(POLICY_VARIABLE)

@@ -34,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Reply on stdout. An error is explained on stderr, which most tools show; stdout has the protocol's reply."""
+    """Print the protocol's reply to stdout. Explain an error on stderr, which most tools show to the user."""
     protocol = protocol_of(flags.tool)
     given = read_stdin() if protocol.reads_stdin else b""
     options = {name: value for name in OPTIONS.get(flags.tool, {}) if (value := getattr(flags, name))}

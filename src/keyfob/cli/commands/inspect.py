@@ -1,4 +1,4 @@
-"""`keyfob inspect`: decode a token, verify its signature, and show each check of an API."""
+"""`keyfob inspect`: decode a token, verify its signature, and show the result of each check that an API makes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _read(flags: Namespace) -> _Given:
     """Read the token from the login, a file or stdin.
 
     Raises:
-        Misuse: There is none.
+        Misuse: The file or stdin contains no token.
         LoginRequired: No token was given, and there is no login.
     """
     if flags.token is None:
@@ -117,7 +117,7 @@ def _read(flags: Namespace) -> _Given:
 
 
 def _read_file(name: str) -> bytes:
-    """Read a file. The error does not repeat its name, which may be the token itself."""
+    """Read a file. The error does not contain the file name, which may be a misplaced token."""
     try:
         with Path(name).open("rb") as file:
             return file.read(_LONGEST + 1)
@@ -128,7 +128,7 @@ def _read_file(name: str) -> bytes:
 
 
 def _without_issuer(flags: Namespace) -> Namespace:
-    """Keep --issuer out of the choice of the profile: here it is the issuer that the API trusts."""
+    """Return the flags without --issuer, which here is the API's trusted issuer and must not select the profile."""
     return Namespace(profile=flags.profile)
 
 
@@ -160,7 +160,7 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error for which they are not available.
+    """Return the issuer's keys, or the error because of which they are not available.
 
     Raises:
         Misuse: The CA file cannot be used.

@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with the scope of its login and more. What keyfob adds by itself is not stored."""
+    """Return the profile with the scope of its stored login and `added`, without the scope that keyfob adds itself."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -210,7 +210,7 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
-    """Accept only the pinned account. Another account's new login is ended at once, unless it replaced a login."""
+    """Return a step that accepts only the pinned account. It ends another account's login, unless that replaced one."""
     if chosen.subject is None:
         return log_in
 
@@ -242,7 +242,7 @@ def _resume_command(name: str) -> str:
 
 
 def _login_command(profile: Profile) -> str:
-    """Return the command for the same login elsewhere. Settings that are not stored yet become flags."""
+    """Return the command for the same login in another terminal. Settings that are not stored yet become flags."""
     ours = command("login", profile.name)
     if ProfileFiles().load(profile.name) == profile:
         return ours
@@ -270,7 +270,7 @@ def _pending_profile(flags: Namespace) -> Profile:
 
 
 def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
-    """Return the step that the flags ask for: log in, resume, or begin only, which returns None.
+    """Return the step that the flags select: log in, resume, or begin only. The last returns None.
 
     Raises:
         Misuse: The flags contradict each other.
@@ -317,10 +317,10 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
 
 def _given_token() -> Secret:
-    """Return what stdin contains.
+    """Return the token on stdin.
 
     Raises:
-        Misuse: It is a terminal, where a token would be shown, or empty.
+        Misuse: stdin is empty, or is a terminal, which would display the token.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise Misuse("--with-token reads the token from stdin", hint="For example: keyfob login --with-token < FILE")
@@ -328,10 +328,10 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the login of another client or issuer that this login will replace. Say so first.
+    """Return the login of another client or issuer that this login will replace, after a remark or a question.
 
     Raises:
-        Misuse: The user at the terminal keeps it.
+        Misuse: The user at the terminal keeps the stored login.
     """
     try:
         before = run_flow(app.vault.load(app.profile.name))
@@ -353,9 +353,10 @@ def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
 def _account_switch(
     flags: Namespace, pinned: str | None = None, replaced: StoredLogin | None = None
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
-    """Return the decision whether a new account may replace the last: by the flag, or by a question at the terminal.
+    """Return the function that decides whether a new login replaces that of another account: by flag or by question.
 
-    An account other than the pinned one never may. Another client's login may if that was said before.
+    It never accepts an account other than the pinned one. It accepts the replacement of another client's login if the
+    user was informed of that before the login.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:
@@ -373,7 +374,7 @@ def _account_switch(
 
 
 def _at_terminal(log_in: _LogIn, profile: Profile) -> StoredLogin | None:
-    """Log in at the terminal. Without one, the error names the command to run in a terminal, for programs too.
+    """Log in at the terminal. Without a terminal, raise an error that contains the command to run in a terminal.
 
     Raises:
         LoginRequired: There is no terminal.

@@ -64,7 +64,7 @@ def run(flags: Namespace) -> int:
 
 
 def _end_chosen(flags: Namespace) -> Ended:
-    """End the chosen profile's login, also if its settings are damaged."""
+    """End the chosen profile's login, even if its settings are damaged."""
     try:
         chosen = choose(flags)
     except VaultUnavailable:
@@ -90,7 +90,7 @@ def end(name: str, app: App | None) -> Ended:
 
 
 def _end_any(name: str) -> Ended:
-    """End a login. If it cannot be read, delete it, and return the error so that the next profile follows."""
+    """End a login, or delete it if it cannot be read. Errors are returned, so that the next profile is not skipped."""
     try:
         return end(name, stored_app(name))
     except KeyfobError as problem:

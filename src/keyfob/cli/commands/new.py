@@ -58,10 +58,10 @@ def run(flags: Namespace) -> int:
 
 
 def project(name: str, framework: str) -> dict[str, str]:
-    """Return the text of each file, by its place in the project.
+    """Return the text of each file, by its path in the project.
 
     Raises:
-        Misuse: The package lacks the example.
+        Misuse: The installed package does not contain the example.
     """
     source = _source()
     cli, found = f"cli_{framework}.py", dict[str, str]()
@@ -75,7 +75,7 @@ def project(name: str, framework: str) -> dict[str, str]:
 
 
 def _of_framework(text: str, framework: str) -> str:
-    """Return a file of the example for a project that has one framework."""
+    """Return the text of an example file without the parts for other frameworks."""
     text = text.replace(f"{_TEMPLATE_CLI} as cli", "cli").replace(f"python -m {_MODULE}.{_TEMPLATE_CLI}", _EXAMPLE)
     text = text.replace(f".{_TEMPLATE_CLI}", ".cli").replace(f".cli_{framework}", ".cli")
     needs = '"keyfob"' if framework == "argparse" else f'"keyfob", "{framework}"'

@@ -84,7 +84,7 @@ def _use(flags: Namespace) -> int:
 
 
 def _remove(flags: Namespace) -> int:
-    """Revoke the login at the server, then delete login and settings, even if the server does not answer."""
+    """Revoke the login at the server, then delete login and settings, even if the revocation fails."""
     name = _known(flags.name)
     files, vault = ProfileFiles(), FileVault()
     try:
@@ -103,7 +103,7 @@ def _remove(flags: Namespace) -> int:
 
 
 def _known(name: str) -> str:
-    """Return the name of an existing profile.
+    """Return the name if a profile has it.
 
     Raises:
         Misuse: There is no profile of that name.

@@ -1,4 +1,4 @@
-"""`keyfob prompt`: who is logged in, in a few letters for the prompt of a shell. Sends no request and asks nothing."""
+"""`keyfob prompt`: a short text for a shell's prompt with the logged-in user. Sends no request and asks nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RETRY: Final = timedelta(minutes=1)  # a vault that cannot be opened is tried a
 
 
 class PromptLine(NamedTuple):
-    """The text of the prompt: `now`, until the time `until`, and `then` afterwards."""
+    """The text for the prompt: `now` is printed until the time `until`, and `then` after that time."""
 
     now: str
     then: str = ""
@@ -79,7 +79,7 @@ def _line_of(chosen: ChosenProfile, now: datetime) -> PromptLine:
 
 
 def _is_meant(chosen: ChosenProfile, stored: StoredLogin) -> bool:
-    """Return whether the stored login is of the issuer and the account that the settings name."""
+    """Return whether the stored login has the issuer and the account that the settings name."""
     if chosen.profile is None or stored.issuer != chosen.profile.issuer:
         return False
     try:

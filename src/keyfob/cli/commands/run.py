@@ -65,9 +65,9 @@ def run(flags: Namespace) -> int:
 
 
 def find_program(word: str, platform: str = sys.platform) -> str | None:
-    """Return the path of a program, or None. On Windows too, the current folder is not searched unless it is named.
+    """Return the path of a program, or None. The current folder is searched only if `word` names it, on Windows too.
 
-    `shutil.which` looks there first, and the current folder may contain another person's `git.exe`.
+    `shutil.which` searches the current folder first, which may contain another person's `git.exe`.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)
@@ -106,10 +106,10 @@ def _token(flags: Namespace) -> str:
 
 
 def check_usable_elsewhere(stored: StoredLogin) -> None:
-    """Check that another program can use the token; print a remark if it needs the certificate for that.
+    """Check that another program can use the token. If it needs the client certificate for that, print a remark.
 
     Raises:
-        Refused: The token works only with proofs of its key (RFC 9449).
+        Refused: The token works only with DPoP proofs (RFC 9449).
     """
     if stored.token_type == "DPoP":
         raise Refused(

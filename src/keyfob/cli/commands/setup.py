@@ -52,7 +52,7 @@ class _Change:
 
     @property
     def is_for_reader(self) -> bool:
-        """Whether a program that reads the file is installed; a program of keyfob's own is always written."""
+        """Whether a program that reads the file is installed. True for a file that is itself a program of keyfob."""
         return not self.file.programs or any(shutil.which(program) for program in self.file.programs)
 
 
@@ -93,7 +93,7 @@ def run(flags: Namespace) -> int:
 
 
 def _alone(flags: Namespace) -> AbstractContextManager[None]:
-    """Let one set-up at a time read and write the files of the tools."""
+    """Return a lock, so that only one set-up at a time reads and writes the tools' files."""
     if flags.dry_run:
         return contextlib.nullcontext()
     make_folder(home())
@@ -127,7 +127,7 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
 
 
 def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
-    """Take back the lines of this address, and those for all addresses with the last one."""
+    """Remove the lines for this address. For the tool's last address, remove its shared lines too."""
     others = [line for line in ToolFile().load() if line.tool == plan.helper and line.origin != origin_of(url)]
     files = [file for file in plan.files if not (file.is_shared and others)]
     changes = [_Change(file, before := _read(file.path), file.edit.undo(before)) for file in files]
@@ -147,7 +147,7 @@ def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
 
 
 def _finish(tool: str, plan: SetupPlan, *, is_installed: bool) -> None:
-    """Print what is left to do, if anything, and a command to try."""
+    """Print the steps that the user must still take, if any, and a command to try."""
     if tool == "docker" and shutil.which(_DOCKER) is None:
         output.remark(f"docker does not find {_DOCKER}: add the folder of keyfob to the PATH")
     if tool == "pip":
@@ -168,7 +168,7 @@ def _check_keyring(plan: SetupPlan) -> None:
 
 
 def _show(change: _Change, verb: str) -> None:
-    """Print the lines of keyfob that change, on stdout; nothing else of the file, which may contain secrets."""
+    """Print only those lines to stdout that keyfob changes, since other lines of the file may contain secrets."""
     output.remark(f"{verb} {change.file.path}:")
     for line in change.file.edit.shown():
         output.result(f"  {line}")
@@ -185,10 +185,10 @@ def _read(path: Path) -> str | None:
 
 
 def _write(change: _Change) -> None:
-    """Replace the file atomically, with its mode; a link goes on pointing to it.
+    """Replace the file atomically and keep its mode. If the path is a link, replace the link's target.
 
     Raises:
-        SystemFailed: It cannot be written; the file is as before.
+        SystemFailed: The file cannot be written and is unchanged.
     """
     if change.after == change.before:
         return

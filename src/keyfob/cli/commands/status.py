@@ -48,9 +48,9 @@ class Report:
     """The state of one login.
 
     Attributes:
-        was_asked: Whether the issuer answered.
-        place: Where the vault's key is stored, or "file"; None if that is not decided yet.
-        problem: The error while the state was determined.
+        was_asked: Whether the issuer has answered a request about this login.
+        place: The storage place of the vault's key, or "file"; None if it is not decided yet.
+        problem: The error that occurred while the state was determined.
         is_known: Whether issuer and client id are known.
         pinned: The settings by which a project's file selects this login.
     """
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def waits(self) -> bool:
-        """Whether a login of this profile waits for approval."""
+        """Whether a login of this profile is pending."""
         return PendingFiles().profile(self.name) is not None
 
 
@@ -147,7 +147,7 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
 
 
 def _ask_issuer(report: Report, app: App) -> Report:
-    """Ask the issuer: refresh the login, or fetch the user's name."""
+    """Test the login at the issuer: refresh it, or request userinfo."""
     session = app.session(output.notice)
     try:
         if not report.status.renews:
@@ -166,10 +166,10 @@ def _ask_issuer(report: Report, app: App) -> Report:
 
 
 def _ask_userinfo(report: Report, app: App) -> Report:
-    """Check an access token without a refresh token at the userinfo endpoint (OIDC Core §5.3).
+    """Test a login that has no refresh token at the userinfo endpoint (OIDC Core §5.3).
 
     Raises:
-        Malformed: The answer names another subject, or none.
+        Malformed: The response has no `sub`, or another user's.
     """
     if report.status.state == "login-needed":
         return report
@@ -237,7 +237,7 @@ def _place(report: Report) -> str:
 
 
 def _pinned(report: Report) -> str | None:
-    """Return what a project's file names, and which file that is."""
+    """Return the settings that a project's file pins, and the path of that file."""
     if not report.pinned:
         return None
     return f"{', '.join(report.pinned)}, set by {next(iter(report.pinned.values())).where}"

@@ -1,4 +1,4 @@
-"""`keyfob switch`: choose among the stored logins the one that is used from now on."""
+"""`keyfob switch`: choose which of the stored logins is used from now on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _ask(logins: Sequence[KnownLogin]) -> KnownLogin:
     """Show the logins, and return the one that the user names or numbers.
 
     Raises:
-        Misuse: There is no terminal, or no such login.
+        Misuse: There is no terminal, or the answer matches no login.
     """
     if not output.has_user():
         names = ", ".join(login.name for login in logins)

@@ -99,7 +99,7 @@ def _add(parser: ArgumentParser, verb: Verb) -> None:
 
 
 def _add_family(parser: ArgumentParser, verbs: tuple[Verb, ...]) -> None:
-    """Add verbs below a word. The help of the word shows the flags of each verb."""
+    """Add the verbs of a group such as `users`. The group's help shows the flags of each verb."""
     below = parser.add_subparsers(metavar="VERB", required=True)
     usages: list[str] = []
     for verb in verbs:

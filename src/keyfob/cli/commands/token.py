@@ -1,4 +1,4 @@
-"""`keyfob token`: print a valid access token. Beside it, only the replies of `keyfob helper` have one."""
+"""`keyfob token`: print a valid access token. The only other output with a token is a reply of `keyfob helper`."""
 
 from __future__ import annotations
 

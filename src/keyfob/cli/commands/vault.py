@@ -62,7 +62,7 @@ def run(flags: Namespace) -> int:
 
 
 def _members(vault: FileVault, note: Note) -> dict[str, object]:
-    """Return the state as JSON members, without the answers of the places."""
+    """Return the vault's state as JSON members, without the states of the key places."""
     return {
         "place": note.place,
         "moving_from": note.before,

@@ -1,4 +1,4 @@
-"""`keyfob tenant backup` and `restore`: one private file of a tenant that may go on running."""
+"""`keyfob tenant backup` and `restore`: copy a tenant, which may be running, to one private file and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of `keyfob doctor --tenant`: the odds of guessing a user code, and the file of places."""
+"""The checks of `keyfob doctor --tenant`: the odds of guessing a user code, and the geolocation file (`places`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _judge_odds(odds: float, limit: GuessLimit, live: int) -> Finding:
 
 
 def _now(limit: GuessLimit, live: int) -> str:
-    """Return a sentence with the wrong guesses that the codes in use allow."""
+    """Return a sentence on how many wrong guesses are allowed while this many codes are in use."""
     if live > limit.most_live:
         return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"
@@ -51,7 +51,7 @@ def _now(limit: GuessLimit, live: int) -> str:
 
 
 def _judge_places(path: str) -> Finding:
-    """Return whether the file with the places of addresses can be read."""
+    """Check that the file with the geographic places of IP addresses can be read."""
     try:
         open_places(path)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Shared by the verbs of `keyfob tenant`: open the folder, read and write files, show and apply changes."""
+"""Functions of the `keyfob tenant` verbs: open the folder, read and write files, show and apply changes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def database_of(flags: Namespace) -> str:
     """Return the URL of the database; "" for a file in the folder.
 
     Raises:
-        Misuse: The flag has a password: every user of the machine can read the arguments of its programs.
+        Misuse: The URL in the flag contains a password. Every user of the machine can read command-line arguments.
     """
     from keyfob.server.io.database_url import has_password  # noqa: PLC0415  as above
 
@@ -89,7 +89,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     Args:
         path: The file.
         issuer: The address at which the tenant is served, if known.
-        looks_at_secrets: Whether the secrets it refers to must exist.
+        looks_at_secrets: Whether the secrets to which the file refers must exist.
         as_json: Print each mistake as a JSON object.
 
     Raises:
@@ -172,10 +172,10 @@ def show(plan: Plan) -> None:
 
 
 def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
-    """Apply a change; ask first if it removes anything.
+    """Apply a change. If the change removes anything, ask for confirmation first.
 
     Raises:
-        Misuse: There is no terminal, the answer was no, or another process made a conflicting change.
+        Misuse: There is no terminal, the operator answered no, or another process made a conflicting change.
     """
     if plan.removes:
         ask("Remove the lines with a minus?", yes=yes)
@@ -183,10 +183,10 @@ def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Ask for a yes.
+    """Ask for confirmation, unless `yes` is set.
 
     Raises:
-        Misuse: There is no terminal, or the answer was no.
+        Misuse: There is no terminal, or the operator answered no.
     """
     if yes:
         return

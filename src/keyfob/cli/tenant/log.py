@@ -1,4 +1,4 @@
-"""`keyfob tenant log`: read the audit log of a tenant, from its files and the table, and follow it."""
+"""`keyfob tenant log`: read the audit log of a tenant from its files and its table, and follow new events."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _is_about(event: Event, user: str, emails: Mapping[str, str]) -> bool:
 
 
 def _line(event: Event, emails: Mapping[str, str], *, has_colour: bool) -> str:
-    """Return an event as a line for people: when, what, who, with what, from where, and why."""
+    """Return an event as a readable line: time, type, meaning, reason, user, client, IP address and operator."""
     code, user_id = str(event["type"]), str(event.get("user_id", ""))
     means = CODES[code].means.removesuffix(".") if code in CODES else code
     reason = str(event.get("description", ""))

@@ -1,4 +1,4 @@
-"""`keyfob tenant logins`: who is logged in, where, and since when; and the end of it."""
+"""`keyfob tenant logins`: list which users are logged in, where and since when, and end logins."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _password(flags: Namespace) -> Secret:
     """Return a generated password, or one from the terminal or stdin.
 
     Raises:
-        Misuse: The two entries differ.
+        Misuse: The two passwords that were typed at the terminal differ.
     """
     from keyfob.server.io.registry import new_password  # noqa: PLC0415  needs the extra serve; --help and completion do not
 
@@ -162,7 +162,7 @@ def _read_twice() -> Secret:
 
 
 def _print_password(flags: Namespace, user: User, secret: Secret) -> int:
-    """Print the user, and a generated password, which is shown only this once."""
+    """Print the user and, if it was generated, the password. It is shown only once."""
     members: dict[str, object] = {"email": user.email, "user_id": user.user_id}
     if flags.generate:
         members["password"] = secret.reveal()

@@ -25,9 +25,9 @@ class RegistrationKind(NamedTuple):
     """A kind of registration.
 
     Attributes:
-        array: Its array in tenant.toml.
-        title: Its name in messages.
-        identity: The fields that identify one; they are the arguments of the command.
+        array: The name of the array in tenant.toml.
+        title: The name in messages.
+        identity: The fields that identify a registration; they are the arguments of the command.
         columns: The fields that `list` prints.
     """
 
@@ -164,7 +164,7 @@ def remove(flags: Namespace, family: RegistrationKind) -> int:
     """Remove a registration and the grants that name it.
 
     Raises:
-        Misuse: There is none, another registration needs it, or the user did not confirm.
+        Misuse: There is no such registration, another one needs it, or the operator did not confirm.
     """
     with folder.registry_of(flags) as registry:
         tables = registry.tables()
@@ -206,7 +206,7 @@ def _without_secrets(table: Table) -> Table:
 
 
 def _table_of_flags(flags: Namespace, family: RegistrationKind) -> tuple[Table, Secret | None]:
-    """Return the table that the flags describe, and a new client secret if it needs one."""
+    """Return the registration that the flags describe, and a new client secret if the client needs one."""
     if family.array == "apis":
         asked: list[str] = flags.scope or []
         pairs = [scope.partition("=") for scope in asked]
@@ -255,7 +255,7 @@ def _read_public_key(file: Path) -> dict[str, object]:
     """Return the JWK of a file.
 
     Raises:
-        Misuse: It cannot be read, or is no public key.
+        Misuse: The file cannot be read, or contains no public key.
     """
     from keyfob.jose.keys import PublicKey  # noqa: PLC0415  cryptography is slow to import
 

@@ -1,4 +1,4 @@
-"""Credential helpers: the protocols in which git, kubectl, aws, docker and others ask for a token.
+"""Credential helpers: the protocols by which git, kubectl, aws, docker and others request a token.
 
-A module of a protocol is pure (`exchange.Helper`), and imports nothing that is slow to load.
+The module of a protocol has no side effects (`exchange.Helper`), and imports nothing that is slow to load.
 """

@@ -1,4 +1,4 @@
-"""AWS' credential_process: a role of AWS for a web identity (STS AssumeRoleWithWebIdentity)."""
+"""AWS's credential_process: credentials of an AWS role for a web identity (STS AssumeRoleWithWebIdentity)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEMBERS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration
 
 
 class AwsHelper(Helper):
-    """`credential_process`. A profile of AWS has one source of credentials, so another origin is an error."""
+    """`credential_process`. An AWS profile has a single source of credentials, so an unbound origin is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         role, session = call.options.get("role_arn") or "", call.options.get("session_name") or "keyfob"
@@ -53,11 +53,11 @@ HELPER = AwsHelper()
 
 
 def read_answer(response: Response) -> str:
-    """Return the credentials of an answer of STS, as `answer` takes them.
+    """Return the credentials in a response of STS, in the form that `answer` takes.
 
     Raises:
-        Refused: STS refuses; the message has its error code.
-        Malformed: It is not an answer of STS.
+        Refused: STS refuses. The message contains the error code of STS.
+        Malformed: The response is not one of STS.
     """
     members = _read_xml(response.body)
     if response.status != 200:
@@ -73,7 +73,7 @@ def read_answer(response: Response) -> str:
 
 
 def _read_xml(body: bytes) -> dict[str, str]:
-    """Return the texts of all elements by their names without namespaces. A document type is refused: entities."""
+    """Return the texts of all elements by local name. A document type is refused, since it could define entities."""
     if b"<!" in body:
         raise Malformed("the response of AWS has a document type")
     try:

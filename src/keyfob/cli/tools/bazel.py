@@ -8,7 +8,7 @@ from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWant
 
 
 class BazelHelper(Helper):
-    """`get`, with JSON on both sides."""
+    """The command `get`, with JSON as request and reply."""
 
     reads_stdin = True
 

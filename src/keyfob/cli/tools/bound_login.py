@@ -1,6 +1,7 @@
 """The login whose token a tool may get for an address.
 
-Tools run in folders with files of others, so the project's file is not read. Many run at once, so no question is asked.
+Tools run in folders with files from others, so the project's file is not read. Many tools run at once, so the user is
+never asked.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from keyfob.protocol.address import is_safe, origin_of
 def find_bound(tool: str, url: str, named: str | None) -> App | None:
     """Return the login whose token a tool may get for an address, or None.
 
-    An address counts that `keyfob setup` has bound, or that the login's token belongs to without a question
-    (`judge_destination`). A request for a token binds no address.
+    A login is returned only if `keyfob setup` has bound the address to it, or if `judge_destination` decides that its
+    token belongs to the address. A tool's request itself binds no address.
 
     Args:
         tool: The name of the helper.
-        url: The address that the tool asks for.
-        named: The profile that the tool names, if it does.
+        url: The address for which the tool requests a token.
+        named: The profile that the tool names, or None.
 
     Raises:
         LoginRequired: The address is bound to a profile that has no login.
-        Misuse: The profile that it is bound to is another login now, or several are possible.
+        Misuse: The bound profile now has another login, or several logins are possible.
         Refused: Another account than the pinned one is logged in.
     """
     if not is_safe(url):

@@ -1,4 +1,4 @@
-"""Curl's configuration from standard input: keyfob helper curl URL | curl -K -."""
+"""A configuration that curl reads from standard input: keyfob helper curl URL | curl -K -."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from keyfob.errors import Misuse
 
 
 class CurlHelper(Helper):
-    """A configuration for `curl -K -`. The address comes from the user only, so another origin is an error."""
+    """A configuration for `curl -K -`. Only the user sets the address, so an unbound origin is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if len(call.words) != 1:
@@ -15,7 +15,7 @@ class CurlHelper(Helper):
         return TokenWanted(call.words[0])
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
-        """Return the address with the token; curl does not send it to another host of a redirect (oauth2-bearer)."""
+        """Return the address, and the token as `oauth2-bearer`: on a redirect, curl sends it to no other host."""
         return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 

@@ -1,4 +1,4 @@
-"""Docker's credential helper protocol, by which podman, buildah, skopeo, helm and crane ask too."""
+"""Docker's credential helper protocol, which podman, buildah, skopeo, helm and crane use too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_FOUND = "credentials not found in native keychain\n"
 
 
 class DockerHelper(Helper):
-    """`docker-credential-keyfob`: get, store, erase or list."""
+    """The helper `docker-credential-keyfob` with its commands get, store, erase and list."""
 
     reads_stdin = True
 
@@ -40,7 +40,7 @@ class DockerHelper(Helper):
         return HelperReply(_NOT_FOUND, 1)
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the message: docker shows a helper's stdout."""
+        """Return the message as the reply, since docker shows a helper's stdout."""
         return HelperReply(f"{problem.message}. {problem.hint_with_flags}\n", 1)
 
 

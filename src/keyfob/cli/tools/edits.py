@@ -1,4 +1,4 @@
-"""Edits of other programs' settings files: only lines of keyfob change, and `undo` takes back exactly these.
+"""Edits of other programs' settings files. Only keyfob's lines change, and `undo` removes exactly these lines.
 
 `apply` and `undo` are pure functions of the file's text, which is None if there is no file.
 """
@@ -21,7 +21,7 @@ class SettingsEdit(Protocol):
     """An edit of one file."""
 
     def apply(self, text: str | None) -> str | None:
-        """Return the text with the setting; None if this text has no place for it.
+        """Return the text with keyfob's setting; None if it cannot be added to this text.
 
         Raises:
             Misuse: The file has another setting there, or was changed between keyfob's marks.
@@ -29,11 +29,11 @@ class SettingsEdit(Protocol):
         ...
 
     def undo(self, text: str | None) -> str | None:
-        """Return the text without the setting; None if no file is left."""
+        """Return the text without keyfob's setting; None if the file should be deleted."""
         ...
 
     def shown(self) -> list[str]:
-        """Return the lines that change, without any of the user's: they may contain secrets."""
+        """Return the changed lines, which are all keyfob's. The user's lines may contain secrets."""
         ...
 
 
@@ -42,12 +42,12 @@ class MarkedBlock:
     """Lines between two marks, in a file whose comments begin with `#`.
 
     Attributes:
-        name: The name in the marks. A block of this name is replaced in place.
-        lines: The lines.
-        after: The line to insert a new block after, or None for the end of the file.
-        heading: Lines to add before, if there is no such line; then the block is at the end.
-        refuses: A line that must not be elsewhere in the file: another setting of the same.
-        at_top: Whether a new block is at the top of the file.
+        name: The name in the marks. An existing block of this name is replaced where it is.
+        lines: The lines between the marks.
+        after: The line after which a new block is inserted, or None for the end of the file.
+        heading: Lines to add before the block if the file has no line `after`; the block is then at the end.
+        refuses: A line that must not be elsewhere in the file, since it sets the same setting.
+        at_top: Whether a new block is inserted at the top of the file.
     """
 
     name: str
@@ -105,7 +105,7 @@ class MarkedBlock:
         return f"# keyfob: end {self.name}"
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the places of the first line and after the last.
+        """Return the index of the block's first line and the index after its last line.
 
         Raises:
             Misuse: One of the marks is missing.
@@ -125,11 +125,11 @@ class MarkedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A user in the list `users` of a kubeconfig. kubectl writes the file without comments, so there are no marks.
+    """A user in the list `users` of a kubeconfig. The item has no marks, since kubectl removes comments.
 
     Attributes:
         name: The user's name, which no other program chooses.
-        lines: The lines of the item, the first with its name.
+        lines: The lines of the item. The first line contains the name.
     """
 
     name: str
@@ -164,7 +164,7 @@ class ListedUser:
         return ["users:", *self.lines]
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the places of the item's first line and after its last."""
+        """Return the index of the item's first line and the index after its last line."""
         start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
         is_users = False
         for at, line in enumerate(lines):
@@ -185,8 +185,8 @@ class JsonMember:
 
     Attributes:
         section: The name of the object.
-        name: The name of the member.
-        value: Its value.
+        name: The name of the member in it.
+        value: The value of the member.
     """
 
     section: str
@@ -247,13 +247,13 @@ def _ended(lines: list[str], end: str) -> list[str]:
 
 
 def _like(before: str | None, lines: list[str]) -> str:
-    """Return the lines with the line ends of the text before, the last one included."""
+    """Return the lines, each with a line end, in the line-end style of `before`."""
     end = "\r\n" if before and "\r\n" in before else "\n"
     return end.join([*lines, *([] if before and not before.endswith("\n") else [""])])
 
 
 def _indent_of(lines: list[str]) -> str:
-    """Return the indentation of the items of a list in YAML, by the line after its name."""
+    """Return the indentation of a YAML list's items, taken from the line after the list's name."""
     first = lines[0] if lines else ""
     return first[: len(first) - len(first.lstrip())] if first.lstrip().startswith("- ") else ""
 
@@ -272,7 +272,7 @@ def _read_json(text: str | None) -> Mapping[str, object]:
 
 
 def _write_json(members: Mapping[str, object], before: str | None) -> str:
-    """Return the members with the indentation and the end of the text before."""
+    """Return the members as JSON with the indentation and the final line end of `before`."""
     found = re.search(r'^([ \t]+)"', before or "", re.MULTILINE)
     indent = found[1] if found else ("\t" if not before or "\n" in before.strip() else None)
     text = json.dumps(members, indent=indent, ensure_ascii=False)

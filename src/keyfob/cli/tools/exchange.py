@@ -22,8 +22,8 @@ class HelperCall:
 
     Attributes:
         words: The arguments after the helper's own flags.
-        given: The standard input, if the protocol has one.
-        variables: The environment.
+        given: The standard input, if the protocol uses it.
+        variables: The environment variables.
         options: The helper's own flags by name, such as `role_arn`.
     """
 
@@ -47,9 +47,9 @@ class TokenWanted:
 
     Attributes:
         url: The address that the token will be sent to. Its origin must be bound to the login.
-        details: What the reply repeats of the request.
+        details: The members of the request that the reply repeats.
         refused: The token that a server has refused; None for a first request.
-        exchange: How the token is exchanged for the tool's credentials; None if the token itself is sent.
+        exchange: The exchange of the token for the tool's credentials; None if the tool sends the token itself.
     """
 
     __slots__ = ("details", "exchange", "refused", "url")
@@ -69,11 +69,11 @@ class TokenWanted:
 
 
 class TokenExchange:
-    """How a token is exchanged for other credentials.
+    """The exchange of a token for other credentials.
 
     Attributes:
-        request: Makes the request with the token.
-        read: Returns the credentials of the response, as `answer` takes them in place of the token.
+        request: Makes the exchange request with the token.
+        read: Returns the credentials in the response, in the form that `answer` takes in place of the token.
     """
 
     __slots__ = ("read", "request")
@@ -94,33 +94,33 @@ class HelperReply:
 
 
 class Helper:
-    """A protocol in which a tool asks for a token. Each module here that implements one has it as `HELPER`."""
+    """A protocol by which a tool requests a token. Each module of a protocol here exports it as `HELPER`."""
 
     reads_stdin = False
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
-        """Return what the tool asks for, or the reply if no token is needed for it.
+        """Return the requested token, or the reply if the tool's call needs no token.
 
         Raises:
-            Misuse: The tool, or its configuration, does not follow the protocol.
+            Misuse: The tool or its configuration violates the protocol.
         """
         raise NotImplementedError
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the reply with a token, which expires at a Unix time or at an unknown one."""
+        """Return the reply with a token. `until` is the token's expiry as Unix time; None if unknown."""
         raise NotImplementedError
 
     def not_ours(self) -> HelperReply | None:
-        """Return the protocol's own reply for an origin that keyfob has no token for; None if it has no such."""
+        """Return the reply for an origin for which keyfob has no token; None if the protocol defines no such reply."""
         return None
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the reply if there should be a token and is none. The message is printed to stderr as well."""
+        """Return the reply for an error. keyfob also prints the message of the error to stderr."""
         return HelperReply("", problem.exit)
 
 
 def url_of_host(server: str) -> str:
-    """Return the URL of a server that a tool names with or without a scheme: https, but http on this machine."""
+    """Return the URL of a server. If the tool omits the scheme, use https, but http for this machine."""
     if "://" in server:
         return server
     host = server.partition("/")[0].rpartition(":")[0] or server.partition("/")[0]
@@ -131,14 +131,14 @@ _given: list[bytes] = []
 
 
 def read_stdin() -> bytes:
-    """Return the standard input, up to a limit. The quick path may have read it already."""
+    """Return the standard input, up to a limit. `quick_reply` may have read the input already."""
     if not _given:
         _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
     return _given[0]
 
 
 def instant(until: int) -> str:
-    """Return a Unix time as RFC 3339 in UTC, without the cost of `datetime`."""
+    """Return a Unix time in RFC 3339 format and UTC, without importing `datetime`."""
     import time  # noqa: PLC0415  built in
 
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))

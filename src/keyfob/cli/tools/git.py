@@ -12,7 +12,7 @@ _NOTHING = HelperReply()
 
 
 class GitHelper(Helper):
-    """`git credential`: get, store or erase."""
+    """The commands get, store and erase of `git credential`."""
 
     reads_stdin = True
 
@@ -36,7 +36,7 @@ class GitHelper(Helper):
         return TokenWanted(url, details)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the token as a Bearer credential that no other helper stores, or, for an older git, as a password."""
+        """Return the token as a Bearer credential, which no other helper stores; for an older git, as a password."""
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
             if "authtype" in wanted.details
@@ -49,7 +49,7 @@ class GitHelper(Helper):
         return _NOTHING
 
     def refuse(self, problem: KeyfobError) -> HelperReply:  # noqa: ARG002  git shows what is on stderr
-        """Return the reply that makes git stop; otherwise it would ask for a password, which does not exist."""
+        """Return the reply that makes git stop. Otherwise git would prompt for a password, which does not exist."""
         return HelperReply("quit=1\n")
 
 
@@ -72,5 +72,5 @@ def _last(given: dict[str, list[str]], key: str) -> str:
 
 
 def _takes_bearer(challenges: list[str]) -> bool:
-    """Whether the server offers Bearer (RFC 6750 §3). Many take a token as the password of Basic only."""
+    """Whether the server offers Bearer (RFC 6750 §3). Many servers accept a token only as the password of Basic."""
     return not challenges or any(challenge[:6].lower() == "bearer" for challenge in challenges)

@@ -8,7 +8,7 @@ _USERNAME = "__token__"  # as package indexes name the user of a token
 
 
 class KeyringHelper(Helper):
-    """`keyring get SERVICE USER`."""
+    """The command `keyring get SERVICE USER`."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if call.words[:1] != ["get"] or len(call.words) not in {2, 3} or not call.words[1]:

@@ -18,7 +18,7 @@ _INFO = "KUBERNETES_EXEC_INFO"
 
 
 class KubectlHelper(Helper):
-    """A plugin that is named in the kubeconfig is the only one, so it fails if there is no token."""
+    """A credential plugin. kubectl tries no other plugin than the configured one, so a missing token is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         try:

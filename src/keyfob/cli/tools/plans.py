@@ -31,7 +31,7 @@ class ToolSetup:
 
     Attributes:
         url: The address, without a path unless the tool has one.
-        profile: The login.
+        profile: The name of the login's profile.
         keyfob: The command that starts keyfob.
         options: The flags of `keyfob setup` for this tool.
     """
@@ -43,21 +43,21 @@ class ToolSetup:
 
     @property
     def host(self) -> str:
-        """The host, and the port if the address has one."""
+        """The host of the address, and its port if the address has one."""
         return urlsplit(self.url).netloc.lower()
 
     def call(self, helper: str, *flags: str) -> list[str]:
-        """Return the words of the helper's call."""
+        """Return the command line by which the tool calls a helper, as a list."""
         return [*self.keyfob, "helper", helper, "--profile", self.profile, *flags]
 
 
 @dataclass(frozen=True, slots=True)
 class EditedFile:
-    """A file, and its edit.
+    """A file and the edit that a setup makes in it.
 
     Attributes:
-        programs: The programs that read it; () for a program of keyfob's.
-        is_shared: Whether the edit is for all addresses of the tool. It stays until the last one is taken back.
+        programs: The programs that read the file; () if the file is itself a program that keyfob writes.
+        is_shared: Whether the edit serves all addresses of the tool. It is undone with the tool's last address.
     """
 
     path: Path
@@ -71,10 +71,10 @@ class SetupPlan:
     """The changes for a tool.
 
     Attributes:
-        helper: The helper that the tool calls.
-        files: The files that are edited.
-        then: What is left to type, once.
-        example: A command that uses it.
+        helper: The name of the helper that the tool calls.
+        files: The files to edit.
+        then: The commands that the user must still run, once.
+        example: A command of the tool that uses the login.
     """
 
     helper: str
@@ -84,7 +84,7 @@ class SetupPlan:
 
 
 def plan_git(wanted: ToolSetup) -> SetupPlan:
-    """Return the section for one origin. Its first line drops the helpers that would store the token in a file."""
+    """Return the section for one origin. Its first line disables other helpers, which would store the token."""
     command = "!" + shlex.join(wanted.call("git"))
     quoted = command.replace("\\", "\\\\").replace('"', '\\"')
     origin = f"{urlsplit(wanted.url).scheme}://{wanted.host}"
@@ -144,7 +144,7 @@ def plan_docker(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pip(wanted: ToolSetup) -> SetupPlan:
-    """Return the settings by which pip and uv call the command `keyring`, and that command, if there is none."""
+    """Return the settings by which pip and uv call the command `keyring`, and that command if it is not installed."""
     _refuse_windows("pip")
     setting = re.compile(r"\s*keyring[-_]provider\s*[=:]")
     pip = MarkedBlock(
@@ -166,14 +166,14 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_npm(wanted: ToolSetup) -> SetupPlan:
-    """Return the setting for npm, which has no helpers: it reads a variable, which `keyfob run` sets."""
+    """Return the setting for npm. npm has no helpers, so it reads a variable, which `keyfob run` sets."""
     lines = (f"{_registry(wanted)}:_authToken=${{{_VARIABLE}}}",)
     example = f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE"
     return SetupPlan("", (_npmrc(wanted, lines, "npm"),), example=example)
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the setting for pnpm, which has helpers. It replaces npm's, which pnpm would prefer."""
+    """Return the setting for pnpm, which calls a helper. It replaces npm's setting, which pnpm would prefer."""
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
@@ -182,7 +182,7 @@ def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
 
 
 def _registry(wanted: ToolSetup) -> str:
-    """Return a registry's address as the name of a setting in `.npmrc`."""
+    """Return a registry's address in the form of a key in `.npmrc`."""
     path = urlsplit(wanted.url).path.strip("/")
     return f"//{wanted.host}/{path}/" if path else f"//{wanted.host}/"
 
@@ -218,7 +218,7 @@ PLANS: Final[dict[str, tuple[str, Callable[[ToolSetup], SetupPlan]]]] = {
 
 
 def find_keyfob() -> tuple[str, ...]:
-    """Return the command that starts this keyfob, whatever the PATH of the tool is."""
+    """Return the command that starts this installation of keyfob, independent of the tool's PATH."""
     started = Path(sys.argv[0])
     if started.stem == "keyfob" and started.is_file():
         return (str(started.absolute()),)
@@ -226,7 +226,7 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of the command keyfob, which is usually on the PATH; keyfob's own if nothing can be added."""
+    """Return the folder of keyfob's command, which is usually on PATH. If that is not writable, return keyfob's own."""
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 
@@ -245,13 +245,13 @@ def _config_home() -> Path:
 
 
 def _pip_file() -> Path:
-    """Return the user's file of pip: the one that exists, in pip's order (pip config debug)."""
+    """Return the user's pip configuration file: the first that exists in pip's order (`pip config debug`)."""
     mac = Path.home() / "Library" / "Application Support" / "pip" / "pip.conf"
     return _first(_config_home() / "pip" / "pip.conf", mac, Path.home() / ".pip" / "pip.conf")
 
 
 def _first(usual: Path, *others: Path) -> Path:
-    """Return the first file that exists, or the usual one."""
+    """Return the first file that exists, else the usual file."""
     return next((path for path in (usual, *others) if path.exists()), usual)
 
 

@@ -1,6 +1,6 @@
 """Reply to a tool from the quick file, without the imports of the other commands.
 
-Git calls its helper at every fetch. Whatever is unusual is left to `cli/commands/helper.py`.
+Git calls its helper at every fetch, so this module must be fast. It leaves unusual cases to `cli/commands/helper.py`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _reply(words: list[str]) -> HelperReply | None:
 
 
 def _parse(words: list[str]) -> tuple[str, str, dict[str, str], list[str]] | None:
-    """Return the helper, the profile, the helper's own flags and the other words; None for anything unusual."""
+    """Return the helper, the profile, the helper's own flags and the other arguments; None for unusual arguments."""
     if len(words) < 2 or words[0] != "helper" or words[1] not in PROTOCOLS or words[1] == "aws":
         return None
     options: dict[str, str] = {}
@@ -72,7 +72,7 @@ def _parse(words: list[str]) -> tuple[str, str, dict[str, str], list[str]] | Non
 
 
 def plain_origin(url: str) -> str:
-    """Return the origin of a URL, as `origin_of` does; "" for one that is unusual or not safe."""
+    """Return the origin of a URL, as `origin_of` does; "" for an unusual or unsafe URL."""
     scheme, _, rest = url.partition("://")
     host, colon, port = rest.partition("/")[0].lower().partition(":")
     if scheme not in _PORTS or not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:

@@ -46,14 +46,14 @@ class OAuthClient:
 
     @property
     def token_types(self) -> tuple[str, ...]:
-        """The token types that are accepted; with a DPoP key also Bearer, unless DPoP is required (RFC 9449 §5)."""
+        """The accepted token types. With a DPoP key, Bearer is accepted too, unless DPoP is required (RFC 9449 §5)."""
         if self.dpop_key is None:
             return ("Bearer",)
         return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP key, for the vault."""
+        """The DPoP private key, to be stored in the vault."""
         return None if self.dpop_key is None else self.dpop_key.write()
 
     @classmethod
@@ -66,9 +66,9 @@ class OAuthClient:
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
     """Return the authentication methods for a credential, the best first. The default is Basic (RFC 8414 §2).
 
-    A secret is sent in the Basic header first (RFC 6749 §2.3.1), and in the body if the header is refused and the
-    metadata lists that: metadata describes the server, not the client's registration. A certificate is presented by
-    the connection, for either of its two methods (RFC 8705 §2.1-2.2).
+    A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses that, the secret is sent in the
+    body, provided that the metadata lists this method: metadata describes the server, not the client's registration.
+    The TLS connection presents a certificate, for both of its methods (RFC 8705 §2.1-2.2).
     """
     if credential is None:
         return ("none",)
@@ -107,7 +107,7 @@ async def post(
 
 
 def _is_refused(response: Response) -> bool:
-    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send a bare 403."""
+    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send an empty 403."""
     error = OAuthError.find(response) if response.status >= 400 else None
     is_invalid_client = error is not None and error.error == INVALID_CLIENT
     return response.status == 401 or is_invalid_client or (response.status == 403 and error is None)
@@ -128,7 +128,7 @@ async def _post(
     as_json: bool,
     proves: bool,
 ) -> Response:
-    """Send the request, and once more with the server's DPoP nonce if it requires one (RFC 9449 §8)."""
+    """Send the request. If the server requires a DPoP nonce, send it once more with the nonce (RFC 9449 §8)."""
     dpop_key = client.dpop_key if proves else None
     for may_retry in (dpop_key is not None, False):
         parameters_of_client, headers = Credentials(method, client.client_id, _authenticate(world, client)).write()
@@ -171,7 +171,7 @@ def write_assertion(
 ) -> Secret:
     """Sign a client assertion for the issuer only, valid for a minute (rfc7523bis §4).
 
-    The legacy form has the token endpoint as its audience, as in OpenID Connect Core §9, and no type of its own.
+    The legacy form has the token endpoint as its audience, as in OpenID Connect Core §9, and no explicit `typ`.
     """
     from keyfob.jose.tokens import sign  # noqa: PLC0415  cryptography is slow to import, and few clients sign
 

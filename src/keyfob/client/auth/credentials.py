@@ -26,7 +26,7 @@ ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """The credentials of one profile. Secrets and keys are read each time: they may change while the process runs."""
+    """The credentials of one profile. Secrets and keys are read on each use, since they may change meanwhile."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Store the profile; nothing is read yet.
@@ -39,7 +39,7 @@ class ProfileCredentials:
         self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
     def client(self, stored: StoredLogin) -> client_auth.OAuthClient:
-        """Return the client of a stored login, at its server. Raises `Misuse` as `credential` does."""
+        """Return the client at the server of a stored login. Raises `Misuse` as `credential` does."""
         dpop_keys = self.dpop_keys(stored)
         return client_auth.OAuthClient(
             stored.client_id,
@@ -51,7 +51,7 @@ class ProfileCredentials:
         )
 
     def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
-        """Return the login's DPoP key twice, with separate nonces: for its authorization server, and for APIs."""
+        """Return the login's DPoP key as two objects with separate nonces: one for the server, one for APIs."""
         if stored.proof_key is None:
             return None
         if self._dpop_keys is None or self._dpop_keys[0] != stored.proof_key:
@@ -62,14 +62,14 @@ class ProfileCredentials:
         return self._dpop_keys[1:]
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the DPoP nonce of an API's response; return whether it is a new one."""
+        """Store the DPoP nonce of an API's response; return whether the nonce is new."""
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
-        """Return what the client authenticates with, its certificate by default.
+        """Return the client's credential; without a secret, key or identity, the certificate.
 
         Raises:
-            Misuse: It is not where the profile says.
+            Misuse: The credential is not at the location in the profile.
         """
         is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
         source = self.profile.identity if is_asserted else self.profile.credential
@@ -79,7 +79,7 @@ class ProfileCredentials:
         return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
-        """Return the certificate that connections present now, if there is one. Raises as `read`."""
+        """Return the certificate that new connections present, or None. Raises as `read`."""
         found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
         return found if isinstance(found, Certificate) else None
 
@@ -87,7 +87,7 @@ class ProfileCredentials:
         """Return the credential at a source.
 
         Raises:
-            Misuse: There is none, or no reader was given.
+            Misuse: The source has no credential, or the constructor was given no reader.
         """
         if source is None:
             return None

@@ -26,7 +26,7 @@ _ALGORITHMS: Final[tuple[_Algorithm, ...]] = get_args(_Algorithm)
 
 @dataclass(slots=True)
 class DpopKey:
-    """One key. Authorization server and APIs each get an object of their own, so that their nonces stay separate (§9).
+    """A DPoP key. There is one object for the authorization server and one for APIs, with separate nonces (§9).
 
     Attributes:
         is_required: Whether an unbound token is refused.
@@ -51,7 +51,7 @@ class DpopKey:
         """Parse a key from the vault.
 
         Raises:
-            Malformed: It is not a key.
+            Malformed: `pem` is not a usable private key.
         """
         return cls(SigningKey.read(pem.reveal().encode())[0], is_required)
 
@@ -59,10 +59,10 @@ class DpopKey:
         """Return the DPoP header for one request.
 
         Args:
-            request: Only its method and address count.
-            wall: Aware, UTC.
-            random_bytes: 12 or more unpredictable bytes (§4.2).
-            token: The access token that is sent to an API with it.
+            request: The request; the proof covers only its method and address.
+            wall: The time of issue, aware, in UTC.
+            random_bytes: 12 or more unpredictable bytes for the `jti` (§4.2).
+            token: The access token in the request to an API; None in a request to the authorization server.
         """
         token_id = base64url(random_bytes)
         token_hash = None if token is None else hash_of(token)
@@ -71,7 +71,7 @@ class DpopKey:
         return (("dpop", write_proof(proof, self.key).reveal()),)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store a response's nonce, also from a success; return whether it is a new one (§8.2)."""
+        """Store the nonce of any response, successful or not; return whether the nonce is new (§8.2)."""
         nonce, origin = response.header("dpop-nonce") or "", origin_of(request.url)
         if not nonce or len(nonce) > _LONGEST_NONCE or not (nonce.isascii() and nonce.isprintable()):
             return False
@@ -86,12 +86,12 @@ def make_dpop_key(
     """Return the key to bind a login's tokens to; None if they will not be bound.
 
     Args:
-        profile: Whether DPoP is wanted or required.
-        metadata: Whether the server announces DPoP. If DPoP is required and nothing is announced, it is tried.
+        profile: Its `dpop` is off, preferred or required.
+        metadata: The server's DPoP algorithms. If they are missing and DPoP is required, DPoP is used nevertheless.
         stored_key: The login's present key, if any.
 
     Raises:
-        Refused: DPoP is required, and the server announces no algorithm that we have.
+        Refused: DPoP is required, and keyfob supports none of the announced algorithms.
     """
     if profile.dpop == "off":
         return None

@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response with the status of RFC 6749 §5.2: GitHub and others send errors with status 200."""
+    """Return the response. An error with status 200, as GitHub and others send, gets status 400 (RFC 6749 §5.2)."""
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -49,7 +49,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return what to do about an error, or "". A code says more than a status: many servers send 400 for each."""
+    """Return the hint for an error, or "". The error code comes before the status, which is 400 at many servers."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
@@ -57,7 +57,7 @@ def hint_for(error: OAuthError, response: Response | None = None) -> str:
 
 
 def flags_for(hint: str) -> str:
-    """Return the flags of keyfob for a hint of `hint_for`."""
+    """Return the flags of keyfob's command line that belong to a hint of `hint_for`."""
     return "--dpop require" if hint == _KEY_HINT else ""
 
 
@@ -65,7 +65,7 @@ def take_tokens(response: Response, token_types: tuple[str, ...] = BEARER) -> To
     """Return the tokens in a response of status 200.
 
     Raises:
-        Malformed: They violate the protocol, or are of a type that is not accepted (RFC 6749 §7.1).
+        Malformed: The response violates the protocol, or the token type is not accepted (RFC 6749 §7.1).
     """
     try:
         return TokenAnswer.read(read_json(response.body, "token answer"), token_types=token_types)
@@ -80,13 +80,13 @@ def read_tokens(response: Response, what: str, token_types: tuple[str, ...] = BE
     """Return the tokens in a response.
 
     Args:
-        what: The message if there are none: "the server gives no tokens".
-        token_types: The types that are accepted.
+        what: The error message if the response has no tokens, such as "the server gives no tokens".
+        token_types: The accepted token types.
 
     Raises:
         Unreachable: The server is temporarily unable to answer.
         Refused: The server refuses.
-        Malformed: The tokens violate the protocol.
+        Malformed: The response violates the protocol.
     """
     if response.status == 200:
         return take_tokens(response, token_types)

@@ -52,7 +52,7 @@ def read_answer(response: Response, member: str | None, what: str, hint: str) ->
     Args:
         member: The member's name; None for the whole body.
         what: The platform's name, for messages.
-        hint: What to do if it refuses.
+        hint: The hint of the error if the platform refuses.
 
     Raises:
         Refused: The platform refuses.
@@ -69,7 +69,7 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
     """Parse a platform's token.
 
     Raises:
-        Misuse: It is not a token. The message names the place, never the content.
+        Misuse: `text` is not a token. The message names the place, never the content.
     """
     token = text.strip()
     if not token or len(token) > _LONGEST or not all("!" <= letter <= "~" for letter in token):
@@ -81,7 +81,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
     """Refuse a token that no server would accept, before it is sent.
 
     Raises:
-        Misuse: It has expired; or it is for use as an assertion and lacks a claim that RFC 7523 §3 requires.
+        Misuse: The token has expired, or it is used as an assertion and lacks a claim that RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":
@@ -101,7 +101,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
 
 
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
-    """Return the grant that presents a platform's token; its use for client authentication is not a grant."""
+    """Return the grant that presents a platform's token. `use` is not client authentication, which is no grant."""
     if use == "grant":
         return JwtBearerGrant(identity.token, target, scope)
     kind = ACCESS_TOKEN if identity.claims is None else JWT
@@ -112,7 +112,7 @@ def check_issued(issued_token_type: str | None) -> None:
     """Refuse the result of an exchange that is not usable at an API. A missing type is accepted.
 
     Raises:
-        Malformed: It is not an access token (RFC 8693 §2.2.1).
+        Malformed: The issued token is not an access token (RFC 8693 §2.2.1).
     """
     if issued_token_type not in {None, ACCESS_TOKEN, JWT}:
         raise Malformed("token response: the issued token is not an access token", field="issued_token_type")

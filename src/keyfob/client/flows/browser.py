@@ -1,7 +1,7 @@
 """The authorization code flow with a loopback or pasted redirect (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
 
 `begin` sends the user to the authorization server; `finish` exchanges the code. In between, the World listens and
-reports only a redirect that carries our `state`. A pasted redirect URI is checked here in the same way.
+reports only a redirect with the `state` of this login. A pasted redirect URI is checked here in the same way.
 """
 
 from __future__ import annotations
@@ -68,18 +68,18 @@ async def begin(
 ) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
-    The browser that is opened here returns its response in a form (`form_post`) if the server supports it, so that no
-    code stays in its history. The address that is shown for another browser uses a query, which can be pasted.
+    For a browser on this machine, the response mode is `form_post` if the server supports that, so that no code stays
+    in the browser's history. The address for another browser uses a query, which the user can paste.
 
     Args:
         opens: Whether to open this machine's browser; else the redirect URI is pasted.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on authentication.
-        doubt: An earlier refusal, which may mean that the client is unknown. It is raised if the authorization
-            endpoint refuses the client as well.
+        doubt: An earlier refusal, which may mean that the server does not know the client. This error is raised if the
+            authorization endpoint refuses the client as well.
 
     Raises:
-        Refused: `doubt`; or code `flow-unavailable`: the server has no authorization endpoint.
+        Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
         Misuse: None of the ports is free.
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
@@ -117,7 +117,7 @@ async def begin(
 
 
 def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
-    """Return the redirect's parameters, or None if the event does not answer this request; the login then goes on."""
+    """Return the redirect's parameters; None if the event is no response to this request, and the login goes on."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):
@@ -150,7 +150,7 @@ async def finish(
 
 
 async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, request: AuthorizationRequest) -> str:
-    """Return the authorization request's URL; its parameters are pushed if the server requires it (RFC 9126 §2, §4)."""
+    """Return the authorization request's URL. Push its parameters if the server requires that (RFC 9126 §2, §4)."""
     parameters = {**habits_of(metadata.issuer).parameters, **request.write()}
     endpoint = metadata.authorization_endpoint or ""
     pushed_to = metadata.pushed_authorization_request_endpoint
@@ -166,7 +166,7 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 async def _is_error_page(world: World, address: str) -> bool:
     """Return whether an authorization request is answered by an error, as for an unknown client (RFC 6749 §4.1.2.1).
 
-    The login page itself needs no request by us. A pushed request is not fetched twice, since it can be used once.
+    keyfob sends the request itself and reads only the status. A pushed request is not sent: it can be used only once.
     """
     if "request_uri=" in address:
         return False
@@ -178,7 +178,7 @@ async def _is_error_page(world: World, address: str) -> bool:
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """Return the parameters in a pasted address or query, or a problem that repeats nothing of the text."""
+    """Return the parameters in a pasted address or query, or a problem whose message repeats no part of the text."""
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")
@@ -196,7 +196,7 @@ def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secre
     """Return the code of an authorization response whose `state` was already checked.
 
     Raises:
-        Malformed: Another issuer answers, or `iss` is missing although the server announced it (RFC 9207 §2.4).
+        Malformed: Another issuer answers, or the announced `iss` is missing (RFC 9207 §2.4).
         LoginDeclined: The user declined.
         Refused: The server refused.
     """

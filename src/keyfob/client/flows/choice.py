@@ -1,7 +1,7 @@
 """Decide which login flows are possible here, the safest first, and why (RFC 10027, RFC 8252, RFC 8628 §1).
 
-A browser on the user's own machine is safer than the device flow: a user cannot be tricked into approving an attacker's
-login. Without evidence of such a browser, the device flow comes before pasting.
+A browser on the user's own machine is safer than the device flow, in which an attacker can trick a user into approving
+the attacker's login. Without evidence of such a browser, the device flow comes before pasting.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Choice:
     """The decision.
 
     Attributes:
-        flows: The flows to try, in order; () if there is none.
+        flows: The flows to try, in order; () if no flow is possible.
         reasons: Explanations for the user, one per line.
     """
 
@@ -42,10 +42,11 @@ def choose(
     """Decide how to log in.
 
     Args:
-        surroundings: The observed surroundings.
-        metadata: The server's metadata; a device endpoint counts as offered, whatever the listed grants.
-        capabilities: What the server refused before, without stale entries.
-        has_user: Whether a user sees our notices: at the terminal, or through the calling program.
+        surroundings: The detected terminal, browser and session.
+        metadata: The server's metadata. A device endpoint means that the device flow is offered, even if the listed
+            grant types lack it.
+        capabilities: The flows that the server refused before, without expired entries.
+        has_user: Whether a user sees keyfob's notices, at the terminal or through the calling program.
     """
     if not has_user:
         return Choice((), (_no_user(surroundings),))
@@ -67,7 +68,7 @@ def choose(
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
-    """Return whether a browser on the user's machine can be opened and redirect back to here, and why."""
+    """Return whether a browser can be opened here whose redirect reaches this machine, and the reason."""
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
         return True, (
             f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"

@@ -39,8 +39,8 @@ async def log_in(
     """Obtain an access token. There is no refresh token: the client requests another when it expires.
 
     Args:
-        credential: The client's secret or key, or a platform's token used as its assertion.
-        identity: A platform's token that is exchanged, or is itself the grant.
+        credential: The client's secret or key, or a platform's token to use as client assertion.
+        identity: A platform's token that is exchanged, or is used as the grant.
         proof_key: The DPoP key of the earlier tokens, if they were bound to one.
 
     Raises:

@@ -1,6 +1,6 @@
 """The device flow (RFC 8628).
 
-`begin` and `finish` are its two halves, for programs that must not block in between; `log_in` is both.
+`log_in` runs the whole flow. `begin` and `finish` are its halves, for programs that must not block in between.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ async def begin(
     """Request a device code and a user code, and show the latter (RFC 8628 §3.1-3.3).
 
     Args:
-        opens: Open the page with the code in it on this machine, as the user requested; the code is shown anyway,
-            to be compared (§3.3.1).
+        opens: Whether to open `verification_uri_complete` on this machine, as the user requested. The code is shown in
+            any case, so that the user can compare it (§3.3.1).
         assurance: Requirements on authentication; a server may ignore them.
 
     Raises:
@@ -107,7 +107,7 @@ async def begin(
 
 
 def token_poll(pending: PendingLogin) -> TokenPoll:
-    """Return what to poll for."""
+    """Return the token request of a pending login, with its interval and deadline."""
     grant = DeviceCodeGrant(pending.device_code, pending.verifier)
     return TokenPoll(pending.token_endpoint, grant, pending.interval, pending.deadline)
 

@@ -16,13 +16,13 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: Its issuer is compared exactly; it is only normalized to form the metadata's address. If it has a token
-            endpoint, no metadata is fetched, since some servers have none. If it has a certificate, the mutual TLS
-            endpoint aliases are used (RFC 8705 §5).
+        profile: The profile's issuer is compared exactly, and normalized only to form the address of the metadata. If
+            the profile has a token endpoint, no metadata is fetched, since some servers publish none. If it has a
+            certificate, the mutual TLS endpoint aliases are used (RFC 8705 §5).
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
-        Malformed: Code `wrong-issuer` if the metadata is another issuer's; `metadata-missing` if there is none.
+        Malformed: The metadata is another issuer's (code `wrong-issuer`), or missing (code `metadata-missing`).
         Unreachable: The issuer cannot answer at the moment.
     """
     check_issuer(profile.issuer)
@@ -70,7 +70,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return what a status says about the metadata; nothing for 404 and the like: it is not there."""
+    """Return the meaning of a status for an error message; none for 404 and the like, which mean no metadata."""
     if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {401, 403}:
@@ -82,7 +82,7 @@ def check_issuer(issuer: str) -> None:
     """Refuse an issuer to which requests would be unsafe.
 
     Raises:
-        Misuse: It is not a web address, has a query or fragment, or is plain http beyond this machine.
+        Misuse: The issuer is not a web address, has a query or fragment, or is plain http and not on this machine.
     """
     if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
         hint = f"It looks like https://login.example.com/, or is {NAMES}."

@@ -21,17 +21,17 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
     """Return a login that lasts as long as a given access token. It has no refresh token.
 
-    The claims of a JWT are read and not verified: the API does that. They only detect a wrong token early.
+    The claims of a JWT are read to detect a wrong token early. They are not verified, which is the API's task.
 
     Args:
-        given: The token, or a JSON object with `access_token` and perhaps `expires_at` and `scope`.
-        profile: The login that it is for.
-        metadata: The issuer's.
+        given: The token, or a JSON object with `access_token` and optionally `expires_at` and `scope`.
+        profile: The profile of the new login.
+        metadata: The issuer's metadata.
         now: The present time.
 
     Raises:
-        Misuse: There is no access token, or one that needs a key.
-        Refused: It has expired, or is for another issuer or API.
+        Misuse: `given` has no access token, or the token is bound to a key.
+        Refused: The token has expired, or is for another issuer or API.
     """
     token, members = _split(given)
     claims = peek(token)[1] or Fields({}, "access token")

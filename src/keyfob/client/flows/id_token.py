@@ -63,7 +63,7 @@ async def check(
 
 
 def expected_algorithms(metadata: ServerMetadata) -> tuple[Algorithm, ...]:
-    """Return the issuer's announced algorithms that we accept, RS256 by default; the token's header does not count."""
+    """Return the issuer's announced algorithms that keyfob accepts, by default RS256. The token's header is ignored."""
     announced = metadata.id_token_signing_alg_values_supported
     return tuple(name for name in ALGORITHMS if name in announced) or ("RS256",)
 
@@ -100,7 +100,7 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
     """Verify that the authentication meets the request (OpenID Connect Core §3.1.3.7, 12 and 13).
 
     Raises:
-        InvalidToken: It does not, or the claims are missing.
+        InvalidToken: The authentication does not meet the request, or the claims are missing.
     """
     if wanted.max_age is not None:
         if claims.auth_time is None:
@@ -114,11 +114,11 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     """Verify an ID token from a refresh (OpenID Connect Core §12.2).
 
-    It came from the issuer over TLS, which is sufficient (§3.1.3.7, 6), and no claim of it is stored. So its signature
-    is not checked, and a refresh fetches no keys.
+    The token came from the issuer over TLS, which is sufficient (§3.1.3.7, 6), and none of its claims is stored. So its
+    signature is not checked, and a refresh fetches no keys.
 
     Raises:
-        InvalidToken: It is about another user, client or login than the refreshed one.
+        InvalidToken: The user, the client or the login is not that of the refreshed login.
     """
     try:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))
@@ -143,7 +143,7 @@ def check_userinfo(answer: Response, subject: str) -> None:
         subject: The `sub` of the login's ID token.
 
     Raises:
-        Malformed: It has no `sub` or another, or is not JSON. Its content must not be used.
+        Malformed: The response is not JSON, or its `sub` is missing or different. Its content must not be used.
     """
     if read_json(answer.body, "userinfo").text("sub") != subject:
         raise Malformed("userinfo: it is for another user than the ID token", field="sub")

@@ -58,7 +58,7 @@ async def log_in(
     """Log the user in.
 
     Args:
-        profile: Its flow `auto` means the safest possible one; if the server refuses that to this client, the next.
+        profile: The settings. The flow `auto` means the safest possible flow, then the next if the server refuses it.
         credential: The client's secret or key, if it has one.
         opens_page: Device flow: open the page with the code in it on this machine.
         assurance: Requirements on authentication.
@@ -84,11 +84,11 @@ async def log_in(
 
 
 async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bool) -> StoredLogin:
-    """Log in by the safest possible flow; if the server refuses that to this client, by the next.
+    """Log in by the safest possible flow. If the server refuses that flow to this client, use the next flow.
 
     Raises:
-        Refused: The server refuses them all, or supports none. An unknown client is refused every flow, so paste is
-            tried only if the authorization endpoint accepts the client ID; otherwise the user would wait in vain.
+        Refused: The server refuses all flows, or supports none. A server refuses every flow to an unknown client, so
+            paste is tried only if the authorization endpoint accepts the client ID; else the user would wait in vain.
     """
     choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
     for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):
@@ -109,7 +109,7 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
 
 async def plan(world: World, profile: Profile) -> Choice:
-    """Return the flows that are possible from here, and why. Raises as `discover` does."""
+    """Return the flows that are possible here, and the reasons. Raises as `discover` does."""
     return _plan(world, await find(world, profile))
 
 
@@ -132,8 +132,8 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     """Continue a pending login, begun here or in another process.
 
     Raises:
-        LoginRequired: There is none, or it belongs to another profile.
-        KeyfobError: As `device_flow.finish` and `id_token.check`.
+        LoginRequired: There is no pending login, or it belongs to another profile.
+        KeyfobError: Any error of `device_flow.finish` and `id_token.check`.
     """
     raw = world.load_pending(profile.name)
     pending = None if raw is None else PendingLogin.read(profile.name, raw, world.now())
@@ -166,7 +166,7 @@ def _terminal_hint(profile: Profile) -> str:
 
 
 def _choose(world: World, context: LoginContext) -> Choice:
-    """Choose the flows to try, and show the first.
+    """Choose the flows to try, and notify the user of the first.
 
     Raises:
         LoginRequired: There is no user here.
@@ -185,8 +185,8 @@ class _Run:
 
     Attributes:
         opens_page: Device flow: open the page with the code in it on this machine.
-        last_name: The user name to offer.
-        doubt: An earlier refusal, which may mean that the client is unknown.
+        last_name: The user name to offer as the default.
+        doubt: An earlier refusal, which may mean that the server does not know the client.
     """
 
     flow: FlowName
@@ -196,7 +196,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow, again with less if the server refuses what keyfob added by itself; return what succeeded."""
+    """Run a flow. If the server refuses something that keyfob added, repeat without it. Return the successful run."""
     tried = context
     while True:
         try:
@@ -210,7 +210,7 @@ async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[
 
 
 def _concede(world: World, context: LoginContext, problem: Refused) -> LoginContext:
-    """Return the login with less, and show what is left out; raise the problem if nothing can be left out."""
+    """Return the login without one addition, and notify the user; raise `problem` if nothing can be left out."""
     less = concede(context, problem)
     if less is None:
         raise problem
@@ -246,10 +246,10 @@ async def _begin_device(world: World, context: LoginContext, *, opens: bool = Fa
 
 
 async def _finish_device(world: World, context: LoginContext, pending: PendingLogin) -> TokenAnswer:
-    """Poll until the user has decided; the pending login is removed when the server has answered, not when interrupted.
+    """Poll until the user has decided. The server's answer removes the pending login; an interruption keeps it.
 
     Raises:
-        Refused: As `polling.poll_or`; so do the others.
+        Refused: As `polling.poll_or`, and likewise `TimedOut` and `Malformed`.
         TimedOut: The codes have expired.
         Malformed: The tokens violate the protocol.
     """
@@ -311,7 +311,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask for the redirect URI, where input comes in lines, not keys: from a calling program or a pipe.
+    """Ask for the redirect URI if the input comes from a calling program or a pipe, as lines instead of keys.
 
     Raises:
         Refused: No answer belongs to this login.
@@ -376,7 +376,7 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return scopes that some servers grant without naming them: the tokens prove the grant."""
+    """Return the scopes whose grant the tokens prove, since some servers do not list them in the response."""
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()

@@ -1,8 +1,8 @@
 """The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob adds scopes by itself, and does not push the authorization request. Some servers refuse that to some clients,
-without a sign in their metadata. The login is then tried again without it, and the refusal is stored for this issuer
-and client.
+keyfob adds scopes by itself, and does not push the authorization request. Some servers refuse this to some clients, and
+their metadata does not announce it. keyfob then repeats the login without the refused scopes or with a pushed request,
+and stores the refusal for this issuer and client.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class LoginContext:
     """One login at one authorization server.
 
     Attributes:
-        settings: The profile, as it is stored.
-        added: The scope that keyfob requests by itself, on top of the profile's.
+        settings: The stored profile.
+        added: The scopes that keyfob requests in addition to the profile's.
     """
 
     settings: Profile
@@ -60,8 +60,8 @@ async def find(
     """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
 
     Raises:
-        Misuse: The server requires a client secret also from native apps, and there is none; or as `discover` and
-            `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
+        Misuse: The server requires a client secret even from native apps, and the client has none; or as `discover`
+            and `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
     """
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}
@@ -86,10 +86,10 @@ async def find(
 
 
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
-    """Return the login without what the server refused of keyfob's own additions, or None if nothing can be given up.
+    """Return the login without an addition of keyfob that the server refused; None if nothing is left to drop.
 
-    Each step drops something, so there are few: first the scopes without which a login is still that of a user,
-    then `openid`.
+    Each call drops scopes, so there are few calls: first the scopes that the login of a user does not need, then
+    `openid`. If the server requires a pushed request, the login is returned with one.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
         return _pushed(context)
@@ -101,13 +101,13 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
 
 
 def is_for_this_client(problem: Refused) -> bool:
-    """Return whether a flow is refused to this client, as opposed to this login."""
+    """Return whether the server refuses the flow to this client, and not only this one login."""
     is_final = isinstance(problem, LoginDeclined | LoginRequired)
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 def _pushed(context: LoginContext) -> LoginContext | None:
-    """Return the login with a pushed request, which a server may require of single clients (RFC 9126 §6)."""
+    """Return the login with a pushed request, which a server may require from particular clients (RFC 9126 §6)."""
     metadata = context.metadata
     if metadata.require_pushed_authorization_requests or metadata.pushed_authorization_request_endpoint is None:
         return None
@@ -115,11 +115,11 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Save what a login had to drop. Only a successful login proves that this was the reason.
+    """Save what a login had to drop, once it has succeeded: only success proves that this was the reason.
 
     Args:
-        before: The login as it began.
-        after: The login as it succeeded.
+        before: The context in which the login began.
+        after: The context in which the login succeeded.
         refused_flows: The flows that the server refused to this client.
     """
     refused = (*refused_flows, *scope_refusals(before.added - after.added))

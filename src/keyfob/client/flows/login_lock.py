@@ -28,14 +28,14 @@ async def await_login_lock(
     """Take the login lock, waiting for other processes.
 
     Args:
-        profile: Its name.
-        holder: The login that is requested here.
-        accepts: Decides whether another process's login will do.
+        profile: The profile's name.
+        holder: The description of the requested login.
+        accepts: Decides whether another process's login can be returned.
         ignores_assurance: Whether to ignore the requirements on authentication.
 
     Returns:
-        The login that another process made while this one waited, if it is what is requested here. A login from
-        before that does not count: the caller wants a new one.
+        The login that another process made during the wait, if it meets this request. An earlier login is not
+        returned, since the caller wants a new one.
     """
     tries = 0
     shown_pid: int | None = None

@@ -22,9 +22,9 @@ class LoggedOut:
 
     Attributes:
         revoked: Whether the server confirmed that the refresh token is revoked; None if there was none.
-        problem: Why it did not; "" otherwise.
-        alive_until: When the access token expires; APIs that validate it offline accept it until then. None if it has
-            expired or its lifetime is unknown.
+        problem: Why the server did not confirm that; "" otherwise.
+        alive_until: When the access token expires. APIs that validate tokens offline accept the token until then. None
+            if the token has expired or its lifetime is unknown.
         is_alive: Whether the access token may still be accepted.
         access_revoked: Whether the server confirmed the access token's revocation; None if it was not requested.
     """
@@ -42,7 +42,7 @@ class RemovedLogin:
 
     Attributes:
         stored: The login; None if it could not be read, for the reason in `problem`.
-        stays: Why it could not be deleted.
+        stays: Why the login could not be deleted.
     """
 
     stored: StoredLogin | None
@@ -51,7 +51,7 @@ class RemovedLogin:
 
 
 async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Delete a stored login, with its lock if that is free soon: a server that hangs does not prevent the deletion.
+    """Delete a stored login, under its lock if that is soon free. A server that hangs does not prevent the deletion.
 
     Args:
         entry: The profile's name.
@@ -98,7 +98,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
     """Revoke a deleted login's tokens at the server.
 
     Raises:
-        VaultUnavailable: It could not be deleted; its tokens are revoked all the same.
+        VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
         KeyfobError: The client's credential cannot be read.
     """
     if removed.stored is None:

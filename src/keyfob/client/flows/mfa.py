@@ -49,10 +49,10 @@ async def prove_factor(
     """Let the user choose a second factor and prove it.
 
     Args:
-        mfa_token: From the token endpoint's `mfa_required` error.
+        mfa_token: The token in the token endpoint's `mfa_required` error.
 
     Raises:
-        Refused: There is no factor (code `factor-missing`), or it was not proven.
+        Refused: No factor is enrolled (code `factor-missing`), or the factor was not proven.
         LoginDeclined: The user declined on the other device.
         TimedOut: The user did not approve in time on the other device.
         Malformed: A response violates the protocol.
@@ -92,7 +92,7 @@ async def _list_factors(world: World, login: _Login) -> tuple[Factor, ...]:
 
 
 async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
-    """Return the only factor, or the one whose number the user types; an empty answer means the first.
+    """Return the only factor, or let the user choose a factor by number. An empty answer means the first factor.
 
     Raises:
         Refused: The answer is not one of the numbers.
@@ -108,7 +108,7 @@ async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
 
 
 async def _by_code(world: World, login: _Login, question: Question, write: Callable[[Secret], Grant]) -> TokenAnswer:
-    """Ask the user for a code; a mistyped one may be typed again."""
+    """Ask the user for a code. After a typing error the user may try again."""
     for _ in range(TRIES - 1):
         response = await _request(world, login, write(await _typed(world, question)))
         if not _is_wrong(response):
@@ -148,19 +148,19 @@ async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnsw
 
 
 async def _typed(world: World, question: Question) -> Secret:
-    """Return the user's answer without spaces and dashes between groups."""
+    """Return the user's answer without the spaces and dashes between groups of characters."""
     typed = (await world.ask(question)).reveal()
     return Secret("".join(letter for letter in typed if letter not in " -\t"))
 
 
 def _is_wrong(response: Response) -> bool:
-    """Return whether the code was mistyped, as opposed to an expired login."""
+    """Return whether the response means a mistyped code and not an expired login."""
     error = OAuthError.find(response)
     return error is not None and error.error == INVALID_GRANT and "mfa_token" not in error.description
 
 
 def _show_new_code(world: World, response: Response) -> None:
-    """Show the next recovery code; each is for one use."""
+    """Show the next recovery code, since each code can be used only once."""
     try:
         fresh = read_json(response.body, "token answer").optional_text("recovery_code")
     except Malformed:

@@ -1,7 +1,7 @@
 """Legacy: the password grant (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
 
-It exists for servers that offer nothing else. It trains users to type passwords into programs, supports no passkeys and
-no federated login, and the program could store the password; so every use shows a warning.
+This grant is only for servers that offer nothing else. It trains users to type passwords into programs, supports no
+passkeys and no federated login, and lets the program see the password. So every use shows a warning.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ async def log_in(
 ) -> TokenAnswer:
     """Ask for user name and password, exchange them for tokens, and ask for a second factor if one is required.
 
-    The password stays in memory for one request. A user name in the profile is not asked for.
+    The password stays in memory for one request. If the profile has a user name, only the password is asked for.
 
     Args:
         last_name: The user name of the last login, offered as the default.
 
     Raises:
         Misuse: The profile does not allow passwords.
-        Refused: The server refuses; the hint is what to do.
+        Refused: The server refuses; the hint is the remedy.
         LoginRequired: There is no user to ask.
         Unreachable: The server does not answer.
         Malformed: The tokens violate the protocol.
-        KeyfobError: As `prove_factor`.
+        KeyfobError: Any error of `prove_factor`.
     """
     if not profile.allows_password:
         hint = "If the server supports nothing else, allow it; the profile stores that."
@@ -110,7 +110,7 @@ def _mfa_token(response: Response, profile: Profile) -> Secret:
     """Return the `mfa_token` of an error response.
 
     Raises:
-        Refused: There is none, so the login cannot continue here.
+        Refused: The response has no `mfa_token`, so the login cannot continue here.
     """
     token = read_json(response.body, "refusal").optional_text("mfa_token")
     if token is None:

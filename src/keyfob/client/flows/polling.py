@@ -1,6 +1,6 @@
 """Poll the token endpoint until the user has decided on another device (RFC 8628 §3.4-3.5).
 
-Used by the device flow, and for a second factor on another device (Auth0's mfa-oob).
+The device flow uses this module, and so does a second factor on another device (Auth0's mfa-oob).
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ UNAUTHORIZED_HINT: Final = "The client may not use the device flow, or the serve
 
 @dataclass(frozen=True, slots=True)
 class TokenPoll:
-    """The request that is repeated, and for how long.
+    """The repeated token request, its interval and its deadline.
 
     Attributes:
-        interval: The server's interval, without our margin.
-        deadline: When polling ends, by both clocks.
+        interval: The server's interval, without keyfob's margin.
+        deadline: The end of polling, on both clocks.
     """
 
     token_endpoint: str
@@ -65,7 +65,7 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """The waiting times. `interval` only grows; `patience` doubles while requests time out, then is reset."""
+    """The waiting times. `interval` only grows. `patience` doubles with each timeout and is else reset to 1."""
 
     interval: timedelta
     patience: int = 1
@@ -87,8 +87,8 @@ async def poll_or(
 ) -> TokenAnswer | T:
     """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    The steady clock decides when time is up. The wall clock, which also counts the hours that a laptop slept, ends the
-    polling only when the network fails as well: an adjusted wall clock must not end a login.
+    Polling ends at the deadline on the monotonic clock. After the deadline on the wall clock, which runs on while a
+    laptop sleeps, polling ends only if the network fails too: a clock adjustment must not end a login.
 
     Args:
         pause: Waits between two requests; a result other than None ends the polling.
@@ -126,7 +126,7 @@ async def poll_or(
 
 
 async def _ask_number(world: World, asked: NumberAsked) -> Secret:
-    """Return the number that the page shows, as the user types it. What is no number is not sent, and asked again."""
+    """Return the number on the page, as the user types it. Ask again until the input is a number."""
     if asked.tries_left is not None:
         world.notify(NumberRefused(asked.tries_left))
     while True:
@@ -164,7 +164,7 @@ def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> No
 
 
 def _refuse(response: Response, what: str) -> NoReturn:
-    """Raise the meaning of an error response.
+    """Raise the error of keyfob for an error response.
 
     Raises:
         LoginDeclined: The user declined.
@@ -182,13 +182,13 @@ def _refuse(response: Response, what: str) -> NoReturn:
 
 
 def _is_page(response: Response) -> bool:
-    """Return whether the response is a web page, declared or not: of a proxy, a load balancer, a captive portal."""
+    """Return whether the response is HTML with any content type, as from a proxy, load balancer or captive portal."""
     declared = media_type(response.header("content-type"))
     return declared in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 
 
 def _retry_after(response: Response, wall: datetime) -> timedelta:
-    """Return the wait of a Retry-After header in seconds or as a date (RFC 9110 §10.2.3); zero if it is unusable."""
+    """Return the wait in a Retry-After header, which is seconds or a date (RFC 9110 §10.2.3); zero if unusable."""
     value = (response.header("retry-after") or "").strip()
     if value.isascii() and value.isdigit() and len(value) <= len("86400"):
         return timedelta(seconds=int(value))

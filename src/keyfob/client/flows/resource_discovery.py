@@ -27,13 +27,13 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 @dataclass(frozen=True, slots=True)
 class ApiFound:
-    """The usable part of an API's metadata.
+    """The parts of an API's metadata that a login uses.
 
     Attributes:
         resource: The API's resource identifier (RFC 8707 §2).
-        issuers: Its authorization servers that may be contacted, trusted ones first; never empty.
+        issuers: The API's authorization servers that may be contacted, trusted ones first; never empty.
         scope: The scope to request: that of the API's challenge, else all supported scopes.
-        needs_proof: Whether it accepts only DPoP-bound tokens (RFC 9449).
+        needs_proof: Whether the API accepts only DPoP-bound tokens (RFC 9449).
     """
 
     resource: str
@@ -48,11 +48,11 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     Args:
         url: The address that was called.
         refusal: The API's response to a request without a token.
-        trusted: Issuers that the user has named or used before. These may be anywhere; others must be neither on this
-            machine nor in a private network (RFC 9728 §7.7).
+        trusted: Issuers that the user has named or used before. They may have any address. Other issuers must be
+            neither on this machine nor in a private network (RFC 9728 §7.7).
 
     Raises:
-        Malformed: Code `metadata-missing` if there is no metadata; else it must not be used.
+        Malformed: There is no metadata (code `metadata-missing`), or it is not valid for this API.
         Unreachable: There is no response.
     """
     url = url.partition("#")[0]
@@ -112,7 +112,7 @@ async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceM
     """Return the metadata from the challenge's address, else from a well-known one.
 
     Raises:
-        Malformed: There is none, or it is another API's.
+        Malformed: There is no metadata, or it belongs to another API.
         Unreachable: The address in the challenge does not answer.
     """
     named = next(_named_by(refusal), None)
@@ -140,7 +140,7 @@ async def _get(world: World, address: str) -> Fields:
     """Fetch a metadata document.
 
     Raises:
-        Malformed: There is none; a redirect is not followed.
+        Malformed: There is no document at the address. Redirects are not followed.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200 or len(response.body) > LARGEST:
@@ -156,10 +156,10 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
     Its `resource` must be the called address, or an address above it whose well-known address was fetched. In the
-    latter case discovery without a challenge finds the same document, so the challenge is not trusted.
+    second case, discovery without the challenge would find the same document, so the challenge need not be trusted.
 
     Raises:
-        Malformed: It belongs to another API.
+        Malformed: The metadata belongs to another API.
     """
     resource = found.text("resource")
     # DEVIATION: RFC 9728 §3.3 requires the called address if a challenge named the metadata; a parent is accepted too.
@@ -179,7 +179,7 @@ def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """Return the scope to request, or none if it is malformed: the API will name a missing scope."""
+    """Return the scope to request, or an empty one if it is malformed, since the API will name a missing scope."""
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

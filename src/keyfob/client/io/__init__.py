@@ -1,4 +1,4 @@
-"""How a client touches the world: network, clock, browser, terminal, vault.
+"""The client's input and output: network, clock, browser, terminal, vault.
 
-Only the doors and `keyfob.testing` import from here. What a library raises is translated here, and goes no further.
+Only the public modules and `keyfob.testing` import from here. Errors of libraries are translated into keyfob's errors.
 """

@@ -1,4 +1,4 @@
-"""World and Vault for an event loop: what blocks runs in threads, what waits can be cancelled."""
+"""World and Vault for an event loop: blocking methods run in threads, and waits can be cancelled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a coroutine that blocks in a thread; a cancelled task does not wait for it."""
+    """Run a blocking coroutine in a thread. If the task is cancelled, it does not wait for the thread."""
     if _is_own_thread():
         return run(flow)
     begun = _threads.submit(run, flow)
@@ -43,29 +43,29 @@ async def in_thread(flow: Coroutine[object, None, T]) -> T:
 
 
 async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a function that blocks in a thread; in a thread that may block, run it there."""
+    """Run a blocking function in a thread. If the present thread may block, run the function in it."""
     if _is_own_thread():
         return act(*args, **kwargs)
     return await asyncio.wrap_future(_threads.submit(act, *args, **kwargs))
 
 
 async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
-    """As `in_thread`, but the coroutine runs to its end even if the task is cancelled at once."""
+    """Do the same as `in_thread`, but run the coroutine to its end even if the task is cancelled at once."""
     if _is_own_thread():
         return run(flow)
     return await asyncio.shield(asyncio.wrap_future(_threads.submit(run, flow)))
 
 
 class WorldInThreads(WorldAround):
-    """A blocking World for an event loop."""
+    """A World for an event loop, which calls the methods of a blocking World in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Run `act` in a thread of its own, which neither the end of this task nor that of the event loop stops.
+        """Run `act` in its own thread, which goes on even if this task is cancelled or the event loop ends.
 
-        In that thread nothing suspends and no other thread is needed, since there is none at the interpreter's end.
+        In that thread `act` neither suspends nor uses other threads, which do not exist at the interpreter's end.
 
         Raises:
-            CancelledError: The task was cancelled. `act` has ended, or will soon in the background.
+            CancelledError: The task was cancelled. `act` has ended, or will end soon in the background.
         """
         ending = asyncio.wrap_future(_in_own_thread(lambda: run(act)))
         ending.add_done_callback(_retrieve)
@@ -97,7 +97,7 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The real World: waiting takes no thread, and ends when its task is cancelled."""
+    """The real World for an event loop. A wait uses no thread, and ends when its task is cancelled."""
 
     def __init__(self, world: SystemWorld) -> None:
         super().__init__(world)
@@ -128,7 +128,7 @@ def without_blocking(world: World) -> World:
 
 
 class VaultInThreads:
-    """A blocking vault for an event loop."""
+    """A Vault for an event loop, which calls the methods of a blocking Vault in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -173,19 +173,20 @@ class _SlotInThreads:
 
 
 class _Entered(Generic[T]):
-    """A blocking context, entered in a thread of its own, since a lock's holder may wait for a thread.
+    """A blocking context manager, entered in its own thread: in a pool, the holder of the lock may wait for a thread.
 
-    It is no generator: an event loop closes those when it ends, and `WorldInThreads.uninterrupted` outlives it.
+    This is not a generator, since an event loop closes generators at its end, and `WorldInThreads.uninterrupted` goes
+    on after that.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
         self._context = context
 
     async def __aenter__(self) -> T:
-        """Enter it.
+        """Enter the context.
 
         Raises:
-            CancelledError: The task was cancelled; the context is left as soon as it is entered.
+            CancelledError: The task was cancelled. The context is exited as soon as it has been entered.
         """
         entered = _in_own_thread(lambda: run(_enter(self._context)))
         try:
@@ -221,7 +222,7 @@ def _is_own_thread() -> bool:
 
 
 def _retrieve(done: asyncio.Future[T]) -> None:
-    """Mark the exception as seen: its task may have been cancelled."""
+    """Retrieve the exception, so that asyncio does not report it if the waiting task was cancelled."""
     if not done.cancelled():
         done.exception()
 

@@ -1,4 +1,4 @@
-"""Read both clocks."""
+"""The system's wall clock and monotonic clock."""
 
 from __future__ import annotations
 

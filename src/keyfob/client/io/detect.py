@@ -44,7 +44,7 @@ _TIMEOUT_S = 10
 
 
 def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
-    """Return what the environment and the files below `root` show. Starts no program."""
+    """Detect the surroundings from the environment and the files below `root`. Starts no program."""
     is_wsl = _is_wsl(environment, root)
     browser = _find_wsl_opener() if is_wsl else _find_browser(environment)
     return Surroundings(
@@ -136,7 +136,7 @@ def _text(path: Path) -> str:
 
 
 def open_browser(address: str, surroundings: Surroundings) -> bool:
-    """Start a browser, unless only a text browser was detected; return whether one was started."""
+    """Start a browser, unless only a text browser was detected. Return whether a browser was started."""
     if not is_web_url(address) or not surroundings.browser or surroundings.is_text_browser:
         return False
     if surroundings.is_wsl:
@@ -150,7 +150,7 @@ def open_browser(address: str, surroundings: Surroundings) -> bool:
 
 
 def _open_in_windows(address: str, opener: str) -> bool:
-    """Start a Windows program that opens the address, which is one argument and passes no shell."""
+    """Start a Windows program that opens the address. The address is one argument, and no shell parses it."""
     words = [opener, address]
     if opener == "powershell.exe":
         # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.

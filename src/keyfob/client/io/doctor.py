@@ -1,4 +1,4 @@
-"""Observations for `keyfob doctor`: the issuer's clock, files and their modes, the disk, ports. They leave no trace."""
+"""Observations for `keyfob doctor`: the issuer's clock, file modes, the disk, ports. They leave nothing changed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def try_disk(home: Path) -> tuple[Path, str]:
-    """Write a file in the vault's folder, read it back and remove it; return the folder, and why that failed or "".
+    """Write a file in the vault's folder, read it back and remove it. Return the folder, and the problem or "".
 
     If there is no vault yet, the file is in the nearest folder that exists.
     """
@@ -78,7 +78,7 @@ def try_disk(home: Path) -> tuple[Path, str]:
 
 
 def look_at_ports(callbacks: tuple[Callback, ...]) -> tuple[list[str], bool]:
-    """Return which of the requested ports are taken, and whether any port can be opened."""
+    """Return the requested addresses whose ports are taken, and whether any port can be opened."""
     taken = [f"{one.host}:{one.port}" for one in callbacks if one.port and not _is_free(one)]
     return taken, any(_is_free(one) for one in ANYWHERE)
 

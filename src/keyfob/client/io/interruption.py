@@ -1,4 +1,4 @@
-"""Hold back the first signal that would end the program, while something must not be left half-done."""
+"""Delay the first signal that would end the program, during steps that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SignalHandler = Callable[[int, FrameType | None], object] | int
 
 
 class _Hold:
-    """The handlers that were replaced, and the signal that is held back. Only the main thread uses it."""
+    """The replaced signal handlers and the delayed signal. Only the main thread uses this."""
 
     def __init__(self, seconds: float) -> None:
         self.depth = 0
@@ -34,7 +34,7 @@ class _Hold:
                 signal.signal(number, self._receive)
 
     def end(self) -> None:
-        """Restore the handlers, and act on the signal that was held back."""
+        """Restore the handlers, and handle the delayed signal."""
         self._restore()
         if self._sent is not None:
             self._act(self._sent)
@@ -71,10 +71,10 @@ _hold = _Hold(LIMIT_S)
 
 @contextmanager
 def held_back(seconds: float = LIMIT_S) -> Generator[None]:
-    """Hold back the first SIGINT, SIGTERM or SIGHUP until the end of the block, or for `seconds`.
+    """Delay the first SIGINT, SIGTERM or SIGHUP until the end of the block, for at most `seconds`.
 
-    A second signal acts at once. Outside the main thread this does nothing: there no signal interrupts anything.
-    Blocks of several tasks may overlap; the last to end acts on the signal.
+    A second signal is handled at once. Outside the main thread this does nothing, since signals interrupt only the main
+    thread. The blocks of several tasks may overlap; the last one to end handles the signal.
     """
     global _hold  # noqa: PLW0603  signal handlers are global too
     if threading.current_thread() is not threading.main_thread():
@@ -94,7 +94,7 @@ def held_back(seconds: float = LIMIT_S) -> Generator[None]:
 
 
 def _signal_main_thread(number: int) -> None:
-    """Send a signal to the main thread, so that it interrupts what that thread waits for."""
+    """Send a signal to the main thread, to interrupt the system call in which that thread waits."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:  # Windows

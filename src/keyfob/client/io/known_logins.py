@@ -1,4 +1,4 @@
-"""The stored logins of one home folder, and the choice of the one that is used."""
+"""The stored logins in one home folder, and the search for one of them by a word."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class KnownLogin:
     """A profile and the state of its login.
 
     Attributes:
-        profile: Its settings; None if they are lost or damaged.
-        stored: Its login; None if there is none, or it cannot be read.
-        state: The login's state, or the code of the error.
+        profile: The settings; None if they are lost or damaged.
+        stored: The stored login; None if there is none or it cannot be read.
+        state: The login's state, or the code of the error that occurred on reading it.
     """
 
     name: str
@@ -33,14 +33,14 @@ class KnownLogin:
 
     @property
     def who(self) -> str:
-        """The user's name, or the subject, or the client of a service account; "" if nothing is known."""
+        """The user's name, else the subject, else the client ID of a service account; "" if none is known."""
         if self.stored is None:
             return ""
         return self.stored.person or self.stored.subject or self.stored.client_id
 
     @property
     def issuer(self) -> str:
-        """The issuer; "" if it is unknown."""
+        """The issuer of the login; "" if unknown."""
         known = self.stored or self.profile
         return "" if known is None else known.issuer
 
@@ -67,10 +67,10 @@ def _known(name: str, files: ProfileFiles, vault: FileVault, *, is_in_use: bool)
 
 
 def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
-    """Return the login of a profile's name, else of the one user or issuer that is called so.
+    """Return the login whose profile has this name, else the only one whose user or issuer matches the word.
 
     Raises:
-        Misuse: There is none, or several.
+        Misuse: No login matches, or several do.
     """
     for login in logins:
         if login.name == word:

@@ -1,6 +1,6 @@
-"""Carry MCP messages between stdin and stdout and a remote server, by the transport of the MCP SDK, with a token.
+"""Forward MCP messages between stdin and stdout and a remote server, with a token, over the MCP SDK's transport.
 
-The messages are the program's and the server's own. Only a request that cannot be sent is answered here.
+The messages are forwarded unchanged. Only a request that cannot be sent is answered here.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _SIGNALLED: Final = 128
 
 
 def bridge(url: str, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[str], None], login_line: str) -> None:
-    """Carry messages until stdin ends.
+    """Forward messages until stdin ends.
 
     Args:
         url: The server's address.
         auth: Adds the token, for the server's origin only.
         tls: The TLS settings.
-        report: Shows a problem to the user; stdout belongs to the messages.
+        report: Shows a problem to the user, but not on stdout, which carries the messages.
         login_line: The command that logs in to this server.
 
     Raises:
@@ -75,12 +75,12 @@ def bridge(url: str, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[s
 
 
 class _Bridge:
-    """One connection: lines from stdin to the server, messages from there to stdout.
+    """One connection: it forwards lines from stdin to the server, and the server's messages to stdout.
 
     Attributes:
         _pending: The ids of the program's requests that have no answer yet.
         _handshake: The id of the request `initialize`.
-        _version: The protocol's version, as the server has answered to it.
+        _version: The protocol's version in the server's answer to `initialize`.
     """
 
     def __init__(self, url: str, client: _ServerClient) -> None:
@@ -93,7 +93,7 @@ class _Bridge:
         self._version: str | None = None
 
     async def run(self) -> None:
-        """Carry messages until stdin ends and its requests are answered, or a signal comes."""
+        """Forward messages until stdin ends and its requests are answered, or a signal arrives."""
         sent = _cancel_on_signals()
         reading = (asyncio.get_running_loop(), self._lines)
         threading.Thread(target=_read_stdin, args=reading, name="keyfob-mcp-stdin", daemon=True).start()
@@ -122,7 +122,7 @@ class _Bridge:
             await send(SessionMessage(message, ClientMessageMetadata(headers=self._headers(message))))
 
     async def _await_answers(self) -> None:
-        """Wait for the answers to the last requests, if the program has only closed its side."""
+        """Wait for the answers to the last requests after the program has closed its output."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_ANSWERS_S):
                 while self._pending:
@@ -191,7 +191,7 @@ class _ServerClient(httpx2.AsyncClient):
 
 
 def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) -> None:
-    """Pass on each line, and b"" at the end. A thread of its own: a read cannot be cancelled."""
+    """Pass on each line, and b"" at the end. This runs in its own thread, since a read cannot be cancelled."""
     with contextlib.suppress(RuntimeError):  # the loop has ended
         for line in _lines_of_stdin():
             asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
@@ -199,7 +199,7 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each line that is not empty. `sys.stdin` would be locked when the interpreter ends, which aborts it."""
+    """Yield each line that is not empty. A thread that reads `sys.stdin` would make Python abort at its end."""
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")
@@ -210,7 +210,7 @@ def _lines_of_stdin() -> Iterator[bytes]:
 
 
 def _parse(line: bytes) -> JSONRPCMessage | None:
-    """Return the message of a line; answer a line that is none."""
+    """Return the message in a line. If the line is no message, answer with an error and return None."""
     try:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
@@ -226,7 +226,7 @@ def _write(message: JSONRPCMessage) -> None:
 
 
 def _cancel_on_signals() -> list[int]:
-    """Cancel the present task on the first signal; return the list to which that is added."""
+    """Cancel the present task on the first signal; return the list to which the signal is then appended."""
     sent: list[int] = []
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 

@@ -19,7 +19,7 @@ _MOST = 200  # 64 KiB is what the quick path reads
 
 
 class OriginFiles:
-    """The origins of each login; another issuer, client or API under its name is another login. No method raises."""
+    """The origins of each login. A login is identified by profile, issuer, client and API. No method raises."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "origins"
@@ -31,13 +31,13 @@ class OriginFiles:
         return Origins()
 
     def add(self, profile: Profile, origin: str, *, only_first: bool = False) -> bool:
-        """Remember an origin, before the token is sent there.
+        """Store an origin, before the token is sent there.
 
         Args:
-            only_first: Add it only if no other origin is known; of several processes, one succeeds.
+            only_first: Whether to store the origin only if no other is stored. Of several processes, one succeeds.
 
         Returns:
-            Whether it is remembered.
+            Whether the origin is stored now.
         """
         with contextlib.suppress(VaultUnavailable):
             path = self._path(profile)
@@ -57,7 +57,7 @@ class OriginFiles:
 
 
 def login_key(profile: Profile) -> str:
-    """Return the name of a login for files: another issuer, client or API under the same profile name is another."""
+    """Return the key of a login in files: a hash of profile, issuer, client and API."""
     members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
     return hashlib.sha256("\n".join(members).encode()).hexdigest()[:32]
 
@@ -89,13 +89,13 @@ class ToolFile:
         """Bind an origin to a login.
 
         Args:
-            tool: The name of the helper.
-            origin: The origin.
+            tool: The helper's name.
+            origin: The origin that may receive the token.
             profile: The profile of the login.
-            replaces: Whether no other login of this tool stays bound to the origin.
+            replaces: Whether this binding replaces the tool's other logins for the origin.
 
         Raises:
-            Misuse: There are too many.
+            Misuse: There are too many bindings.
         """
         seen = bound_origins.state_of(str(self._home), profile.name)
         fresh = Bound(tool, origin, profile.name, login_key(profile), seen)
@@ -114,7 +114,7 @@ class ToolFile:
             write_private(self._path, bound_origins.write([*others, fresh]))
 
     def remove(self, tool: str, origin: str) -> bool:
-        """Unbind an origin, and return whether it was bound."""
+        """Remove the bindings of an origin; return whether there was one."""
         if not self._path.exists():
             return False
         with self._locked():
@@ -127,7 +127,7 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record that this login's lines were compared with its settings, for the quick path. Never raises."""
+        """Record, for `io/bound_origins.py`, that this login's lines match its present settings. Never raises."""
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)
             if any(line.login == key and line.seen != seen for line in self.load()):

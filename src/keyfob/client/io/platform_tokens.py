@@ -1,6 +1,6 @@
 """Read a workload identity token from the platform: a file, a variable, or a metadata service.
 
-A missing token is an error with a remedy; no other source is tried.
+A missing token is an error whose hint is the remedy. No other source is tried.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def read_identity(source: Source, platform: Platform | None = None) -> PlatformT
     """Return the platform's token.
 
     Args:
-        source: Of kind `identity`.
-        platform: Where to look; None for this machine.
+        source: A source of kind `identity`.
+        platform: The places to read from; None for this machine's.
 
     Raises:
-        Misuse: Code `identity-missing`: it is not there; the hint is the remedy.
+        Misuse: There is no token (code `identity-missing`). The hint is the remedy.
         Refused: The platform refuses.
         Unreachable: The platform does not answer.
         Malformed: The response cannot be read.

@@ -1,4 +1,4 @@
-"""Write the line that `io/prompt_line.py` reads."""
+"""Write the file with the prompt's line that `io/prompt_line.py` reads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from keyfob.io import prompt_line, quick
 
 
 class PromptFile:
-    """The line for the present folder and environment, as they were when this was made."""
+    """The line for the folder and the environment at the time when this object was created."""
 
     def __init__(self) -> None:
-        """Look at the folder and the environment."""
+        """Read the present folder and the environment."""
         self._home = str(home())
         self._asked = os.environ.get("KEYFOB_PROFILE") or ""
         self._project = prompt_line.project_file()
@@ -25,16 +25,16 @@ class PromptFile:
         self._states: dict[str, str] = {}
 
     def watch(self, profile: str) -> None:
-        """Note the state of the profile that the line will be about, before its login is read."""
+        """Record the state of the profile that the line will describe, before its login is read."""
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
-        """Write the line, if that is possible. It is void if the login has changed since `watch`.
+        """Write the line, if possible. If the login has changed since `watch`, the line is invalid.
 
         Args:
-            profile: The profile that it is about.
-            lines: The line, and the one that takes its place.
-            until: When that is, in seconds; None for never.
+            profile: The profile that the line describes.
+            lines: The line, and the line that later replaces it.
+            until: The time of the replacement, in seconds; None for never.
         """
         if not prompt_line.is_usual() or quick.place("")[1] != self._home:
             return

@@ -24,8 +24,8 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
         ca: Additional authorities to trust when a platform is contacted.
 
     Raises:
-        Misuse: It is missing, empty, or not a supported private key. The message names the place, never the content.
-        KeyfobError: As `read_identity`.
+        Misuse: The credential is missing, empty, or not a supported private key. The message names only the place.
+        KeyfobError: Any error of `read_identity`.
     """
     if source.kind == "identity":
         return read_identity(source, Platform(send=sender_for(ca)))
@@ -60,7 +60,7 @@ def _from_keyring(source: Source) -> str:
     """Read from the system's keyring, with the library `keyring`.
 
     Raises:
-        Misuse: It is not installed, or the entry cannot be read.
+        Misuse: The library is not installed, or the entry cannot be read.
     """
     service, _, name = source.name.rpartition("/")
     try:

@@ -1,4 +1,4 @@
-"""State files beside the vault: what a server refuses, logins that wait for approval, and the login lock."""
+"""State files beside the vault: servers' refusals, pending logins, and the login lock."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending logins: a file for each profile, with a device code, which is valid for minutes and only once.
+    """Pending logins: a file for each profile, with a device code, which is valid for minutes and for one login.
 
     Every method may raise `VaultUnavailable`.
     """
@@ -73,7 +73,7 @@ class PendingFiles:
 
 
 class LoginLockFiles:
-    """A lock for each profile, which ends with its process. Every method may raise `VaultUnavailable`."""
+    """A login lock for each profile, released when its process ends. Every method may raise `VaultUnavailable`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "pending"
@@ -82,7 +82,7 @@ class LoginLockFiles:
         """Take the lock if it is free, without waiting.
 
         Returns:
-            The function that releases it, and the last holder; or None and the present holder, if it is known.
+            The function that releases the lock and the last holder; if it is taken, None and its holder, if known.
         """
         stack = self._lock(name)
         if stack is None:
@@ -98,7 +98,7 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the holder of a taken lock. A note with a result is from an earlier holder."""
+        """Return the holder of a taken lock, or None. A note with a result is of an earlier holder, so ignored."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

@@ -40,14 +40,14 @@ _GLANCE_S = 0.1  # how often the terminal is read while the listener waits
 
 
 class Screen(Protocol):
-    """The user's terminal, as far as a wait needs it."""
+    """The methods of the user's terminal that a wait uses."""
 
     def tick(self) -> None:
         """Update the countdown."""
         ...
 
     def read(self) -> LoginEvent | None:
-        """Return an event that the user typed, or None."""
+        """Return the event for a key or a text from the user, or None if there is no input."""
         ...
 
     def ask(self, question: Question) -> Secret:
@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The World of this process. Connections are shared by the whole process, and closed at its end."""
+    """The World of this process. The whole process shares its connections, which close when the process ends."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class SystemWorld:
 
         Args:
             notify: Receives notices; None drops them.
-            terminal: Updated and read during waits.
+            terminal: The terminal to update and to read during waits.
             ask: Answers questions; None asks at the terminal.
-            http: Sends requests; None for the connections that the process shares.
+            http: Sends requests; None for the process's shared connections.
             home: The folder of state files; None for the platform's.
         """
         self._notify = notify
@@ -134,7 +134,7 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return an event from the terminal, or from the browser within `seconds`, or None."""
+        """Return an event that the terminal has now or the browser sends within `seconds`, or None."""
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:

@@ -1,4 +1,4 @@
-"""The messages between a program and `keyfob agent`, a JSON document each way (docs/agent.md)."""
+"""The messages between a program and `keyfob agent`: a JSON request and a JSON answer (docs/agent.md)."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _ERRORS: Final[dict[int, type[KeyfobError]]] = {
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """A request for an access token. What is None is left to the agent, which then may have one such login only.
+    """A request for an access token. Members that are None match any login, of which the agent must offer exactly one.
 
     Attributes:
-        profile: The name of the login where the agent runs.
+        profile: The profile's name on the agent's side.
         scope: The scope that the token must have.
     """
 
@@ -61,8 +61,8 @@ class AgentRequest:
         """Parse a request.
 
         Raises:
-            Malformed: It is no request, or one of another version.
-            Misuse: The name of the profile is none.
+            Malformed: `raw` is not a request, or has another version.
+            Misuse: The profile's name is not valid.
         """
         fields = read_json(raw, "agent request")
         fields.check_version((VERSION,))
@@ -106,8 +106,8 @@ class AgentAnswer:
         """Parse an answer.
 
         Raises:
-            Malformed: It is no answer, or one of another version.
-            KeyfobError: It is the agent's error.
+            Malformed: `raw` is not an answer, or has another version.
+            KeyfobError: The answer is an error of the agent.
         """
         fields = read_json(raw, "agent answer")
         fields.check_version((VERSION,))

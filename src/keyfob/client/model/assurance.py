@@ -1,4 +1,4 @@
-"""Requirements on a login: its authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4), and its account."""
+"""Requirements on a login's authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and on its account."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ ANY_LOGIN = Assurance()
 
 
 def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Never replace a stored login by that of another user."""
+    """Refuse to replace a stored login by that of another user."""
     return False
 
 
 def accept_any_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Replace any stored login: this was decided before."""
+    """Allow to replace any stored login, because the caller has decided that before."""
     return True
 
 

@@ -17,7 +17,7 @@ class Callback:
     """One redirect URI.
 
     Attributes:
-        host: A literal address; `localhost` only if the server has nothing else registered.
+        host: A loopback IP address; `localhost` only if no other redirect URI is registered at the server.
         port: 0 for any free port.
     """
 
@@ -31,10 +31,10 @@ class Callback:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse a redirect URI; without a port, any free one is used.
+        """Parse a redirect URI. If it has no port, any free port is used.
 
         Raises:
-            Misuse: It is not a loopback address, or has a query.
+            Misuse: The URI is not a loopback address, or has a query.
         """
         try:
             parts = urlsplit(text)

@@ -43,7 +43,7 @@ class CertificateFiles:
         """Return the files, or None if there is no certificate.
 
         Raises:
-            Misuse: There is a key but no certificate.
+            Misuse: `key` is given without `certificate`.
         """
         if certificate is None and key is not None:
             raise Misuse("there is a certificate_key without a certificate")
@@ -52,10 +52,10 @@ class CertificateFiles:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that the TLS connection presents. keyfob does not read its key: the TLS library gets the path.
+    """A certificate that the TLS connection presents. keyfob does not read the private key: the TLS library does.
 
     Attributes:
-        thumbprint: Its `x5t#S256` (RFC 8705 §3.1).
+        thumbprint: The certificate's `x5t#S256` (RFC 8705 §3.1).
     """
 
     thumbprint: str
@@ -93,12 +93,12 @@ Credential = Secret | PrivateKey | PlatformToken | Certificate
 def bound_to(token: str, shown: str) -> str | None:
     """Return the thumbprint of the certificate that an access token is bound to, or None.
 
-    A token response has no member for this (§3), so the token itself is read if it is a JWT. Any other token counts
-    as bound. The result decides on messages and on the time of the next refresh, never on trust.
+    A token response has no member for this (§3), so a JWT's own claims are read. A token that is not a JWT counts as
+    bound. The result affects only messages and the time of the next refresh, never trust.
 
     Args:
         token: The access token.
-        shown: The thumbprint of the certificate that was presented to the token endpoint.
+        shown: The thumbprint of the certificate that the client presented to the token endpoint, or None.
     """
     payload = read_claims(token)
     if payload is None:

@@ -1,4 +1,4 @@
-"""Times, durations and untrusted text as commands print them."""
+"""The format of times, durations and untrusted text in the output of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a login stores for other processes: a server's refusals, a pending device login, and the login lock's holder."""
+"""State that a login shares with other processes: refusals of a server, a pending login, the login lock's holder."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _LARGEST: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class ServerCapabilities:
-    """The server capability cache: the time of the last refusal, by what was refused. Entries expire after a month.
+    """The server capability cache: the time of the last refusal of each feature. Entries expire after a month.
 
-    That is the name of a flow, `scope NAME` for a scope that keyfob adds by itself, or `UNPUSHED`.
+    A feature is the name of a flow, `scope NAME` for a scope that keyfob adds by itself, or `UNPUSHED`.
     """
 
     refused: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
@@ -38,7 +38,7 @@ class ServerCapabilities:
         return Scope.of(name.removeprefix(_SCOPE) for name in self.refused if name.startswith(_SCOPE))
 
     def fresh(self, moment: datetime) -> ServerCapabilities:
-        """Return it without expired entries, since a server's settings change."""
+        """Return the cache without expired entries, since a server's settings may change."""
         return ServerCapabilities({what: when for what, when in self.refused.items() if moment - when < MEMORY})
 
     def with_refusals(self, refused: Iterable[str], moment: datetime) -> ServerCapabilities:
@@ -67,11 +67,11 @@ def scope_refusals(scope: Scope) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
-    """A pending device login: the state for polling (RFC 8628 §3.2). The client's own secret is not part of it.
+    """A pending device login: the state for polling (RFC 8628 §3.2), without the client's secret.
 
     Attributes:
-        profile: The login's settings, since an incomplete login has no settings file yet.
-        verifier: The PKCE code verifier, if the server supports one here.
+        profile: The login's settings, since a pending login has no settings file yet.
+        verifier: The PKCE code verifier, if the server supports PKCE for the device flow.
         interval: The server's polling interval, without keyfob's margin.
         deadline: The expiry of the codes, on both clocks.
         assurance: The requirements on authentication.
@@ -87,7 +87,7 @@ class PendingLogin:
     assurance: Assurance = ANY_LOGIN
 
     def write(self) -> Secret:
-        """Serialize it for a private file. The monotonic clock is left out: it has no meaning in another process."""
+        """Serialize for a private file, without the monotonic time, which has no meaning in another process."""
         members = {
             "profile": self.profile.write().decode(),
             "token_endpoint": self.token_endpoint,
@@ -104,11 +104,11 @@ class PendingLogin:
 
     @classmethod
     def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
-        """Parse it in another process.
+        """Parse the file in another process.
 
         Raises:
-            Malformed: It is damaged.
-            Misuse: Its settings are not valid.
+            Malformed: The file is damaged.
+            Misuse: The settings in it are not valid.
         """
         fields = read_json(kept.reveal(), "pending login")
         ends = fields.time("deadline")
@@ -135,11 +135,11 @@ class PendingLogin:
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The present or last holder of a login lock: one process logs in, and the others use its result. No secret.
+    """The present or last holder of a login lock: one process logs in, and the others use its login. No secret.
 
     Attributes:
         what: The requested login: issuer, client, API, scopes, and token binding.
-        how: Its requirements on authentication.
+        how: The request's requirements on authentication.
         pid: The holder's process id; None if unknown.
         kept: The generation of the resulting login; None while there is none.
     """
@@ -165,7 +165,7 @@ class LockHolder:
         return cls(json.dumps(what), json.dumps(how))
 
     def produced(self, stored: StoredLogin, wanted: LockHolder, *, ignores_assurance: bool) -> bool:
-        """Return whether this holder's login is still the stored one, and is what another login requests.
+        """Return whether this holder's login is still the stored one and meets another request.
 
         Args:
             stored: The stored login, which may have been refreshed since.

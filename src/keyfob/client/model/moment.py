@@ -11,8 +11,8 @@ class Moment:
     """One reading of both clocks.
 
     Attributes:
-        wall: Aware, UTC; may jump.
-        steady: Monotonic, with an arbitrary origin; may stop while a laptop sleeps.
+        wall: The wall clock, aware, in UTC; may jump.
+        steady: The monotonic clock, with an arbitrary origin; may stop while a laptop sleeps.
     """
 
     wall: datetime

@@ -1,4 +1,4 @@
-"""Notices from a flow to the user. A terminal prints them, `--json` writes events, an app gets callbacks."""
+"""Notices from a flow to the user. A terminal prints them, `--json` prints them as events, an app gets callbacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CodeShown:
     Attributes:
         user_code: The code to compare or to type on the page.
         verification_uri: The address of that page.
-        verification_uri_complete: The same with the code in it, for a link or a QR code; None if the server sent none.
+        verification_uri_complete: That address with the code, for a link or a QR code; None if the server sent none.
         expires_in: The lifetime of the code.
         expires_at: The end of that lifetime, by this machine's clock in UTC.
     """
@@ -43,11 +43,11 @@ class StillPending:
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server requires slower polling. If this happens more than once, a clock runs fast.
+    """The server requires slower polling. If it does so more than once, one of the clocks runs fast.
 
     Attributes:
         interval: The new polling interval.
-        times: How often this has happened in this login.
+        times: How often the server has required this during this login.
     """
 
     interval: timedelta
@@ -81,7 +81,7 @@ class NotBound:
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The authorization URL was opened in this machine's browser. It is displayed too, in case none opened.
+    """The authorization URL was opened in this machine's browser. Display the URL too, in case no window appeared.
 
     Attributes:
         address: The authorization URL.
@@ -125,7 +125,7 @@ class VaultNote:
 
 @dataclass(frozen=True, slots=True)
 class PasswordWarned:
-    """A password is about to be requested, which is unsafe for this reason."""
+    """keyfob is about to ask for a password; `why` is the reason that this is unsafe."""
 
     why: str
 
@@ -159,7 +159,7 @@ class RecoveryCodeMade:
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """The flow that was chosen, and why."""
+    """The chosen flow, and the reasons for the choice."""
 
     door: InteractiveFlow
     reasons: tuple[str, ...]
@@ -183,7 +183,7 @@ class ScopeLeftOut:
 
 @dataclass(frozen=True, slots=True)
 class LoginInAnotherProcess:
-    """Another process is logging in with this profile, and is waited for; `pid` is None if unknown."""
+    """Another process is logging in with this profile, and keyfob waits for it. `pid` is None if unknown."""
 
     pid: int | None
 

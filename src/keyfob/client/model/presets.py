@@ -1,7 +1,7 @@
 """Short names of well-known issuers, and the peculiarities of some (docs/login.md names the sources).
 
 There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints
-depend on the issuer itself, so a user who writes it out gets the same.
+depend on the issuer, so they are the same for a user who writes the issuer's full URL.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Habits:
     """The peculiarities of an issuer; none by default.
 
     Attributes:
-        metadata: Members that its metadata document lacks.
+        metadata: Members that the issuer's metadata document lacks.
         scopes: The default scope of a user's login.
         parameters: Additional parameters of the authorization request.
-        takes_audience: Whether it accepts an audience; otherwise the scope selects the API.
-        code_needs_secret: Whether it requires a client secret with an authorization code, even from a client that
-            cannot keep one confidential (RFC 8252 §8.5).
-        device_needs_secret: The same for a device code.
-        has_commas: Whether it separates granted scopes by commas.
+        takes_audience: Whether the issuer accepts an audience; otherwise the scope selects the API.
+        code_needs_secret: Whether the issuer requires a client secret with an authorization code, even from a client
+            that cannot keep a secret confidential (RFC 8252 §8.5).
+        device_needs_secret: Whether the issuer requires a client secret with a device code.
+        has_commas: Whether commas separate the granted scopes.
         scope_names: Granted scope names that differ from the requested ones.
-        identity_as: The use it accepts for a workload identity token.
-        identity_audience: The audience of that token; "" for the issuer.
+        identity_as: The accepted use of a workload identity token.
+        identity_audience: The audience of a workload identity token; "" for the issuer.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
     """
 
@@ -101,7 +101,7 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Expand an issuer as the user writes it: a URL, which is unchanged, or a short name.
+    """Return the expansion of an issuer that is a short name. A URL is returned unchanged.
 
     Raises:
         Misuse: The part after the short name is missing or not valid.
@@ -114,7 +114,7 @@ def expand(said: str) -> Preset:
 
 
 def _auth0(rest: str) -> Preset:
-    """`TENANT`, `TENANT.REGION`, or a custom domain."""
+    """Expand `TENANT`, `TENANT.REGION` or a custom domain."""
     host = _host(rest, "auth0:TENANT.REGION")
     return Preset(f"https://{host}/" if host.count(".") > 1 else f"https://{host}.auth0.com/")
 
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """A tenant by its id: under any other name, the metadata's issuer differs from the requested one."""
+    """Expand a tenant ID. With a tenant's other names, the issuer in the metadata differs from the requested one."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -135,13 +135,13 @@ def _microsoft(rest: str) -> Preset:
 
 
 def _github(rest: str) -> Preset:
-    """github.com, or the host of an Enterprise Server."""
+    """Expand to github.com, or to the host of an Enterprise Server."""
     issuer = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}{_GITHUB}"
     return Preset(issuer, _github_endpoints(issuer))
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return the endpoints: github.com's metadata lacks the device endpoint, and an Enterprise Server has none."""
+    """Return the endpoints: github.com's metadata lacks the device endpoint; an Enterprise Server has no metadata."""
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",
@@ -150,14 +150,14 @@ def _github_endpoints(issuer: str) -> dict[str, str]:
 
 
 def _okta(rest: str) -> Preset:
-    """`DOMAIN` for the org authorization server, `DOMAIN/ID` for a custom one."""
+    """Expand `DOMAIN` to the org authorization server, and `DOMAIN/ID` to a custom one."""
     domain, slash, server = rest.partition("/")
     host = _host(domain, "okta:DOMAIN or okta:DOMAIN/SERVER")
     return Preset(f"https://{host}/oauth2/{server.strip('/')}" if slash and server else f"https://{host}")
 
 
 def _keycloak(rest: str) -> Preset:
-    """The server's URL and a realm."""
+    """Expand `URL/REALM`: the server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
         raise Misuse("keycloak: needs the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")

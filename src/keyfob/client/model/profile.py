@@ -54,11 +54,11 @@ class Profile:
 
     Attributes:
         audience: The API that the token is for.
-        scope: The scope that was asked for by name; `added_scope` comes on top.
-        has_exact_scope: Whether the scope is requested as it is, with nothing added.
+        scope: The scope that the user or the program named; `added_scope` is requested in addition.
+        has_exact_scope: Whether exactly `scope` is requested, without `added_scope`.
         credential: The location of the client's secret or key; None for a public client.
         is_machine: Whether the client logs in as itself, without a user.
-        is_resource: Whether the API is sent as `resource` (RFC 8707), a URL, instead of as Auth0's `audience`.
+        is_resource: Whether the API is a URL, sent as `resource` (RFC 8707) instead of Auth0's `audience`.
         callbacks: The redirect URIs to try, in order; () for any port of this machine.
         endpoints: Endpoints that are missing or wrong in the server's metadata, by their metadata names. If
             `token_endpoint` is among them, no metadata is fetched.
@@ -67,12 +67,12 @@ class Profile:
         assertion_audience: The audience of client assertions: the issuer, or the token endpoint of an older server.
         ca: A file of certificate authorities to trust in addition to the system's.
         identity: The location of the workload identity token.
-        identity_as: Its use: token exchange (RFC 8693), client assertion, or grant (RFC 7523 §2.2, §2.1).
-        dpop: Whether tokens are bound to a key (RFC 9449): never, if the server supports it, or always.
-        realm: The user directory for a password, if the server has several (Auth0).
-        username: The user of a password login. It is prompted for if absent, and never stored.
-        certificate: The certificate that is presented to the server and the API (RFC 8705). It authenticates the
-            client if there is no secret, key or workload identity.
+        identity_as: The token's use: token exchange (RFC 8693), client assertion, or grant (RFC 7523 §2.2, §2.1).
+        dpop: When tokens are bound to a key (RFC 9449): never, if the server supports that, or always.
+        realm: The user directory of a password login, if the server has several (Auth0).
+        username: The user name of a password login; the user is asked if it is missing. Never stored.
+        certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
+            there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
             stored.
         program_name: The running program's name, for messages; "" if unknown. Never stored.
@@ -140,18 +140,18 @@ class Profile:
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
-        """Return a hint that names the login command of the running program. Every such hint is built here.
+        """Return a hint that names the login command of the running program. All such hints come from here.
 
         Args:
             lead: The text before the command.
             otherwise: The hint if the command is unknown.
-            flags: Flags of `keyfob login`; another program's are unknown.
+            flags: Flags of `keyfob login`; left out for another program, whose flags are unknown.
         """
         line = self.login_line(flags)
         return f"{lead}: {line}" if line else f"{otherwise}."
 
     def login_line(self, flags: str = "") -> str:
-        """Return the command line that logs in; "" if it is unknown. Arguments as for `login_hint`."""
+        """Return the command line of the login; "" if unknown. For `flags` see `login_hint`."""
         if self.login_command == KEYFOB_LOGIN:
             return f"{command('login', self.name)}{flags and f' {flags}'}"
         return self.login_command
@@ -167,7 +167,7 @@ class Profile:
 
     @property
     def added_scope(self) -> Scope:
-        """The scope that keyfob adds by itself, for a user, as far as the server supports it."""
+        """The scope that keyfob adds for a user's login, as far as the server supports it."""
         if self.is_machine or self.has_exact_scope:
             return Scope()
         return Scope.of(habits_of(self.issuer).scopes) - self.scope
@@ -202,7 +202,7 @@ class Profile:
         """Parse the settings file.
 
         Raises:
-            Malformed: It is damaged.
+            Malformed: The file is damaged.
             Misuse: A value is not valid.
         """
         fields = read_json(raw, "profile")
@@ -233,14 +233,14 @@ class Profile:
 
 
 def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool, program: str | None = None) -> str:
-    """Return the profile name of a program that names none: no other issuer, client or API has the same.
+    """Return the default profile name of a program. It is unique for issuer, client and API.
 
     Args:
         issuer: The issuer.
         client_id: The client.
         audience: The API, if any.
         is_machine: Whether it is a service account.
-        program: The program's name. Its users may have several logins, so the first part is that of the login.
+        program: The program's name. With it, users may have several logins, and the name starts with the login's own.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]
@@ -260,7 +260,7 @@ def read_flow_name(text: str | None) -> FlowName:
 
 
 def read_dpop(text: str | None) -> Dpop:
-    """Parse the setting; "off" by default. An unknown value raises `Misuse`, so that a typo does not disable DPoP."""
+    """Parse the setting; "off" by default. An unknown value raises `Misuse`, so that no typo disables DPoP."""
     found = _NAMED.get(text or "off")
     if found is None:
         raise Misuse(f"dpop is one of {', '.join(DPOP)}")

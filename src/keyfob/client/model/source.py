@@ -1,4 +1,4 @@
-"""The location of a client's secret, key or workload identity token; a profile stores no more (RFC 6749 §2.3)."""
+"""The location of a client's secret, key or workload identity token, in place of its value (RFC 6749 §2.3)."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return it with this audience for the token, if the platform accepts any and none is set."""
+        """Return the source with this audience, if the platform accepts any audience and the source has none."""
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 
 def read_identity_use(text: str | None) -> IdentityUse:
-    """Parse the use of a workload identity token, token exchange by default; raise `Misuse` if there is none such."""
+    """Parse the use of a workload identity token, by default token exchange; raise `Misuse` if it is unknown."""
     for use in IDENTITY_USES:
         if text in {use, None}:
             return use
@@ -72,7 +72,7 @@ def read_identity_use(text: str | None) -> IdentityUse:
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
-    """Parse the audience of client assertions, the issuer by default; raise `Misuse` if there is none such."""
+    """Parse the audience of client assertions, by default the issuer; raise `Misuse` if it is unknown."""
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience

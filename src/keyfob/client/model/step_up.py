@@ -28,7 +28,7 @@ class StepUp:
     """The requirements on a new login.
 
     Attributes:
-        scope: The API's required scope, which may include granted names.
+        scope: The scope that the API requires. Some of its names may have been granted already.
     """
 
     scope: Scope = Scope()
@@ -52,7 +52,7 @@ class StepUp:
         return cls(scope, assurance) if scope or assurance else None
 
     def command(self, profile: Profile, stored: Scope) -> str:
-        """Return the command line for such a login; "" if the program's is unknown."""
+        """Return the command line for the new login; "" if the program's login command is unknown."""
         words: list[str] = []
         if self.scope - stored:
             words += ["--scope", shlex.quote((stored | self.scope).write())]

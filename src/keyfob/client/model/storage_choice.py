@@ -1,4 +1,4 @@
-"""How logins are stored: encrypted with a key in one of several places, or in a plain file; and the files' formats."""
+"""The choice between encrypted logins, with the key in one of several places, and plain files; and file formats."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Note:
 
     Attributes:
         place: The key's place, or "file" for no key at all.
-        before: The place before, while a move is under way.
+        before: The previous place, during a move.
         is_quick: Whether the quick file may hold a valid access token.
     """
 
@@ -53,7 +53,7 @@ class Note:
         """Parse the file.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault's note")
         fields.check_version((VERSION,))
@@ -76,7 +76,7 @@ def policy_of(name: str) -> Policy:
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Return the places to try for a new key, the best first. A passphrase counts only if a file with it is named."""
+    """Return the places to try for a new key, the best first; a passphrase only if its file is named."""
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")
@@ -84,7 +84,7 @@ def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
 
 
 def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> str:
-    """Return a message on where tokens will be stored and why not in a better place; "" if that is no news.
+    """Return where tokens will be stored and why not in a better place; "" for the best or the requested place.
 
     Args:
         policy: The requested policy.
@@ -134,7 +134,7 @@ class Envelope:
         """Return the envelope in a file, or None if the file is not encrypted.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         if _MARK not in raw:
             return None

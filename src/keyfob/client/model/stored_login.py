@@ -44,23 +44,23 @@ class TokenClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
-    """One login.
+    """One login, with all that the vault stores of it.
 
     Attributes:
         expires_at: The access token's expiry; None if the server sent none.
         subject: The ID token's `sub`; None without an ID token.
         person: A display name of the user; never compared.
         methods: The client authentication methods at this server.
-        generation: Counts the writes under this name, so that a late result is recognized.
-        skew: The server's clock minus ours. All times in here are by the server's clock.
+        generation: The number of writes under this name, by which an outdated result is recognized.
+        skew: The server's clock minus this machine's. All times of the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
-        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to it although the access token
-            is not.
-        auth_time: The ID token's `auth_time`; like `nonce`, a later ID token must have the same.
+        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to this key although
+            the access token is not.
+        auth_time: The ID token's `auth_time`. Later ID tokens must have the same value, and the same `nonce`.
         refresh_until: The refresh token's expiry, if the server sent one.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh; then another refresh gives no longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. Then another refresh yields no longer lifetime.
     """
 
     issuer: str
@@ -94,7 +94,7 @@ class StoredLogin:
 
     @property
     def renewal_window(self) -> timedelta:
-        """Return how long before its expiry the token is renewed by default: a minute, or a quarter of a short life."""
+        """How long before expiry the token is renewed: a minute, or a quarter of its lifetime if that is shorter."""
         if self.expires_at is None:
             return DEFAULT_MIN_TTL
         return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
@@ -113,7 +113,7 @@ class StoredLogin:
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
-        """Create it from a token response. A response without scope means the requested one (RFC 6749 §5.1)."""
+        """Create a login from a token response. Without `scope`, the requested scope is granted (RFC 6749 §5.1)."""
         return cls(
             issuer=metadata.issuer,
             client_id=profile.client_id,
@@ -137,7 +137,7 @@ class StoredLogin:
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
-        """Return the login with new tokens; the refresh token stays if there is no new one (RFC 6749 §6)."""
+        """Return the login with new tokens. Without a new refresh token, the old one stays (RFC 6749 §6)."""
         return replace(
             self,
             access_token=answer.access_token,
@@ -186,7 +186,7 @@ class StoredLogin:
         """Parse a vault entry.
 
         Raises:
-            Malformed: It is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by another version.
         """
         fields = read_json(raw, "vault")
         fields.check_version(_READABLE)
@@ -224,7 +224,7 @@ def _after(moment: datetime, span: timedelta | None) -> datetime | None:
 
 
 def greeting(stored: StoredLogin, *, is_machine: bool = False) -> str:
-    """Return the message of success. Without an ID token, a user's name is not known."""
+    """Return the message for a successful login. Without an ID token, it contains no user name."""
     who = stored.person or stored.subject or (stored.client_id if is_machine else None)
     return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"
 

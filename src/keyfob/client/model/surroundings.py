@@ -1,4 +1,4 @@
-"""The environment that keyfob runs in, as far as the choice of a flow depends on it."""
+"""The properties of the machine and session on which the choice of a flow depends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Remote = Literal["", "vscode-ssh", "vscode-container", "vscode-tunnel", "codespa
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The environment. Every name is "" if there is no such thing.
+    """The machine and session that keyfob runs in. Text attributes are "" if they do not apply.
 
     Attributes:
         platform: The value of `sys.platform`.

@@ -1,7 +1,8 @@
 """Send a token to an API: the headers of each attempt, and when to try again (RFC 6750 §3, §5.3, RFC 9449 §7).
 
-One core for every HTTP library. A `Call` returns the headers to send, then reads the response's status and headers and
-decides whether to send again. Each reason for that counts once: a required nonce, a refused token, a step-up.
+The adapters of all HTTP libraries use this module. A `Call` returns the headers to send, then reads the response's
+status and headers and decides whether to send again. It does so at most once for each of three reasons: a required
+nonce, a refused token, a step-up.
 """
 
 from __future__ import annotations
@@ -31,33 +32,33 @@ class TokenHeaders:
 
 
 class TokenSource(Protocol):
-    """The stored login that `Calls` takes tokens from."""
+    """The interface of the stored login from which `Calls` takes tokens."""
 
     def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
         """Return a token and, if it is bound to a key, a new DPoP proof. Raises as `Session.token`."""
         ...
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the nonce of a response; return whether it is a new one."""
+        """Store the nonce of a response; return whether the nonce is new."""
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
         """Log in again as required, unless the token was replaced meanwhile; return whether a step-up is configured.
 
-        Raises as a login.
+        Raises the errors of a login.
         """
         ...
 
 
 class Calls:
-    """Calls to one origin: the named one, or else the first that is called. No other origin is sent the token."""
+    """Calls to one origin: the named one, or else that of the first call. No other origin receives the token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Bind a token source to an origin.
 
         Args:
             bearer: The source of tokens.
-            origin: Such as `https://api.example.com`; None for the origin of the first call.
+            origin: The origin, such as `https://api.example.com`; None for the origin of the first call.
 
         Raises:
             Misuse: The origin is not a web address.
@@ -85,7 +86,7 @@ class Calls:
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
-        """Make one call with `carry`, which must not follow redirects. Raises as `begin` and as `carry`."""
+        """Make one call. `carry` sends each attempt, and must not follow redirects. Raises as `begin` and `carry`."""
         call = self.begin(request.method, request.url)
         while True:
             plain = tuple((name, value) for name, value in request.headers if name not in _HEADER_NAMES)
@@ -96,7 +97,7 @@ class Calls:
 
 @dataclass(slots=True)
 class Call:
-    """One call, attempt by attempt. A call to another origin has no token and is made once."""
+    """One call, attempt by attempt. A call to another origin carries no token and has one attempt."""
 
     _bearer: TokenSource
     _request: Request
@@ -109,7 +110,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set the headers, and remove those of an earlier attempt or of the caller."""
+        """Set the token's headers, and remove those that an earlier attempt or the caller has set."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
@@ -150,7 +151,7 @@ class Call:
         return True
 
     def _renew(self) -> bool:
-        """Return whether there is another token. A failed renewal is not raised: the API's response is more useful."""
+        """Renew the token, and return whether it changed. Errors are not raised: the API's response is more useful."""
         before = self._token_headers
         try:
             self._token_headers = self._bearer.authorize(self._request, renew=True)

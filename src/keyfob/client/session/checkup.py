@@ -1,4 +1,4 @@
-"""Judge the observations of `keyfob doctor`: each finding with its remedy. No finding contains a secret."""
+"""Assess the observations of `keyfob doctor`, and name a remedy for each problem. No finding contains a secret."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Finding:
 
     Attributes:
         what: The check's stable name.
-        said: The observation.
-        fix: What to do; "" if nothing.
+        said: The observation, as text for the user.
+        fix: The remedy, as text for the user; "" if none is needed.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def judge_clock(ahead: timedelta | None) -> Finding:
-    """Judge how far the issuer's clock is ahead of this machine's; None if unknown."""
+    """Assess how far the issuer's clock is ahead of this machine's; `ahead` is None if unknown."""
     if ahead is None:
         return Finding("clock", "note", "the issuer sends no time to compare this computer's clock with")
     if abs(ahead) < _MUCH_SKEW:
@@ -54,7 +54,7 @@ def judge_clock(ahead: timedelta | None) -> Finding:
 
 
 def _length(span: timedelta) -> str:
-    """Return a duration in its largest unit that makes at least two."""
+    """Return a duration in the largest unit of which it has at least two."""
     seconds = int(span.total_seconds())
     for name, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * unit:
@@ -63,7 +63,7 @@ def _length(span: timedelta) -> str:
 
 
 def judge_proxies(environment: Mapping[str, str]) -> Finding:
-    """Report the proxies that the environment names, without their credentials."""
+    """Report the proxies that the environment sets, without user names and passwords."""
     named = [
         f"{name}={environment[key] if name == 'NO_PROXY' else without_person(environment[key])}"
         for name in PROXIES

@@ -19,17 +19,17 @@ Destination = Literal["ours", "first", "unproven", "strange"]
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Decide whether an address may receive the token.
 
-    A resource (RFC 8707) is an address and decides alone. Auth0's audience is a name that may look like an address; so
-    it can allow an origin but not exclude one.
+    A resource (RFC 8707) is an address and decides alone. Auth0's audience is a name that may look like an address. So
+    the audience can allow an origin but not exclude one.
 
     Args:
-        profile: The login. Its issuer may always receive the token: userinfo usually has the same origin.
-        known: Origins that the token has been sent to before, or that the user has named.
+        profile: The login's settings. Its issuer may always receive the token, since userinfo usually is at its origin.
+        known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
     Returns:
-        "ours" if the token belongs there; "strange" if it belongs elsewhere; "first" if there is no evidence;
-        "unproven" if there is none but the audience, which is the address of another origin.
+        "ours" if the token belongs there; "strange" if the token belongs elsewhere; "first" if there is no evidence;
+        "unproven" if the only evidence is the audience, which is the address of another origin.
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):
@@ -50,8 +50,8 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 def is_worth_keeping(profile: Profile, url: str) -> bool:
     """Return whether to remember that the token is sent to an address.
 
-    The issuer is no API. A resource already decides by itself; with its whole origin
-    remembered, its path would no longer count.
+    The issuer is not an API, so its origin is not stored. A resource decides alone: if its whole origin were stored,
+    the resource's path would no longer matter.
     """
     if _is_issuer(profile, url):
         return False
@@ -60,7 +60,7 @@ def is_worth_keeping(profile: Profile, url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The origins that a login's token has been sent to."""
+    """The origins to which a login's token has been sent."""
 
     known: tuple[str, ...] = ()
 

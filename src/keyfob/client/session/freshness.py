@@ -37,9 +37,9 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
     """Decide between use, refresh and login.
 
     Args:
-        moment: Aware, UTC, by this machine's clock; the stored login contains that clock's skew.
-        min_ttl: How long the token must remain valid; None for the default. An unknown lifetime counts as valid.
-            If refreshed tokens have shorter lifetimes, half of that lifetime suffices.
+        moment: The present time by this machine's clock, aware, in UTC. The stored login has that clock's skew.
+        min_ttl: How long the token must remain valid; None for the default. A token with an unknown lifetime counts as
+            valid. If refreshed tokens live for a shorter time than this, half of their lifetime suffices.
     """
     if stored is None:
         return LogIn()
@@ -67,9 +67,10 @@ class LoginStatus:
     """The state of a stored login. All moments are by this machine's clock.
 
     Attributes:
-        state: "offline-unknown" and "vault-unavailable" are set by callers whose issuer or vault did not answer.
+        state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
+            vault does not.
         access_until: When the access token expires; None if unknown.
-        renews: Whether it can be renewed without the user.
+        renews: Whether the access token can be renewed without the user.
         refresh_until: When the refresh token expires; None if unknown.
         ends_at: When the user must log in again; None if unknown.
     """

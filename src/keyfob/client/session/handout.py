@@ -38,7 +38,7 @@ def choose_offer(request: AgentRequest, offers: Sequence[Offer]) -> Offer:
     """Return the offered login that fits a request.
 
     Raises:
-        Refused: None fits, or several do.
+        Refused: No offered login fits, or several do.
     """
     fitting = [offer for offer in offers if _fits(request, offer.profile)]
     if not fitting:
@@ -62,10 +62,10 @@ def _fits(request: AgentRequest, profile: Profile) -> bool:
 
 
 def check_offer(offer: Offer, stored: StoredLogin) -> None:
-    """Check a login against what the agent may hand out.
+    """Check that the agent may hand out the tokens of a login.
 
     Raises:
-        Refused: Its tokens are for another API, have more scope, or are of no use without the login's key.
+        Refused: The tokens are for another API, have more scope, or are useless without the login's DPoP key.
     """
     name = offer.profile.name
     if offer.audiences and stored.audience not in offer.audiences:
@@ -95,7 +95,7 @@ def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: date
         now: The present time by this machine's clock.
 
     Raises:
-        Refused: As `check_offer`; or the token lacks scope, or lives too long.
+        Refused: As `check_offer`; or the token lacks a requested scope, or its lifetime is too long.
     """
     check_offer(offer, stored)
     missing = request.scope - stored.scope - _OF_EVERY_LOGIN

@@ -62,17 +62,17 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging the profile in, wait, and return its login if it is the requested one.
+        If another process is logging the profile in, wait. Return its login if that was requested in the same way.
 
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.
             assurance: Requirements on authentication.
             may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
                 the new login may replace the stored one.
-            accepts: Decides whether another process's login will do.
+            accepts: Decides whether this call may return another process's login.
 
         Raises:
-            KeyfobError: As the flows; the stored login is then unchanged.
+            KeyfobError: The flow failed. The stored login is then unchanged.
         """
         await self._prepare()
         if may_replace_account is keep_account:
@@ -102,9 +102,9 @@ class Login(Renewal):
             may_replace_account: As for `log_in`.
 
         Raises:
-            Misuse: It is no access token.
-            Refused: It has expired, is for another issuer or API, or another account than before.
-            KeyfobError: The issuer's metadata cannot be had, or the login cannot be stored.
+            Misuse: `given` is not an access token.
+            Refused: The token has expired, or is for another issuer, API or account.
+            KeyfobError: The issuer's metadata cannot be fetched, or the login cannot be stored.
         """
         await self._prepare()
         metadata = await self.metadata()
@@ -123,11 +123,11 @@ class Login(Renewal):
         return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
-        """Log in with what an API asks for beyond what the stored login has.
+        """Log in with the scope and authentication that an API requires in addition to those of the stored login.
 
         Raises:
-            LoginRequired: There is no user here who could; the hint is the command to run.
-            KeyfobError: As `log_in`.
+            LoginRequired: There is no user here who could log in; the hint is the command to run.
+            KeyfobError: Any error of `log_in`.
         """
         scope = (await self.stored()).scope
         profile = replace(self.profile, scope=self.profile.scope | scope | wanted.scope)
@@ -143,18 +143,18 @@ class Login(Renewal):
         return await discovery.discover(self._world, self.profile)
 
     async def plan(self) -> Choice:
-        """Return the flows that are possible from here, the safest first, and why."""
+        """Return the flows that are possible in this environment, the safest first, and the reasons."""
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the user a code and return; `resume` waits, here or in another process. Raises as the flow."""
+        """Show the user a code and return; `resume` waits, in this or another process. Raises the flow's errors."""
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
 
     async def resume(
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
-        """Finish a pending login, or wait for another process that does, and store it. Raises as the flow."""
+        """Finish a pending login, or wait until another process has, and store it. Raises the flow's errors."""
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.
@@ -173,7 +173,7 @@ class Login(Renewal):
         """Return the stored login; `is_ending` as for `Vault.load`.
 
         Raises:
-            LoginRequired: There is none, or it is for another issuer, client or API.
+            LoginRequired: There is no stored login, or it is for another issuer, client or API.
         """
         stored = await self.load(is_ending=is_ending)
         if stored is None:
@@ -181,10 +181,10 @@ class Login(Renewal):
         return stored
 
     async def authorize(self, request: Request, *, renew: bool = False) -> calls.TokenHeaders:
-        """Return the headers that carry the token to one request, with a DPoP proof if it is bound to a key.
+        """Return the headers that carry the token in one request, with a DPoP proof if the token is bound to a key.
 
         Raises:
-            KeyfobError: As `fresh`.
+            KeyfobError: Any error of `fresh`.
         """
         stored = await self.fresh(renew=renew)
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)
@@ -196,27 +196,28 @@ class Login(Renewal):
         return calls.TokenHeaders(token, headers + proof)
 
     async def send(self, request: Request) -> Response:
-        """Send a request as it is, without the token."""
+        """Send a request unchanged, without the token."""
         return await self._world.send(request)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the DPoP nonce of an API's response; return whether it is a new one (RFC 9449 §8.2)."""
+        """Store the DPoP nonce of an API's response; return whether the nonce is new (RFC 9449 §8.2)."""
         return self._credentials.store_nonce(request, response)
 
     async def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again with what an API asks for; of many callers that are refused at once, one does.
+        """Log in again with the scope and authentication that an API requires.
 
-        The other threads and processes wait, so that one browser page opens, and use the result.
+        If an API refuses several threads or processes at once, one of them logs in, so that only one browser page
+        opens. The others wait and use its login.
 
         Args:
-            wanted: What the API asks for.
-            refused: The token that it refused.
+            wanted: The requirements of the API.
+            refused: The token that the API refused.
 
         Returns:
             Whether a step-up was configured.
 
         Raises:
-            KeyfobError: As the login.
+            KeyfobError: The login failed.
         """
         if self._step_up is None:
             return False
@@ -227,13 +228,13 @@ class Login(Renewal):
         return True
 
     async def log_out(self) -> logout.LoggedOut:
-        """Delete the stored login, then revoke its tokens; it is deleted also when this is interrupted.
+        """Delete the stored login, then revoke its tokens. An interruption does not prevent the deletion.
 
         Raises:
-            LoginRequired: There is none.
-            VaultUnavailable: It could not be deleted; the tokens are revoked all the same.
-            KeyfobError: The client has nothing to authenticate with.
-            BaseException: Interrupted or cancelled.
+            LoginRequired: There is no stored login.
+            VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
+            KeyfobError: The client's credential is not available.
+            BaseException: The call was interrupted or cancelled.
         """
         try:
             removed = await logout.remove_login(self._vault, self.profile.name, partial(self.stored, is_ending=True))
@@ -287,8 +288,8 @@ class Login(Renewal):
         """Store a new login, and add the one that it replaces to `replaced`.
 
         Raises:
-            Refused: On an account mismatch that was not accepted; the new login is revoked.
-            Misuse: Likewise, if the stored login is another client's.
+            Refused: The account differs, and the caller did not accept that; the new login is revoked.
+            Misuse: The client differs, and the caller did not accept that; the new login is revoked.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
@@ -324,8 +325,8 @@ class Login(Renewal):
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
 
-        Yields the list for the logins that the new one replaces. They are revoked after the browser and other processes
-        have been released.
+        Yields a list, to which the caller adds the logins that the new one replaces. They are revoked after the browser
+        has its page and the lock is released.
         """
         succeeded = False
         try:
@@ -344,10 +345,11 @@ def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
 
 
 def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
-    """Return whether the login before stays alive at the server, though nothing holds it any more (decision 0032).
+    """Return whether to revoke a replaced login, which would stay valid at the server (decision 0032).
 
-    The client's credential is for one issuer only. A service account's token may be in use elsewhere. Within one
-    session at the server, and at some issuers always, revoking one refresh token ends the new one as well.
+    It is not revoked if it is of another client or issuer, since the client's credential is for one issuer only; if it
+    is a service account's, whose token may be in use elsewhere; or if that would end the new login as well. The latter
+    happens within one session at the server, and at some issuers always.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
@@ -362,6 +364,6 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
-    """Return whether the issuer names another subject. Names and e-mail addresses identify no one (Core §5.7)."""
+    """Return whether the issuer's `sub` differs. Names and e-mail addresses do not identify a user (Core §5.7)."""
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

@@ -22,11 +22,11 @@ ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The result of a response with status 200. Even if the rest is invalid, the sent refresh token may be used up.
+    """The result of a response with status 200. The sent refresh token may be used up even if the rest is invalid.
 
     Attributes:
         stored: The login to store at once.
-        problem: Why the answer's access token is not in it; None if it is.
+        problem: Why `stored` lacks the response's access token; None if it has that token.
     """
 
     stored: StoredLogin
@@ -37,10 +37,10 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
     """Refresh once, without a retry, since a refresh token may be for one use.
 
     Raises:
-        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or not without the user.
-        Refused: Another refusal; the refresh token may still be valid.
-        Unreachable: There is no usable response; the refresh token may still be valid.
-        Malformed: The same.
+        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or requires the user.
+        Refused: The server refuses for another reason; the refresh token may still be valid.
+        Unreachable: There is no response; the refresh token may still be valid.
+        Malformed: The response is unusable; the refresh token may still be valid.
     """
     response = await request_tokens(world, client, stored.token_endpoint, RefreshGrant(refresh_token))
     error = OAuthError.find(response)
@@ -65,9 +65,9 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
 
 def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
-    """Return the login with only the new refresh token of an answer that fails a check (RFC 6749 §6).
+    """Return the login with only the new refresh token of a response that fails a check (RFC 6749 §6).
 
-    An answer without one has replaced nothing, so the old one stays.
+    A response without a refresh token has replaced none, so the old refresh token stays.
     """
     try:
         # Not as strictly as usual: what is wrong with the answer is known already.

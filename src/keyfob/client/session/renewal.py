@@ -43,7 +43,7 @@ class Renewal(Storage):
 
         Args:
             min_ttl: How long the token must remain valid; None for the default.
-            renew: Refresh even a token that looks valid, because an API has refused it.
+            renew: Whether to refresh even a token that looks valid, because an API has refused it.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -71,8 +71,8 @@ class Renewal(Storage):
         """Renew the token under the lock, or return what another process stored while this one waited for it.
 
         Args:
-            held: The lock; an exchange that outlives this task takes it over.
-            before: The login as this process knew it.
+            held: The stack with the lock. If the exchange outlives this task, the exchange takes it over.
+            before: The login that this process last read.
             min_ttl: As `fresh`.
             renew: As `fresh`.
 
@@ -80,8 +80,8 @@ class Renewal(Storage):
             LoginRequired: An interactive login is required.
             Refused: The server refuses.
             Unreachable: The server does not answer, and the stored token does not suffice.
-            Malformed: Likewise, for an unusable response.
-            VaultUnavailable: Likewise, since new tokens could not be stored; no request was sent.
+            Malformed: The response is unusable, and the stored token does not suffice.
+            VaultUnavailable: New tokens could not be stored, so no request was sent; the stored token does not suffice.
         """
         stored = await self.load()
         moment = self._world.now().wall
@@ -104,10 +104,10 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login while its token is valid, since no new one could be stored.
+        """Return the stored login if its token is still valid, since no new token could be stored.
 
         Raises:
-            VaultUnavailable: It is not.
+            VaultUnavailable: The token is not valid any more.
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
@@ -115,10 +115,10 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Of many processes one does, since Auth0 bills each.
+        """Request and store a service account's next token. Only one of many processes does so: Auth0 bills each token.
 
         Raises:
-            LoginRequired: It is not a service account.
+            LoginRequired: The login is not a service account's.
             Misuse: The profile holds another client's login.
         """
         if not self.profile.is_machine:
@@ -130,11 +130,11 @@ class Renewal(Storage):
     async def _refresh(
         self, held: AsyncExitStack, stored: StoredLogin, moment: datetime, min_ttl: timedelta | None
     ) -> StoredLogin:
-        """Refresh as a transaction: reserve the place of the answer, send, keep. See decision 0031.
+        """Refresh as a transaction: reserve space, send the request, store the response. See decision 0031.
 
         Raises:
-            LoginRequired: There is no refresh token, or none that the server accepts.
-            VaultUnavailable: The answer could not be stored; no request was sent.
+            LoginRequired: There is no refresh token that the server accepts.
+            VaultUnavailable: The response could not be stored, so no request was sent.
         """
         if stored.refresh_token is None:
             need_login(self.profile)
@@ -174,13 +174,13 @@ class Renewal(Storage):
         moment: datetime,
         min_ttl: timedelta | None,
     ) -> StoredLogin:
-        """Send the refresh token and keep the answer; then release the slot and the lock.
+        """Send the refresh token and store the response; then release the slot and the lock.
 
         If the refresh token is refused, another process may have used it, so the vault is read again.
 
         Raises:
             LoginRequired: The server accepts no refresh token.
-            KeyfobError: The answer fails a check; its refresh token was kept.
+            KeyfobError: The response fails a check; its refresh token was stored.
         """
         async with held:
             try:
@@ -206,7 +206,7 @@ class Renewal(Storage):
             return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
-        """Return a newer stored login, or None; network file systems may show it with a delay."""
+        """Return a newer stored login, or None. Read several times, since network file systems may show it late."""
         for delay in _DELAYS:
             if delay:
                 await self._world.wait(delay)
@@ -226,7 +226,7 @@ class Renewal(Storage):
         """Run the profile's flow, on the server's clock.
 
         Raises:
-            Misuse: The client's secret or key is not where the profile says.
+            Misuse: The client's secret or key is not at the location in the profile.
         """
         world = server_time.ServerTime(self._world, before.skew if before else timedelta())
         credential = self._credentials.credential()
@@ -243,11 +243,11 @@ class Renewal(Storage):
         return replace(self._certified(stored), skew=world.skew)
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
-        """Return the login with the certificate that its token is bound to."""
+        """Return the login with the thumbprint of the certificate that its token is bound to."""
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token is bound to a certificate that was replaced since: some live for hours only."""
+        """Return whether the token is bound to a certificate that was replaced since; some are valid for hours only."""
         if stored is None or stored.certificate is None:
             return False
         try:

@@ -1,6 +1,6 @@
-"""The texts of commands about a stored login: its user, its state, and the result of a logout.
+"""The output of commands about a stored login: its user, its state, and the result of a logout.
 
-keyfob's own commands and those of other programs print the same words and the same JSON members.
+The commands of keyfob and those of `keyfob.embed` in other programs print the same text and the same JSON members.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
 
 
 def account_question(before: StoredLogin, after: StoredLogin) -> str:
-    """Return the question whether the login of another user may replace the stored one."""
+    """Return the question whether another user's login may replace the stored one."""
     names = [stored.person or stored.subject or "?" for stored in (before, after)]
     return f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?"
 
@@ -53,7 +53,7 @@ def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:
 
 
 def user_facts(stored: StoredLogin, now: datetime, *, renews: bool, login_line: str) -> list[tuple[str, str]]:
-    """Return what `whoami` prints below the user's name."""
+    """Return the labels and values that `whoami` prints below the user's name."""
     facts = [
         ("issuer", stored.issuer),
         ("subject", stored.subject if stored.person else None),
@@ -74,7 +74,7 @@ def _token_words(stored: StoredLogin, now: datetime, *, renews: bool, login_line
 
 
 def status_words(status: LoginStatus, now: datetime) -> str:
-    """Return the state in words. An access token may be good for a while after its login has ended."""
+    """Return the state as text. An access token may stay valid for a while after its login has ended."""
     until = status.access_until
     if status.state == "login-needed" and until is not None and until > now:
         return f"the login has ended; its access token may be valid until {clock(until)}"
@@ -82,7 +82,7 @@ def status_words(status: LoginStatus, now: datetime) -> str:
 
 
 def status_facts(stored: StoredLogin, status: LoginStatus) -> list[tuple[str, str | None]]:
-    """Return what `status` prints below the state. A fact that is None is left out."""
+    """Return the labels and values that `status` prints below the state. A value that is None is left out."""
     access = "the API says otherwise" if status.access_until is None else clock(status.access_until)
     ends = "unknown: the issuer does not say" if status.ends_at is None else clock(status.ends_at)
     return [
@@ -119,7 +119,7 @@ def status_members(stored: StoredLogin | None, status: LoginStatus) -> dict[str,
 
 
 def logout_words(done: LoggedOut) -> Iterator[str]:
-    """Yield what has ended, and which tokens stay valid and until when."""
+    """Yield the text of a logout's result: what was revoked, which tokens stay valid, and until when."""
     yield f"logged out; {NO_LONGER_STORED}"
     if done.revoked is False:
         yield f"but the server was not reached ({done.problem}): the refresh token may still be valid there"

@@ -1,6 +1,6 @@
-"""A World on the server's clock, taken from the Date of its responses (RFC 9110 §6.6.1).
+"""A World whose wall clock follows the server's, by the Date header of its responses (RFC 9110 §6.6.1).
 
-A wrong clock on this machine then affects no assertion, ID token or expiry.
+So a wrong clock on this machine affects no assertion, ID token or expiry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOISE: Final = timedelta(seconds=5)
 
 
 class ServerTime(WorldAround):
-    """Another World with its wall clock corrected; only responses to a POST count, since a cached one has an old Date.
+    """A World with a corrected wall clock. Only responses to POST requests are used: a cached response has an old Date.
 
     Attributes:
         skew: How far the server's clock is ahead of this machine's.
@@ -42,7 +42,7 @@ class ServerTime(WorldAround):
 
 
 def date_of(response: Response) -> datetime | None:
-    """Return the server's time, or None if the response has none or is from a cache, where it is old."""
+    """Return the server's time; None if the response has no Date, or an old one because it is from a cache."""
     header = response.header("date")
     if not header or response.header("age"):
         return None

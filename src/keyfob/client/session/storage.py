@@ -25,10 +25,10 @@ else:  # a stored token needs neither: 20 ms
 
 @dataclass(slots=True)
 class _Memory:
-    """The process's state of a login. Every view of one `Login` shares it.
+    """A login's state in this process, which all copies of a `Login` share.
 
     Attributes:
-        unsaved: Newer than the stored login, because the vault could not be written.
+        unsaved: A login that is newer than the stored one, because the vault could not be written.
     """
 
     unsaved: StoredLogin | None = None
@@ -49,7 +49,7 @@ class Storage:
 
         Args:
             credential: Reads the client's secret, key or certificate.
-            step_up: Logs in again when an API requires a step-up.
+            step_up: Logs in again if an API requires a step-up; None if that is not configured.
         """
         self.profile = profile
         self._vault = vault
@@ -59,7 +59,7 @@ class Storage:
         self._step_up = step_up
 
     def over(self, world: World, vault: Vault) -> Self:
-        """Return the same login over another World and Vault: both share unsaved tokens, keys and nonces."""
+        """Return the same login with another World and Vault. The two share unsaved tokens, keys and nonces."""
         return self._with(_world=world, _vault=vault)
 
     def _with(self, **changed: object) -> Self:
@@ -81,7 +81,7 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the newest login even if it is another profile's; None if it cannot be read."""
+        """Return the newest login, even one for another issuer, client or API; None if it cannot be read."""
         unsaved = self._memory.unsaved
         try:
             stored = await self._vault.load(self.profile.name)
@@ -90,7 +90,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the vault's entry is the login of another client or issuer. It is not overwritten."""
+        """Raise `Misuse` if the vault entry is of another client or issuer, since such a login is not overwritten."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -103,12 +103,12 @@ class Storage:
     async def _save_newest(
         self, before: StoredLogin | None, fresh: StoredLogin, slot: Slot | None = None
     ) -> StoredLogin:
-        """Store a new login, unless another process has stored a newer one; return the one that is valid.
+        """Store a new login, unless another process has stored a newer one; return the newest.
 
         Args:
-            before: The login that it replaces; None if it is the first.
+            before: The login that `fresh` replaces; None if there is none.
             fresh: The new login.
-            slot: The place that was reserved for it.
+            slot: The reserved place for the new login.
 
         Raises:
             LoginRequired: The login was deleted meanwhile; the new tokens are revoked.
@@ -136,7 +136,7 @@ class Storage:
             await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
     async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
-        """Take the login's lock. A read-only vault needs none: no other process can store anything either."""
+        """Take the login's lock. A read-only vault needs no lock, since no process can store anything in it."""
         try:
             await held.enter_async_context(self._vault.lock(self.profile.name, self._tell_wait))
         except VaultUnavailable as problem:
@@ -171,7 +171,7 @@ def need_login(profile: Profile) -> NoReturn:
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`: the profile holds the login of another client or issuer, which is kept."""
+    """Raise `Misuse`, because the profile's stored login is of another client or issuer and is not overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"
@@ -181,7 +181,7 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Name the login command in errors of the vault and the terminal, to which the profile is unknown."""
+    """Add the login command to errors of the vault and the terminal, which do not have the profile."""
     try:
         yield
     except LoginRequired as problem:

@@ -1,1 +1,1 @@
-"""`keyfob agent`: a Unix socket that hands out access tokens, and the vault of programs that use it."""
+"""`keyfob agent`: a Unix socket that hands out access tokens, and the vault of the programs that request them."""

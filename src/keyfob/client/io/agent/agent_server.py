@@ -1,4 +1,4 @@
-"""Listen on a Unix socket for programs of the same user, and answer each with what a function returns."""
+"""Listen on a Unix socket for programs of the same user, and answer each request with the result of a function."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AnswerRequest = Callable[[bytes, Peer], bytes]
 
 
 def default_socket() -> Path:
-    """Return the usual path: in the user's runtime folder, or beside the vault if there is none."""
+    """Return the default path: in the user's runtime folder if there is one, else beside the vault."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and not os.environ.get("KEYFOB_HOME"):
         return Path(runtime) / "keyfob-agent" / "socket"
@@ -38,17 +38,17 @@ def default_socket() -> Path:
 
 
 class AgentServer:
-    """A socket that only this user may use. `with` removes it at the end.
+    """A socket that only this user may use. As a context manager, it removes the socket at the end.
 
-    A lock beside the socket distinguishes a running agent from the socket of a killed one.
+    A lock file beside the socket shows whether the agent still runs or was killed and left its socket.
     """
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
-        """Listen.
+        """Listen on the socket.
 
         Args:
-            path: The socket; its folder is made if it is missing.
-            answer: Called in a thread for each request; must not raise.
+            path: The path of the socket. A missing folder is created.
+            answer: Returns the answer to a request. It is called in a thread and must not raise.
 
         Raises:
             Misuse: The folder is not private, another file exists at the path, or an agent runs there.
@@ -111,11 +111,11 @@ class AgentServer:
 
 
 def _check_folder(path: Path) -> None:
-    """Make the folder, and check that no other user can put something in the socket's place.
+    """Create the folder, and check that no other user can replace the socket.
 
     Raises:
-        Misuse: Another user can, or the path is too long.
-        SystemFailed: The folder cannot be made.
+        Misuse: Another user can replace it, or the path is too long.
+        SystemFailed: The folder cannot be created.
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Misuse(
@@ -159,7 +159,7 @@ def _lock(path: Path) -> int:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind the socket, private from the first moment. Only a socket that a dead agent left is removed.
+    """Bind the socket, which is private from the start. Of existing files, only the socket of a dead agent is removed.
 
     Raises:
         Misuse: Another file exists at the path.

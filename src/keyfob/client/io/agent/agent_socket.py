@@ -1,4 +1,4 @@
-"""The socket of `keyfob agent`: where it is, who is at its other end, and one exchange of messages."""
+"""The socket of `keyfob agent`: its path, the process at its other end, and one exchange of messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group 
 
 
 class Peer(NamedTuple):
-    """The process at the other end of a socket, by the kernel."""
+    """The process at the other end of a socket, as the kernel reports it."""
 
     process: int
     user: int
@@ -31,7 +31,7 @@ def peer_of(connection: socket.socket) -> Peer:
     """Return the process at the other end.
 
     Raises:
-        OSError: It is not known.
+        OSError: The kernel does not report it.
     """
     if sys.platform != "linux":
         raise OSError(0, "has an unknown owner: this system does not tell")
@@ -74,10 +74,10 @@ def _unavailable(what: str) -> VaultUnavailable:
 
 
 def receive(connection: socket.socket, largest: int, patience: timedelta) -> bytes:
-    """Return what the other end sends until it ends its side.
+    """Return all that the other end sends until it shuts down its side.
 
     Raises:
-        OSError: It sends too much, or takes too long.
+        OSError: The other end sends too much, or takes too long.
     """
     end = time.monotonic() + patience.total_seconds()
     received = bytearray()

@@ -1,4 +1,4 @@
-"""A vault for programs that use `keyfob agent`: access tokens come from there, and nothing can be stored."""
+"""A vault for programs that use `keyfob agent`: the agent provides access tokens, and nothing can be stored."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from keyfob.errors import VaultUnavailable
 
 
 class AgentVault:
-    """One login of an agent, which renews it where it is stored. This process keeps the token while it is valid."""
+    """One login of an agent, which stores and renews the login. This process caches a valid access token."""
 
     def __init__(self, path: Path, request: AgentRequest) -> None:
-        """Name the socket and the login; nothing is asked yet."""
+        """Store the socket's path and the request; nothing is sent yet."""
         self._path = path
         self._request = request
         self._given: StoredLogin | None = None
 
     def ask(self) -> AgentAnswer:
-        """Ask the agent, and keep the token that it hands out. Raises as `agent_socket.ask`."""
+        """Ask the agent for a token, and cache the token. Raises as `agent_socket.ask`."""
         answer = ask(self._path, self._request)
         self._given = answer.login
         return answer
@@ -62,7 +62,7 @@ class AgentVault:
     def lock(
         self, entry: str, on_wait: Callable[[int | None], object] | None = None
     ) -> AbstractAsyncContextManager[object]:
-        """Refuse. The lock is taken to renew a token that an API has refused, so the agent is asked again."""
+        """Refuse, and drop the cached token: callers lock to renew a token that an API has refused."""
         del entry, on_wait
         self._given = None
         _refuse()

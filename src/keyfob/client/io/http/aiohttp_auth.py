@@ -11,7 +11,7 @@ from keyfob.protocol.http import Response
 
 
 class AiohttpAuth:
-    """For `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it again for every redirect that it follows."""
+    """A middleware for `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it for each followed redirect too."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -19,7 +19,7 @@ class AiohttpAuth:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send the token as often as `Calls` decides, in a thread where that may block. Raises as `Calls.begin`."""
+        """Send the request as often as `Calls` decides; blocking steps run in a thread. Raises as `Calls.begin`."""
         call = await asyncio.to_thread(self._calls.begin, request.method, str(request.url))
         while True:
             call.put(request.headers)

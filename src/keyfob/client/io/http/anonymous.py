@@ -15,7 +15,7 @@ from keyfob.run import run
 
 
 class AnonymousClient:
-    """An unauthenticated caller. Redirects are not followed."""
+    """A caller without a token. Redirects are not followed."""
 
     def __init__(self, ca: str | None = None) -> None:
         """Trust the system's authorities, and those in the file `ca`."""
@@ -24,10 +24,10 @@ class AnonymousClient:
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """As `Session.call`, without a token.
+        """Make a call as `Session.call` does, but without a token.
 
         Raises:
-            Misuse: The address is neither https nor on this machine.
+            Misuse: The address is plain http and not on this machine.
             Unreachable: There is no response.
             Malformed: The response is not usable HTTP.
         """

@@ -1,4 +1,4 @@
-"""A profile's connections: their trusted authorities and their client certificate."""
+"""A profile's connections, with its trusted authorities and its client certificate."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from keyfob.protocol.http import Headers, Request, Response
 
 
 class Httpx2Auth(httpx2.Auth):
-    """For `httpx2.Client(auth=...)`, and for `httpx2.AsyncClient`, whose event loop it does not block."""
+    """An auth object for `httpx2.Client` and for `httpx2.AsyncClient`, whose event loop is not blocked."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -61,15 +61,15 @@ def call(
 
 
 def async_client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-    """As `client_of`, for an event loop."""
+    """Return the same as `client_of` for an event loop."""
     return httpx2.AsyncClient(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
 
 
 def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
-    """Return an HTTP client that sends the token; with default TLS settings if there are none."""
+    """Return an HTTP client that sends the token; None as `tls` means the default TLS settings."""
     return httpx2.Client(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
 
 
 def plain_client(ca: Path | None) -> httpx2.Client:
-    """Return an HTTP client without a token; `ca` is a file of authorities to trust too."""
+    """Return an HTTP client without a token. `ca` is a file of additional trusted authorities."""
     return httpx2.Client(verify=True if ca is None else ssl_context(ca))

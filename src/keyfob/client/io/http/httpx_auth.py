@@ -11,7 +11,7 @@ from keyfob.client.session.calls import Calls
 
 
 class HttpxAuth(httpx.Auth):
-    """For `httpx.Client(auth=...)`, and for `httpx.AsyncClient`, whose event loop it does not block."""
+    """An auth object for `httpx.Client` and for `httpx.AsyncClient`, whose event loop is not blocked."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

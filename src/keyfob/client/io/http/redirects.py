@@ -1,8 +1,8 @@
-"""One request of httpx or httpx2, with the redirects that are followed below its auth object.
+"""One request of httpx or httpx2, with the redirects that the library follows without calling the auth object.
 
 Both libraries copy every header but Authorization to a redirect's target. A DPoP proof is valid for one address only.
-So it is removed as soon as it is sent (their extension `trace` reports that). If a redirect leads to the same origin,
-its target is requested again with a proof of its own.
+So the proof is removed as soon as it has been sent, which the libraries' extension `trace` reports. If a redirect leads
+to the same origin, its target is requested again with a new proof.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Visit:
         self._call = calls.begin(method, url)
 
     def prepare(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """Set the headers that carry the token; a proof will be removed once it is sent."""
+        """Set the headers that carry the token. A proof is removed as soon as it has been sent."""
         self._call.put(headers)
         if _is_proven(self._call):
             extensions["trace"] = _removing(self._call, headers, extensions.get("trace"))
 
     def prepare_async(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """As `prepare`, for an event loop."""
+        """Do the same as `prepare` for an event loop."""
         self._call.put(headers)
         if _is_proven(self._call):
             delete = _removing(self._call, headers, extensions.get("trace"))
@@ -49,11 +49,11 @@ class Visit:
         """Return whether to send the last request once more, with the present headers.
 
         Args:
-            landed: Method and address of the last request, if it followed a redirect.
-            can_repeat: Whether its body can be sent again.
+            landed: Method and address of the last request if it followed a redirect, else None.
+            can_repeat: Whether the body of the last request can be sent again.
 
         Raises:
-            KeyfobError: As `Call.again`.
+            KeyfobError: Any error of `Call.again`.
         """
         if landed is not None:
             self._call = self._calls.begin(*landed)
@@ -69,7 +69,7 @@ def _is_proven(call: Call) -> bool:
 def _removing(
     call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
 ) -> Callable[[str, object], Any]:
-    """Return a trace function that removes the headers when they have been sent, and calls the user's own."""
+    """Return a trace function that removes the headers once they are sent, and calls the user's trace function."""
 
     def trace(event: str, about: object) -> Any:  # noqa: ANN401  the result of the user's trace function
         if event.endswith(_SENT):
@@ -81,7 +81,7 @@ def _removing(
 
 
 class _HttpxRequest(Protocol):
-    """The common part of `httpx.Request` and `httpx2.Request`."""
+    """The common interface of `httpx.Request` and `httpx2.Request`."""
 
     @property
     def method(self) -> str: ...
@@ -99,7 +99,7 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield attempts, as `httpx.Auth.sync_auth_flow` and httpx2's do. Raises as `Visit`.
+    """Yield attempts, as `sync_auth_flow` of `httpx.Auth` and `httpx2.Auth`. Raises as `Visit`.
 
     Args:
         request: The first attempt.
@@ -117,7 +117,7 @@ def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, 
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """As `auth_flow`, for an event loop: what may block runs in a thread."""
+    """Yield the same as `auth_flow` for an event loop: blocking steps run in a thread."""
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare_async(request.headers, request.extensions)
@@ -136,5 +136,5 @@ def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
 
 
 def _landed(sent: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
-    """Return where a redirect led to, if one was followed."""
+    """Return method and address of the last request if a redirect was followed, else None."""
     return None if answered is sent else (answered.method, str(answered.url))

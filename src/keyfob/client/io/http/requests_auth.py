@@ -16,7 +16,7 @@ from keyfob.protocol.http import Response
 
 
 class RequestsAuth(requests.auth.AuthBase):
-    """For `requests.get(..., auth=...)` and `Session.auth`."""
+    """An auth object for `requests.get(..., auth=...)` and `Session.auth`."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -37,7 +37,7 @@ class _Visit:
         self.call = call
 
     def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
-        """Send once more, or return the response. Raises as `Call.again`."""
+        """Return the response, or that of another attempt. Raises as `Call.again`."""
         sent = response.request
         while True:
             if response.status_code in DENIALS:
@@ -59,7 +59,7 @@ class _Visit:
         return response
 
     def _follow(self, sent: requests.PreparedRequest, response: requests.Response) -> None:
-        """Set the headers for the redirect's target on the sent request, which requests copies."""
+        """Set the headers for the redirect's target on the sent request, from which requests copies them."""
         rules, following = SessionRedirectMixin(), sent.copy()
         rules.rebuild_method(following, response)
         location = rules.get_redirect_target(response) or ""

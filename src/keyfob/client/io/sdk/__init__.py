@@ -1,1 +1,1 @@
-"""Credentials of a stored login for the SDKs of others, which send the token themselves."""
+"""Credentials of a stored login for third-party SDKs, which send the token themselves."""

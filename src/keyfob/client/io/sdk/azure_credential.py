@@ -1,4 +1,4 @@
-"""Credentials for Azure's SDK (`TokenCredential`, `SupportsTokenInfo` and their asynchronous siblings)."""
+"""Credentials for Azure's SDK (`TokenCredential`, `SupportsTokenInfo` and their asynchronous variants)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DEFAULT = "/.default"  # at Microsoft: every scope that the client is registere
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time; without an expiry the present time, so that each request asks.
+    """Return the token and its expiry in Unix time; if unknown, the present time, so that each request asks again.
 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the hint is the command to run.
-        Refused: A token of another tenant is wanted.
-        KeyfobError: As `plain_token`.
+        Refused: The SDK requests a token of another tenant.
+        KeyfobError: Any error of `plain_token`.
     """
     profile = login.profile
     if tenant and tenant.lower() not in profile.issuer.lower():
@@ -44,7 +44,7 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
 
 
 class AzureCredential:
-    """For `SecretClient(vault_url, credential=...)` and the other clients of the SDK."""
+    """A `TokenCredential` for `SecretClient(vault_url, credential=...)` and the SDK's other clients."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -69,7 +69,7 @@ class AzureCredential:
 
 
 class AsyncAzureCredential:
-    """The same for the clients in `azure.*.aio`."""
+    """An `AsyncTokenCredential` for the clients in `azure.*.aio`."""
 
     def __init__(self, login: Login) -> None:
         self._login = login

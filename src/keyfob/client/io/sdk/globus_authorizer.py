@@ -11,7 +11,7 @@ from keyfob.run import run
 
 
 class GlobusLogin(GlobusAuthorizer):
-    """For `globus_sdk.TransferClient(authorizer=...)` and the other clients of the SDK."""
+    """An authorizer for `globus_sdk.TransferClient(authorizer=...)` and the SDK's other clients."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -23,7 +23,7 @@ class GlobusLogin(GlobusAuthorizer):
         return f"Bearer {self._sent}"
 
     def handle_missing_authorization(self) -> bool:
-        """Return whether there is another token after a 401. A failed refresh leaves the API's response."""
+        """Obtain another token after a 401, and return whether that succeeded. If not, the SDK reports the 401."""
         try:
             return run(plain_token(self._login, refused=self._sent)).access_token.reveal() != self._sent
         except KeyfobError:

@@ -17,7 +17,7 @@ _MIN_TTL: Final = timedelta(minutes=4)
 
 
 class GoogleCredentials(Credentials):
-    """For `storage.Client(credentials=...)`, `AuthorizedSession(...)` and gRPC."""
+    """Credentials for `storage.Client(credentials=...)`, `AuthorizedSession(...)` and gRPC."""
 
     def __init__(self, login: Login) -> None:
         initialize: Callable[[], None] = super().__init__  # google-auth has no types here
@@ -25,7 +25,7 @@ class GoogleCredentials(Credentials):
         self._login = login
 
     def refresh(self, request: object) -> None:  # noqa: ARG002  the login has its own connection
-        """Set a valid token, or after a 401 another one. Raises as `Session.token`."""
+        """Set a valid token; after a 401, set a new one. Raises as `Session.token`."""
         refused = self.token if self.valid else None  # Google's libraries refresh a token that looks valid after a 401
         stored = run(plain_token(self._login, _MIN_TTL, refused=refused))
         until = expiry_of(stored)

@@ -14,7 +14,7 @@ from keyfob.errors import Misuse
 
 
 class McpStorage:
-    """For `OAuthClientProvider(storage=...)`. It holds no refresh token: the login refreshes, not the SDK."""
+    """Storage for `OAuthClientProvider(storage=...)`. It returns no refresh token: keyfob refreshes, not the SDK."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -30,7 +30,7 @@ class McpStorage:
         )
 
     async def set_tokens(self, tokens: OAuthToken) -> None:  # noqa: ARG002
-        """Raise `Misuse`: the SDK has logged in by itself."""
+        """Raise `Misuse`, since the SDK has logged in by itself."""
         self._refuse()
 
     async def get_client_info(self) -> OAuthClientInformationFull:
@@ -38,7 +38,7 @@ class McpStorage:
         return OAuthClientInformationFull(client_id=self._login.profile.client_id, redirect_uris=None)
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:  # noqa: ARG002
-        """Raise `Misuse`: the SDK has registered another client."""
+        """Raise `Misuse`, since the SDK has registered another client."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

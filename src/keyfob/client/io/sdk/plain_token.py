@@ -13,12 +13,12 @@ from keyfob.run import run
 
 
 async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused: str | None = None) -> StoredLogin:
-    """Return the login with a valid access token that works without proofs; never opens a browser.
+    """Return the login with a valid access token that needs no DPoP proof; never opens a browser.
 
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused. If no other caller has replaced it yet, it is refreshed.
+        refused: The token that an API has just refused. It is refreshed unless another caller has replaced it.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
@@ -51,7 +51,7 @@ class FrozenToken(NamedTuple):
 
 
 class BotocoreToken:
-    """For `session.register_component("token_provider", ...)`; the provider and its token in one."""
+    """A token provider for `session.register_component("token_provider", ...)`, which is also its own token."""
 
     METHOD: Final = "keyfob"
 

@@ -26,8 +26,8 @@ class CodeScreen:
 
     Attributes:
         address: The address to open, printable.
-        code: The code to type, as it is drawn.
-        good_for: How long the code is valid.
+        code: The code to type, as displayed.
+        good_for: How long the code is valid, as displayed.
         warning: The line against phishing.
         bold: Emphasizes a text.
     """
@@ -39,7 +39,7 @@ class CodeScreen:
     bold: Callable[[str], str]
 
     def lines(self, picture: Sequence[str], width: int, columns: int, rows: int) -> list[str]:
-        """Return the lines. The picture is left out if it would push the address, the code or itself out of sight.
+        """Return the lines. The QR code is left out unless it, the address and the code fit on the screen together.
 
         Args:
             picture: The lines of the QR code; () for none.

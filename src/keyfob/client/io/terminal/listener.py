@@ -1,7 +1,7 @@
 """Listen on the loopback interface for the redirect (RFC 8252 §7.3, §8.3).
 
-Only the first request to the redirect URI with our host and our `state` counts; every other is answered with 404. The
-browser's page waits until the login has ended, so that it can show the result.
+Only the first request to the redirect URI with the right host and `state` is accepted; all others get status 404. The
+response to the browser waits until the login has ended, so that the page can show the result.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _PAGE: Final = (
 
 
 def program_name(started_as: str) -> str:
-    """Return the name of the program from the path that it was started as, or "" if that is no name for a person."""
+    """Return the program's name from the path of its executable; "" if that is not a name to show to users."""
     name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
@@ -126,7 +126,7 @@ class Listener:
         """Listen at the first free address.
 
         Raises:
-            Misuse: None is free; code `port-taken`.
+            Misuse: None of the addresses is free (code `port-taken`).
         """
         self._found: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self._ending = _Ending()
@@ -155,7 +155,7 @@ class Listener:
 
 
 class _Ending:
-    """The result of the login, for the page that waits for it."""
+    """The result of the login, for the page that the browser is waiting for."""
 
     def __init__(self) -> None:
         self._is_taken = threading.Lock()
@@ -177,12 +177,12 @@ class _Ending:
         self._is_sent.set()
 
     def wait_until_sent(self) -> None:
-        """Wait until the browser has its page, before the process ends."""
+        """Wait until the browser has received its page, since the process may end after this."""
         if self._is_taken.locked():
             self._is_sent.wait(_TIMEOUT_S)
 
     def page(self) -> PageKey:
-        """Return the page, once the result is set."""
+        """Wait for the result of the login, up to a limit, and return the page for it."""
         if not self._is_settled.wait(_VERDICT_S):
             return "soon"
         return "done" if self._succeeded else "ended"
@@ -207,7 +207,7 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
     """Return the first free address and its servers: `localhost` may mean IPv4 or IPv6, so both listen.
 
     Raises:
-        Misuse: None is free.
+        Misuse: None of the addresses is free.
     """
     for callback in callbacks:
         servers: list[ThreadingHTTPServer] = []
@@ -233,7 +233,7 @@ def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTP
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """The properties of a valid redirect."""
+    """The host, path and `state` of a valid redirect."""
 
     host: str
     path: str

@@ -57,16 +57,16 @@ _UNWRAPPED = 10_000  # columns: lines of a pipe are not wrapped
 
 
 class Terminal:
-    """Shows one login."""
+    """The output and input of one login on the user's terminal."""
 
     def __init__(
         self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"
     ) -> None:
-        """Describe the screen. `copies_code` may be set later: whether a code goes to the clipboard.
+        """Store the screen's properties. The attribute `copies_code` copies a user code to the clipboard; set it later.
 
         Args:
-            out: Where to write.
-            live: Whether a user watches, so that a countdown and a QR code are useful.
+            out: The stream to write to.
+            live: Whether a user watches the stream, so that a countdown and a QR code are useful.
             colour: Whether to use bold type.
             columns: The width in characters.
             rows: The height in lines.
@@ -139,7 +139,7 @@ class Terminal:
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
     def read(self) -> LoginEvent | None:
-        """Return an event for the key that requests the device flow, or for a pasted text."""
+        """Return an event if the user pressed the key for the device flow or pasted a text, else None."""
         typed = None if self._keyboard is None else self._keyboard.read()
         if typed is None:
             return None
@@ -156,10 +156,10 @@ class Terminal:
         self._rewrite("")
 
     def ask(self, question: Question) -> Secret:
-        """Return what the user types; without a terminal, the next line of stdin, so that a file or a pipe can answer.
+        """Return the line that the user types. Without a terminal, return the next line of stdin, a file or a pipe.
 
         Raises:
-            LoginRequired: There is no line.
+            LoginRequired: The input has ended.
         """
         self.clear()
         if sys.stdin is None or not sys.stdin.isatty():
@@ -180,7 +180,7 @@ class Terminal:
         self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
 
     def _watch_keys(self) -> bool:
-        """Return whether the user can type here during the wait."""
+        """Start reading keys during the wait, and return whether the user can type here."""
         if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
@@ -206,7 +206,7 @@ class Terminal:
         self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
 
     def _copy(self, code: str) -> None:
-        """Copy the code by the terminal itself (OSC 52), which works over SSH; terminals may ignore it."""
+        """Copy the code by a control sequence of the terminal (OSC 52). It works over SSH; terminals may ignore it."""
         if self._live:
             self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
             self._print("the code was copied to the clipboard, if the terminal allows it")

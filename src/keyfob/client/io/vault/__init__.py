@@ -1,1 +1,1 @@
-"""Stored logins: files, encryption, and where the encryption key is kept."""
+"""Stored logins: files, encryption, and the storage places of the encryption key."""

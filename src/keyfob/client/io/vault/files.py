@@ -35,10 +35,10 @@ def home() -> Path:
 
 
 def program_home(program: str) -> Path:
-    """Return the folder of a program's logins: `login` in the program's own, or `programs/NAME` in `KEYFOB_HOME`.
+    """Return the folder of a program's logins: `login` in the program's folder, or `programs/NAME` in `KEYFOB_HOME`.
 
     Raises:
-        Misuse: It is not the name of a program.
+        Misuse: `program` is not a valid name.
     """
     if not _PROGRAM.match(program) or program.endswith(".") or program.lower() == _RESERVED:
         hint = f"{_RESERVED} is reserved." if program.lower() == _RESERVED else ""
@@ -51,10 +51,10 @@ def program_home(program: str) -> Path:
 
 
 def agent_socket() -> Path | None:
-    """Return the socket of the `keyfob agent` that KEYFOB_AGENT names; None without one.
+    """Return the agent's socket from KEYFOB_AGENT; None if the variable is not set.
 
     Raises:
-        Misuse: It is no absolute path.
+        Misuse: KEYFOB_AGENT is not an absolute path.
     """
     named = os.environ.get(AGENT_VARIABLE)
     if not named:
@@ -68,7 +68,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder that only its owner may enter.
 
     Raises:
-        VaultUnavailable: It cannot be made, or belongs to another user.
+        VaultUnavailable: The folder cannot be created, or belongs to another user.
     """
     try:
         # Path.mkdir applies its mode to the last folder only; the parents must be as private, for any umask.
@@ -86,7 +86,7 @@ def read_private(path: Path) -> bytes | None:
     """Return a file's content, or None if there is no file.
 
     Raises:
-        VaultUnavailable: It cannot be read, or belongs to another user.
+        VaultUnavailable: The file cannot be read, or belongs to another user.
     """
     try:
         with path.open("rb") as file:
@@ -105,7 +105,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Replace a file atomically: a reader sees the old content or the new, even after a crash.
 
     Raises:
-        VaultUnavailable: It cannot be written; the old content is untouched.
+        VaultUnavailable: The file cannot be written; its old content is untouched.
     """
     with reserved(path, 0) as write:
         write(content)
@@ -115,14 +115,14 @@ def write_private(path: Path, content: bytes) -> None:
 def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
     """Reserve the space for a file's next content, and yield the function that replaces the file atomically.
 
-    The reserved file is the one that will be renamed. It is on the disk before this yields.
+    A temporary file of that size is on the disk before this yields. The function fills it and renames it to `path`.
 
     Args:
         path: The file to replace.
-        size: How many bytes to reserve. A longer content may still fail.
+        size: The number of bytes to reserve. Writing longer content may still fail.
 
     Raises:
-        VaultUnavailable: It cannot be written; the old content is untouched.
+        VaultUnavailable: The file cannot be written; its old content is untouched.
     """
     make_folder(path.parent)
     if path.is_dir():
@@ -169,10 +169,10 @@ def _fill(file: BufferedWriter, size: int, path: Path) -> None:
 
 
 def replace_file(fresh: Path, path: Path) -> None:
-    """Rename a file over another. Windows refuses while a reader has it open, so this tries for a second.
+    """Rename a file over another. Windows refuses that while a reader has the file open, so try for a second.
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: The file cannot be renamed.
     """
     for nap in _NAPS:
         try:
@@ -199,7 +199,7 @@ def remove(path: Path) -> None:
     """Remove a file if it exists.
 
     Raises:
-        VaultUnavailable: It exists and cannot be removed.
+        VaultUnavailable: The file exists and cannot be removed.
     """
     try:
         path.unlink(missing_ok=True)
@@ -208,7 +208,7 @@ def remove(path: Path) -> None:
 
 
 def stamp() -> str:
-    """Return the present time for the name of a damaged file."""
+    """Return the present time as a part of the new name of a damaged file."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -216,7 +216,7 @@ def set_aside(path: Path, stamp: str) -> Path:
     """Rename a damaged file, so that nothing is lost, and return its new path.
 
     Raises:
-        VaultUnavailable: It cannot be renamed.
+        VaultUnavailable: The file cannot be renamed.
     """
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     try:
@@ -229,7 +229,7 @@ def set_aside(path: Path, stamp: str) -> Path:
 def stored_name(folder: Path, name: str) -> str:
     """Return the name of the stored file that is `name` or differs from it only in case.
 
-    Some file systems ignore case, so names are compared without case on all of them. An exact match comes first.
+    Some file systems ignore case, so names are compared without case on all file systems. An exact match comes first.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

@@ -1,4 +1,4 @@
-"""The vault's key where no desktop runs: a credential of systemd (systemd-creds(1)), or the kernel's keyrings."""
+"""The vault's key on machines without a desktop: a systemd credential (systemd-creds(1)) or kernel keyrings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SystemdCredential:
 
         Args:
             path: The credential's file.
-            command: The path of systemd-creds, instead of the one on PATH.
+            command: The path of systemd-creds; None to search it on PATH.
 
         Raises:
             VaultUnavailable: systemd does not run here.
@@ -66,7 +66,7 @@ class SystemdCredential:
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Pipe content through systemd-creds; the arguments hold no secret."""
+        """Pipe content through systemd-creds. Its arguments contain no secret."""
         command = [self._command, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments

@@ -35,10 +35,10 @@ _LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:
-    """Run the work in a thread and return its result. A thread that hangs is abandoned and ends with the process.
+    """Run the work in a thread and return its result. If the thread hangs, stop waiting; it ends with the process.
 
     Raises:
-        VaultUnavailable: The work took too long (code `key-hung`). Its own errors pass through.
+        VaultUnavailable: The work took too long (code `key-hung`). Errors of the work itself are raised unchanged.
     """
     results: list[T] = []
     problems: list[Exception] = []
@@ -118,7 +118,7 @@ class SecretService:
 
 
 class Backend(Protocol):
-    """The part of `keyring.backend.KeyringBackend` that one key needs."""
+    """The part of `keyring.backend.KeyringBackend` that keyfob uses."""
 
     def get_password(self, service: str, username: str) -> str | None: ...
 
@@ -131,7 +131,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
     """Return the backend for the operating system's own keyring.
 
     Raises:
-        VaultUnavailable: There is none for this platform, or it cannot be used here (`key-absent`).
+        VaultUnavailable: This platform has no keyring, or the keyring cannot be used here (`key-absent`).
     """
     with contextlib.suppress(Exception):  # a library that is missing or broken is no keyring
         module, name = _BACKENDS[platform]
@@ -143,7 +143,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
 
 
 class OsKeyring:
-    """One password: the key in Base64."""
+    """An entry of the operating system's keyring, whose password is the key in Base64."""
 
     def __init__(self, backend: Backend, *, limit: float = LIMIT_SECONDS) -> None:
         self._backend = backend
@@ -173,7 +173,7 @@ class OsKeyring:
 
 
 def _decode(text: str | None) -> bytes | None:
-    """Return the key, or None if the text is not one: then it is replaced."""
+    """Return the key, or None if the text is not a key; the caller then replaces it."""
     try:
         key = base64.b64decode(text or "", validate=True)
     except ValueError:

@@ -33,7 +33,7 @@ class Passphrase:
         """Decrypt the key.
 
         Raises:
-            VaultUnavailable: There is no passphrase (`key-locked`), or it is the wrong one (`passphrase-wrong`).
+            VaultUnavailable: No passphrase is available (`key-locked`), or it is wrong (`passphrase-wrong`).
         """
         raw = read_private(self._path)
         if raw is None:
@@ -72,7 +72,7 @@ class Passphrase:
 
 
 def _cost(fields: Fields) -> int:
-    """Return the cost parameter, or raise `Malformed` if this machine could not be expected to compute it."""
+    """Return the cost parameter, or raise `Malformed` if it is outside of the supported range."""
     found = fields.values.get("cost")
     if not isinstance(found, int) or isinstance(found, bool) or not 10 <= found <= 20:
         raise Malformed("key file: cost is out of range", field="cost")

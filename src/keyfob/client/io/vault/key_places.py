@@ -1,4 +1,4 @@
-"""The storage places for the vault's key: the protocol that each implements, and the one for a name."""
+"""The storage places for the vault's key: the protocol that they implement, and the place for a name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from keyfob.errors import VaultUnavailable
 
 
 class KeyPlace(Protocol):
-    """Stores one key.
+    """A storage place for one key.
 
     Each method returns within seconds or raises `VaultUnavailable` with one of these codes: `key-absent` (this system
-    has no such place), `key-locked` (the place exists and is locked), `key-hung` (it does not answer).
+    lacks the place), `key-locked` (the place is locked), `key-hung` (the place does not answer).
     """
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """Return the key, or None if the place is unlocked and empty. Only with `may_ask` may it prompt the user."""
+        """Return the key, or None if the place is unlocked and empty. Prompt the user only if `may_ask` is true."""
         ...
 
     def write(self, key: bytes, *, may_ask: bool) -> None: ...
@@ -36,11 +36,11 @@ def open_place(place: Place, home: Path) -> KeyPlace:
     """Return the key place of that name.
 
     Args:
-        place: Any but "file", which has no key.
-        home: The folder for the files that some places need.
+        place: A name other than "file", which has no key.
+        home: The folder for the files of some places.
 
     Raises:
-        VaultUnavailable: This system has no such place.
+        VaultUnavailable: This system lacks the place.
     """
     match place:
         case "keyring" if sys.platform in {"darwin", "win32"}:

@@ -1,8 +1,8 @@
-"""A lock between processes and between threads, in a file beside the guarded one.
+"""A lock between processes and between threads, in a file beside the protected file.
 
-The operating system's file lock is used if there is one: it ends with its process. Some file systems have none (NFS
-without a lock server, some of FUSE). There the lock is a second file with the holder's name, created only if it does
-not exist. It is taken over if its holder is dead, or if it is older than any refresh can take.
+The lock is the operating system's file lock, which ends with its process. Some file systems have no locks: NFS without
+a lock server, some FUSE file systems. There the lock is a second file with the holder's name, created only if it does
+not exist. Another process removes that file if the holder is dead, or if the file is older than the longest refresh.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def locked(
         on_wait: Called once with the holder's process id, if known, when the lock is still held after 2 s.
 
     Raises:
-        VaultUnavailable: It was held for all that time (`vault-busy`), or nothing can be written there
+        VaultUnavailable: The lock was held for all of `patience` (`vault-busy`), or the folder cannot be written
             (`vault-readonly`).
     """
     wait = _Wait(_PATIENCE if patience is None else patience.total_seconds(), on_wait)
@@ -93,7 +93,7 @@ def locked(
 
 
 class _Wait:
-    """The time to wait for a holder, and the time after which the user is told."""
+    """The time to wait for a holder, and the time after which `on_wait` is called."""
 
     def __init__(self, seconds: float, on_wait: Callable[[int | None], object] | None) -> None:
         start = time.monotonic()
@@ -104,10 +104,10 @@ class _Wait:
         return max(0.0, self._end - time.monotonic())
 
     def go_on(self, holder: int | None) -> None:
-        """Say who holds the lock, once, if it is time.
+        """Call `on_wait` with the holder, once, if its time has come.
 
         Raises:
-            VaultUnavailable: The patience is at its end.
+            VaultUnavailable: The time to wait is over.
         """
         now = time.monotonic()
         if now >= self._end:
@@ -118,10 +118,10 @@ class _Wait:
 
 
 class Lock:
-    """The same for `with` and for `async with`; either blocks while it waits."""
+    """The lock as a context manager, for `with` and `async with`. Both block while they wait."""
 
     def __init__(self, path: Path, on_wait: Callable[[int | None], object] | None = None) -> None:
-        """Not held yet."""
+        """Store the arguments; the lock is not taken yet."""
         self._held = locked(path, on_wait=on_wait)
 
     def __enter__(self) -> None:
@@ -131,17 +131,17 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release it."""
+        """Release the lock."""
         self._held.__exit__(kind, problem, trace)
 
     async def __aenter__(self) -> None:
-        """As `with`."""
+        """Do the same as `with`, and block as it does."""
         self._held.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """As `with`."""
+        """Do the same as `with`, and block as it does."""
         self._held.__exit__(kind, problem, trace)
 
 
@@ -170,7 +170,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Leave this process's id for those that wait; the lock holds without it, for example on a full disk."""
+    """Write this process's id for waiting processes, if possible. The lock does not depend on it."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())
@@ -188,7 +188,7 @@ def _read_holder(descriptor: int) -> int | None:
 
 @contextlib.contextmanager
 def _holding(path: Path, wait: _Wait) -> Generator[None]:
-    """Hold a lock that consists in a file's existence; touch the file, so that others see that its holder lives."""
+    """Hold a lock that is the existence of a file. Touch the file regularly to show that its holder is alive."""
     name = f"{socket.gethostname()} {os.getpid()} {os.urandom(8).hex()}\n".encode()
     while not _make(path, name):
         if not _take_over(path):
@@ -226,7 +226,7 @@ def _make(path: Path, name: bytes) -> bool:
 
 
 def _take_over(path: Path) -> bool:
-    """Remove a dead holder's file, and return whether it may be gone. Of several processes, one succeeds."""
+    """Remove the file of a dead holder, and return whether the file may be gone. Of several processes, one succeeds."""
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):
         return not path.exists()
@@ -262,10 +262,10 @@ def _is_dead(path: Path, holder: bytes) -> bool:
 
 
 def _server_time(path: Path) -> float:
-    """Return the file server's present time: the time of a new file beside `path`. Ours may be minutes ahead.
+    """Return the file server's time, by a new file beside `path`. This machine's clock may differ by minutes.
 
     Raises:
-        OSError: No file can be made there.
+        OSError: No file can be created there.
     """
     probe = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -280,7 +280,7 @@ def _server_time(path: Path) -> float:
 
 
 def _pid_of(holder: bytes | None) -> int | None:
-    """Return the process id of a holder on this machine."""
+    """Return a holder's process id; None if the holder is on another machine or unknown."""
     host, pid, *_ = [*(holder or b"").decode("ascii", "replace").split(), "", ""]
     return int(pid) if host == socket.gethostname() and pid.isdigit() else None
 

@@ -1,4 +1,4 @@
-"""Encryption of the vault's entries: choosing the key's place, remembering it, and moving to another without loss."""
+"""Encryption of vault entries: choose the storage place of the key, record it, and move the key without loss."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ class Seals:
     """The encryption of one home folder's vault. The constructor reads nothing.
 
     Attributes:
-        asks: Whether a passphrase is asked for, if there is a terminal, whenever it is needed and not only at a login.
+        asks: Whether to prompt for a passphrase at a terminal whenever one is needed, and not only at a login.
     """
 
     def __init__(
         self, folder: Path | None = None, policy: Policy | None = None,
         places: Callable[[Place, Path], key_places.KeyPlace] | None = None,
     ) -> None:  # fmt: skip
-        """Create it.
+        """Store the arguments.
 
         Args:
-            folder: The home folder; the platform's by default.
-            policy: The policy of this command. A new decision is made if the stored one contradicts it.
-            places: Returns the key place of a name; those of this system by default.
+            folder: The home folder; None for the platform's.
+            policy: The storage policy of this command. If the stored decision contradicts it, a new one is made.
+            places: Returns the key place of a name; None for the places of this system.
         """
         self.asks = False
         self._home = folder or home()
@@ -77,10 +77,10 @@ class Seals:
         return (self._open_place or key_places.open_place)(name, self._home)
 
     def note(self) -> Note:
-        """Return the stored decision; an empty note if there is none or it is damaged.
+        """Return the stored decision; an empty note if it is missing or damaged.
 
         Raises:
-            VaultUnavailable: A later keyfob has written it, or it cannot be read.
+            VaultUnavailable: A later version of keyfob has written the decision, or it cannot be read.
         """
         raw = read_private(self._home / NOTE)
         if raw is None:
@@ -101,16 +101,16 @@ class Seals:
                 set_aside(self._home / NOTE, stamp())
 
     def prepare(self, rewrite: Callable[[], None]) -> str:
-        """Decide where logins are stored and try it out, before a login starts. May prompt to unlock the keyring.
+        """Decide before a login how logins are stored, and test that. May prompt the user to unlock the keyring.
 
         Args:
             rewrite: Stores each login again, under its lock.
 
         Returns:
-            A message for the user on where they are stored, if that is news; "" otherwise.
+            A message for the user on where logins are stored, if that has changed; "" otherwise.
 
         Raises:
-            VaultUnavailable: They cannot be stored as requested.
+            VaultUnavailable: Logins cannot be stored as requested.
         """
         self._try_disk()
         with locked(self._lock):
@@ -128,9 +128,9 @@ class Seals:
         return ""
 
     def sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Return the function that encrypts a vault entry by the stored decision, with the key that is read now.
+        """Read the key, and return the function that encrypts a vault entry as the stored decision requires.
 
-        Without a decision, decide without prompting the user.
+        If there is no decision yet, make one without prompting the user.
 
         Raises:
             VaultUnavailable: The key is not available, or the policy forbids a plain file.
@@ -152,7 +152,7 @@ class Seals:
         """Decrypt a vault entry.
 
         Raises:
-            VaultUnavailable: The key is not available, or is a different one now.
+            VaultUnavailable: The key is not available, or is not the one that encrypted the entry.
             Malformed: The entry is damaged.
         """
         envelope = Envelope.find(raw)
@@ -184,7 +184,7 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Return a place's present error code, or None if it works, and a message. Writes and prompts nothing."""
+        """Return the error code of a place, or None if it works, and a message. Writes nothing and prompts nobody."""
         if place == "file":
             return None, "it works"
         try:
@@ -200,7 +200,7 @@ class Seals:
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record both places: from here on entries are written with the new key, and read with either."""
+        """Record both places. After that, entries are written with the new key, and read with either key."""
         with locked(self._lock):
             note = self.note()
             if note.place is not None and note.place not in {"file", to}:
@@ -220,7 +220,7 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Decide without prompting. The decision is not stored if a locked or hanging place may work next time."""
+        """Decide without prompts. If a better place is locked or hangs, the decision is not stored: try again later."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -246,7 +246,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Read the key, or write a new one and read it back; raise `VaultUnavailable` if either fails."""
+        """Read the place's key, or store a new key and read that back. Raise `VaultUnavailable` if either fails."""
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
@@ -258,7 +258,7 @@ class Seals:
         self._keys[place] = found
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
-        """Return the key in a place, which this process reads once; raise `VaultUnavailable` if there is none."""
+        """Return the key in a place, and cache it in this process; raise `VaultUnavailable` if there is no key."""
         may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
@@ -268,7 +268,7 @@ class Seals:
         return found
 
     def _find_key(self, key_id: str) -> bytes:
-        """Return the key of that id from the present place or the one before, or raise `VaultUnavailable`."""
+        """Return the key with this id from the present or the previous place, or raise `VaultUnavailable`."""
         note = self.note()
         problem: VaultUnavailable | None = None
         # If the note was lost, every place is searched: the logins must not be lost with it.

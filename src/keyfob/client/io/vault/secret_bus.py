@@ -1,4 +1,4 @@
-"""A client of the Secret Service API over D-Bus, with the few calls that one key needs."""
+"""A client of the Secret Service API over D-Bus, with the few calls that the vault's key needs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class SecretBus:
 
         Args:
             address: The address of the bus.
-            limit: Seconds for one reply of the service.
-            patience: Seconds for a prompt that the user must answer.
+            limit: The time limit for a reply of the service, in seconds.
+            patience: The time limit for the user's answer to a prompt, in seconds.
 
         Raises:
-            VaultUnavailable: There is no bus, or no Secret Service on it.
+            VaultUnavailable: There is no bus, or the bus has no Secret Service.
         """
         self._limit, self._patience = limit, patience
         try:
@@ -60,7 +60,7 @@ class SecretBus:
         """Return the path of the default collection, unlocked.
 
         Raises:
-            VaultUnavailable: There is none, or it stays locked.
+            VaultUnavailable: There is no default collection, or it stays locked.
         """
         (path,) = self._call(_ROOT, "Service", "ReadAlias", "s", ("default",))
         if path == _NOTHING:
@@ -95,7 +95,7 @@ class SecretBus:
         self._settle(prompt, may_ask=False)
 
     def _settle(self, prompt: str, *, may_ask: bool) -> None:
-        """Show the service's prompt to the user; raise `VaultUnavailable` if that is not allowed or is dismissed."""
+        """Show the service's prompt; raise `VaultUnavailable` if prompts are not allowed or the user dismisses it."""
         if prompt == _NOTHING:
             return
         if not may_ask or self._is_dismissed(prompt):
@@ -133,7 +133,7 @@ class SecretBus:
 
 
 def _refuse(name: str) -> NoReturn:
-    """Translate an error of the bus."""
+    """Raise the error of keyfob for an error of the bus."""
     if name in _ABSENT or ".Spawn." in name:
         raise VaultUnavailable("this session has no keyring", code="key-absent")
     if name == f"{_API}.Error.IsLocked":

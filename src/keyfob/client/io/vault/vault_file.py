@@ -42,7 +42,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file, and what it takes to encrypt a login into it. It needs neither the key's place nor space."""
+    """A reserved file, and the functions that encrypt a login into it. `save` needs no more disk space and no key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
@@ -53,7 +53,7 @@ class FileSlot:
 
 
 class FileVault:
-    """Stored logins in files that only their owner may read, encrypted if there is a place for a key.
+    """Stored logins in files that only their owner may read, encrypted if a key can be stored.
 
     Attributes:
         folder: The folder of the vault entries.
@@ -68,10 +68,10 @@ class FileVault:
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide how logins are stored, try it out, and return a message on that for the user, or "".
+        """Decide how logins are stored, test that, and return a message about it for the user, or "".
 
         Raises:
-            VaultUnavailable: They cannot be stored, or not as requested.
+            VaultUnavailable: Logins cannot be stored, or not as requested.
         """
         if self.seals is None:
             with self.lock("default"):
@@ -82,13 +82,13 @@ class FileVault:
         """Return the stored login, or None.
 
         Raises:
-            VaultUnavailable: It cannot be read, or is a plain file against the policy. With `vault-damaged` it was
-                renamed out of the way.
+            VaultUnavailable: The entry cannot be read, or is a plain file against the policy. A damaged entry
+                (`vault-damaged`) was renamed.
         """
         return self._load(entry, allows_plain=is_ending)
 
     def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
-        """As `load`. A move and a logout read plain files whatever the policy is: they encrypt or end them."""
+        """Do the same as `load`. `allows_plain` overrides a policy against plain files, for a move or a logout."""
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
@@ -124,7 +124,7 @@ class FileVault:
         """Reserve the file that replaces the vault entry; the caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: Policy, key, quick file or disk prevent that a login is stored.
+            VaultUnavailable: The login cannot be stored, because of the policy, the key, the quick file or the disk.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
@@ -154,7 +154,7 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file unless the entry changes meanwhile. Whether it holds the token is the user's choice."""
+        """Write the quick file, unless the entry changes meanwhile. A setting decides whether it contains the token."""
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
@@ -177,7 +177,7 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings. Entries lost for good are skipped (`passed`).
+        """Store every login again with the present settings. Entries that can never be read are skipped (`passed`).
 
         Raises:
             VaultUnavailable: An entry cannot be read or written at the moment.
@@ -196,7 +196,7 @@ class FileVault:
                     run(self.save(entry, stored))
 
     def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Return the function that encrypts the entry's content; it needs nothing else. Raises `VaultUnavailable`."""
+        """Return the function that encrypts the entry's content without reading a key. Raises `VaultUnavailable`."""
         return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
@@ -208,7 +208,7 @@ class FileVault:
         return raw
 
     def _name(self, entry: str) -> str:
-        """Return the entry's name as it is stored, which is what its encryption is bound to."""
+        """Return the stored spelling of the entry's name, to which its encryption is bound."""
         return stored_name(self.folder, entry)
 
     def _path(self, entry: str) -> Path:
@@ -216,7 +216,7 @@ class FileVault:
 
 
 class ProfileFiles:
-    """The settings of each profile, so that a login's flags need not be given again.
+    """The stored settings of each profile, so that users need not repeat the flags of a login.
 
     Every method may raise `VaultUnavailable`.
     """
@@ -229,19 +229,19 @@ class ProfileFiles:
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def chosen(self) -> str:
-        """Return the profile that `keyfob profile use` set; "" if none."""
+        """Return the profile that `keyfob profile use` selected; "" if none is selected."""
         raw = read_private(self.choice)
         return "" if raw is None else raw.decode(errors="replace").strip()
 
     def choose(self, name: str) -> None:
-        """Make it the profile for commands that name none."""
+        """Select the profile for commands that name none."""
         if name == DEFAULT:
             remove(self.choice)
         else:
             write_private(self.choice, f"{name}\n".encode())
 
     def remove(self, name: str) -> None:
-        """Remove its settings, and the choice of this profile if it was chosen."""
+        """Remove the profile's settings and, if it was selected, the selection."""
         if self.chosen() == name:
             remove(self.choice)
         remove(self._path(name))
@@ -261,7 +261,7 @@ class ProfileFiles:
             ) from None
 
     def saved_at(self, name: str) -> float:
-        """Return when the settings were last saved, by their file; 0 without a file."""
+        """Return the modification time of the settings file; 0 if there is no file."""
         try:
             return self._path(name).stat().st_mtime
         except OSError:
@@ -275,14 +275,14 @@ class ProfileFiles:
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Write the quick file for `io/quick.py`, which prints the next token, and return whether that was possible.
+    """Write the quick file, from which `io/quick.py` prints the token; return whether that was possible.
 
     Args:
         home: The vault's state folder.
         profile: The profile's name.
-        state: The vault's state (`state_of`) when `held` was read from it.
-        held: The stored login; only its access token is written.
-        holds_token: Whether the file may hold the access token, or only its expiry.
+        state: The vault's state (`state_of`) when `stored` was read from it.
+        stored: The stored login; only its access token is written.
+        holds_token: Whether the file may contain the access token, or only its expiry.
     """
     path, its_home = quick.place(profile)
     token = stored.access_token.reveal()
@@ -305,7 +305,7 @@ def drop_quick(home: Path, profile: str) -> None:
     """Remove a profile's quick file from every folder that may hold one.
 
     Raises:
-        VaultUnavailable: It exists and cannot be removed.
+        VaultUnavailable: The quick file exists and cannot be removed.
     """
     folders = [home / "quick"]
     runtime = os.environ.get("XDG_RUNTIME_DIR")
