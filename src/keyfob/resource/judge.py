@@ -89,7 +89,7 @@ class _Begun(NamedTuple):
 
 
 class Verifier:
-    """Verifies the tokens of one API's trusted issuers. One check calls the issuer at most once."""
+    """Verifies the tokens of one API's trusted issuers. For one request, it calls the issuer at most once."""
 
     def __init__(
         self,

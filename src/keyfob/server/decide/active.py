@@ -1,4 +1,4 @@
-"""Decide whether an access token is still active: its login, its user, its client, itself (RFC 7662 §2.2)."""
+"""Decide whether an access token, its login, its user and its client are still active (RFC 7662 §2.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.server.settings.registered import Application
 
 @dataclass(frozen=True, slots=True)
 class TokenRecords:
-    """The current records of an access token; None if deleted.
+    """The current records that an access token refers to. A deleted record is None.
 
     Attributes:
         login: The login that the token names.
@@ -26,7 +26,7 @@ class TokenRecords:
 
 
 def is_about_user(claims: AccessClaims) -> bool:
-    """Return whether the subject is a user, not the client itself."""
+    """Return whether the subject of a token is a user, not the client itself."""
     return claims.subject != f"{claims.client_id}@clients"
 
 

@@ -1,7 +1,7 @@
-"""The limits of what unauthenticated callers can make a tenant read, remember or store, all in one place.
+"""All limits on what unauthenticated callers can make a tenant read, remember or store.
 
-Each is applied where a request is read: connections in `server/io/bounded_http.py`, bodies in `server/io/asgi.py`,
-parameters in `server/endpoints/oauth/parameters.py`. Tables in memory are `LimitedDict`s (`server/site.py`).
+`server/io/bounded_http.py` applies the limits of connections, `server/io/asgi.py` those of bodies, and
+`server/endpoints/oauth/parameters.py` those of parameters. Tables in memory are `LimitedDict`s (`server/site.py`).
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ FORMS_PER_MINUTE: Final = 300
 
 
 def bounded(fields: Fields) -> Fields:
-    """Return the parameters of a request.
+    """Check the number and the lengths of a request's parameters, and return them.
 
     Raises:
-        Malformed: There are too many, one is too long, or one contains U+0000, which no parameter may (RFC 6749
-            App. A) and PostgreSQL cannot store.
+        Malformed: There are too many parameters, or one is too long or contains U+0000. RFC 6749 App. A forbids U+0000,
+            and PostgreSQL cannot store it.
     """
     if len(fields.values) > PARAMETERS:
         raise Malformed(f"{fields.what}: there are too many parameters")
