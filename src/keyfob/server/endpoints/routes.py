@@ -1,4 +1,4 @@
-"""The endpoint and the response policy of each path. An unknown path is answered with JSON (RFC 9110 §15.5)."""
+"""The endpoint and the response policy of each path. The response to an unknown path is JSON (RFC 9110 §15.5)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
 
 
 def handle(site: Site, request: Request) -> Coroutine[Any, Any, Response]:
-    """Return the coroutine that answers a request. A HEAD is answered like a GET."""
+    """Return the coroutine that returns the response to a request. HEAD is handled like GET."""
     path = request.path
     found = ROUTES.get(path)
     if found is None:

@@ -1,4 +1,4 @@
-"""Write the e-mail with a code, from its templates: a subject, plain text, and the same as HTML."""
+"""Write the e-mail with a code from its templates: a subject, plain text, and HTML with the same content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.server.site import Site
 def code_mail(site: Site, client_id: str, code: str, language: Language) -> WrittenMail:
     """Return the e-mail with a code for a login.
 
-    The names in it are one line each, so that none can add a header or a paragraph of its own.
+    Each name in the e-mail is one line, so that a name cannot add a header or a paragraph.
     """
     client = site.config.application(client_id)
     words = {

@@ -84,7 +84,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 
 
 class _Codes(NamedTuple):
-    """The events of the audit log."""
+    """The codes of the audit events for one kind of factor."""
 
     success: str
     failure: str
@@ -108,7 +108,7 @@ async def _check(
     """Check the second factor, and spend it together with the mfa_token.
 
     Returns:
-        The reason if it is wrong; else what the user is told of it, if anything.
+        The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)
