@@ -1,4 +1,4 @@
-"""Decide when a signing key is announced, signs, is retired, and is removed (RFC 7517 §5, OIDC Core §10.1.1).
+"""Decide when a signing key is announced, signs, is retired, is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
 
 A key's stage is computed from the times that are stored with the key, so all nodes agree without communication.
 """

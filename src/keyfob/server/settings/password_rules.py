@@ -24,12 +24,12 @@ _HINT: Final = "Choose another, such as five words at random, or have one made w
 
 
 def check_new_password(password: Secret, config: TenantConfig, *own_words: str) -> None:
-    """Check a password that is about to be set. There are no rules about its composition.
+    """Check a new password. There are no rules about its composition.
 
     Args:
         password: The password.
-        config: The settings of the tenant, whose names a password must not consist of.
-        own_words: The e-mail address and the name of the user, likewise.
+        config: The settings of the tenant. A password must not consist of the tenant's names.
+        own_words: The e-mail address and the name of the user. A password must not consist of these words.
 
     Raises:
         Misuse: The password is too short, too long, common, or easily guessed.
@@ -49,7 +49,7 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
 
 
 def estimated_part(password: str) -> str:
-    """Return the longest beginning of a password whose estimate is quick."""
+    """Return the longest first part of a password that can be estimated quickly."""
     letters: dict[str, list[str]] = import_module("zxcvbn.matching").L33T_TABLE
     for length in range(min(len(password), _ESTIMATED), 0, -1):
         signs = set(password[:length])
