@@ -135,7 +135,9 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse the output of `pem`. It is trusted, since it was stored encrypted; use `read` for keys from elsewhere.
+        """Parse the output of `pem`, which is trusted, since it was stored encrypted.
+
+        `read` parses keys from elsewhere.
 
         Raises:
             Malformed: The key does not fit the algorithm.

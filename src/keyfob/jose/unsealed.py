@@ -36,6 +36,6 @@ def unseal(ciphertext: bytes, master: bytes, key_id: str, *, purpose: str, conte
 
 
 def _derive(master: bytes, purpose: str) -> bytes:
-    """HKDF with SHA-256, no salt, and one block of output (RFC 5869 §2)."""
+    """Derive a key by HKDF with SHA-256, without salt, from one block of output (RFC 5869 §2)."""
     extracted = digest(bytes(_HASH_BYTES), master, "sha256")
     return digest(extracted, b"keyfob " + purpose.encode() + b"\x01", "sha256")

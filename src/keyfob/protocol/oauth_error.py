@@ -53,7 +53,7 @@ class OAuthError:
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """Parse a response's body. Return None if it is another document, such as HTML from a proxy."""
+        """Parse a response's body. Return None if it is not an OAuth error, but HTML from a proxy, for example."""
         try:
             return cls.read(read_json(response.body, "error answer"))
         except Malformed:

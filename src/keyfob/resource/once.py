@@ -1,7 +1,7 @@
 """Verify the token of a request once for several checks, since a DPoP proof is valid once (RFC 9449 §11.1).
 
-If one guard protects a whole application and another one of its endpoints, the signature is verified once. The result
-is stored with the request, in the ASGI scope or the WSGI environment, which a caller cannot write to.
+If a guard protects a whole application and a second guard protects one endpoint, the signature is verified once. The
+result is stored with the request, in the ASGI scope or the WSGI environment, which a caller cannot write to.
 """
 
 from __future__ import annotations

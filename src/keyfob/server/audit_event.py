@@ -1,7 +1,7 @@
 """The events of the audit log: their codes, and what each may contain.
 
-A value that a caller typed is shortened and made one printable line. It is left out of fields where people type secrets
-by mistake.
+Text that a caller sent is shortened and written as one printable line. Text that could be a misplaced secret is left
+out.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class SqlConnection(Protocol):
 class SqlTransaction:
     """Loads and saves records on one connection. The store begins and commits the transaction.
 
-    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it.
+    A `save_...` method adds a record or replaces the record with the same key. A `drop_...` method deletes a record.
     """
 
     def __init__(self, connection: SqlConnection) -> None:

@@ -19,7 +19,7 @@ END_LINK_LIFETIME: Final = timedelta(days=7)  # of the link in the e-mail about 
 def decide_approval(
     rules: DeviceRules, nearness: Nearness, auth_time: datetime | None, now: datetime, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide what follows when the user confirms the code.
+    """Decide the result when the user confirms the code.
 
     Args:
         rules: The client's rules for device logins.

@@ -40,7 +40,7 @@ class ClientFacts:
     """The client credentials of a request, and the record of the client.
 
     Attributes:
-        credentials: None if they are malformed; `problem` is then the reason.
+        credentials: The credentials; None if they are malformed. `problem` is then the error.
         client_id: The client id of the request. If only the assertion contains it, that of the unverified assertion.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.

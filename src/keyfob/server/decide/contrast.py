@@ -1,4 +1,4 @@
-"""Choose colours by contrast (WCAG 2.2 §1.4.3, §1.4.11): text on the tenant's colour, and edges in that colour."""
+"""Choose colours by contrast (WCAG 2.2 §1.4.3, §1.4.11): for text on the tenant's colour, and for visible edges."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def refuse_elsewhere() -> None:
     """Raise Misuse on a platform without fork, since several workers need it.
 
     Raises:
-        Misuse: This is Windows.
+        Misuse: The platform has no fork, as on Windows.
     """
     if not hasattr(os, "fork"):
         raise Misuse(
