@@ -105,7 +105,7 @@ class AccessClaims:
         )
 
 
-# Claims that only ID tokens have, and claims that one of those never has.
+# Claims that only ID tokens have, and claims that ID tokens never have.
 _OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
 OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id", "cid", "roles"})
 

@@ -325,7 +325,7 @@ def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToke
 def _token_in(rest: str) -> str | None:
     """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
     token = rest.strip(" ")
-    # As a rule nothing is left; the pattern accepts the same, and takes three times as long.
+    # Usually nothing is left. The pattern accepts the same tokens, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):
         return token
     found = _TOKEN68.match(rest)

@@ -15,7 +15,7 @@ from keyfob.jose.keys import KeySet
 COOL_DOWN: Final = timedelta(seconds=30)
 # An issuer that did not answer the first fetch may be starting at the same time as this API.
 FIRST_COOL_DOWN: Final = timedelta(seconds=5)
-# A key that the issuer did not have is not sought again for this time; then a late publication is found.
+# A key that the issuer did not have is not fetched again for this time. Then a key that was published late is found.
 MISSING_LIFE: Final = timedelta(seconds=60)
 SHORTEST_LIFE: Final = timedelta(seconds=15)
 DEFAULT_LIFE: Final = timedelta(minutes=10)

@@ -104,7 +104,7 @@ LIMIT_CODES: Final[dict[str, str]] = {
     "user-codes": "api_limit",
 }
 
-# The members of an event, in order. An event has those that are known of it.
+# The members of an event, in order. An event contains the members whose values are known.
 MEMBERS: Final[dict[str, str]] = {
     "log_id": "the unique ID of the event",
     "date": "RFC 3339, UTC",
@@ -122,7 +122,7 @@ MEMBERS: Final[dict[str, str]] = {
     "request_id": "the ID of the HTTP request, as in the header of its response",
     "operator": "the operating system account that ran the command",
 }
-_FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+_FIELDS: Final = tuple(MEMBERS)[4:]  # the members that the caller of `write_event` passes
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:

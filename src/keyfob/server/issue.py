@@ -67,7 +67,7 @@ class TokenIssuer:
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
         """Sign the tokens. `random` is at least 16 random bytes, for `jti` or an opaque token's nonce."""
-        # Auth0 does not tell when a login ends, so only our own dialect does.
+        # Auth0 does not send the end of a login, so only the dialect `rfc` does.
         told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(

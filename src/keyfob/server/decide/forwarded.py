@@ -17,7 +17,7 @@ _NODE: Final = re.compile(
             |   (?P<bare> [0-9a-fA-F:.]+ ) )  "?  \Z""",
     re.VERBOSE,
 )
-# One pair of `Forwarded`, with what ends it: RFC 7239 §4. A quoted string may contain what separates pairs.
+# One pair of `Forwarded` and its separator (RFC 7239 §4). A quoted string may contain separators.
 _PAIR: Final = re.compile(
     r"""  \s* (?P<name> [^\s"=;,]+ ) \s*=\s* (?P<value> "(?: [^"\\] | \\. )*" | [^\s";,]* ) \s* (?P<end> [;,] | \Z )""",
     re.VERBOSE | re.DOTALL,

@@ -24,7 +24,7 @@ DIGITS: Final = 6
 SECRET_BYTES: Final = 20  # 32 letters of base32
 LOGIN_LIFETIME: Final = timedelta(minutes=10)
 ENROLMENT: Final = "enrolment"  # in place of a grant: a login that begins with an access token
-ANOTHER: Final = "another factor"  # likewise: a login in a browser that has proven a factor, and adds an authenticator
+ANOTHER: Final = "another factor"  # in place of a grant: a browser login that has proven a factor and adds another
 MESSAGE_LIFETIME: Final = timedelta(minutes=5)
 TRIES: Final = 10
 TRY_BACK_AFTER: Final = timedelta(minutes=6)

@@ -16,7 +16,7 @@ from keyfob.server.records import Nearness
 # up to a /56 of IPv6 (RFC 6177 §2).
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 56
-# Behind the address of these, anybody may be: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier-grade NAT
+# An address of these networks may stand for anybody: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier NAT
 # as seen from inside (RFC 6598).
 _SAY_NOTHING: Final = tuple(map(ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "100.64.0.0/10")))
 

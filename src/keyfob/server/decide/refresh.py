@@ -15,7 +15,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# An answer may be lost, and processes may share a token: the previous one is traded for this long, so many times.
+# A response may be lost, and processes may share a token. So the previous token is accepted this long and this often.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]

@@ -26,9 +26,9 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
-# E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
+# E-mails in MESSAGES_SPAN that one network causes for all users: a list of stolen passwords could cause one for each.
 MESSAGES_OF_NETWORK: Final = 300
-# E-mails with a link in MESSAGES_SPAN, which people ask for who are not logged in: to one address, and of one network.
+# E-mails with a link in MESSAGES_SPAN that unauthenticated callers request: to one address, and from one network.
 LINKS_OF_ADDRESS: Final = 3
 LINKS_OF_NETWORK: Final = 30
 FAILURES_KEPT: Final = timedelta(days=1)
@@ -163,7 +163,7 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     each = -(span // _MICROSECOND * -1000 // size)  # rounded up
     whole = each * size
     used = max(full_at - now_ns, 0)
-    # The clock may have been set back: by a little, which raises no limit, or by far, which resets them.
+    # The clock may have been set back. A small step raises no limit; a large step resets the limits.
     used = min(used, whole) if used <= 2 * whole else 0
     if (missing := used + each - whole) > 0:
         return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)

@@ -190,7 +190,7 @@ class LinesSink:
             if len(self._rest) == before:
                 self._rest = b""
                 raise
-            # Some are written: the others follow, before anything else.
+            # Some events are written. The others are written first next time.
 
     def close(self) -> None:
         """Do nothing, since other code uses the descriptor too."""
@@ -252,7 +252,7 @@ class FileSink(LinesSink):
 
     def _rotate(self) -> None:
         with contextlib.suppress(OSError):  # it goes on in the same file
-            if sys.platform != "win32":  # of several processes one renames, and closes the file, which unlocks it
+            if sys.platform != "win32":  # one of several processes renames the file, and closes it, which unlocks it
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
             for number in numbers:

@@ -38,7 +38,7 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._since = self.loop.time()
-        self._is_reading = True  # a request has begun and is not complete; so is the first one
+        self._is_reading = True  # a request has begun and is not complete; true before the first request
         self._is_head = True
         self._received = 0  # bytes of the present head or body
         self._is_too_large = False

@@ -53,7 +53,7 @@ class DeviceCache:
         if login.stage not in _WAITING or login.user_id is not None:
             return
         with self._lock:
-            # The snapshot may be older than a change that is committed, or be so soon.
+            # A change may have been committed after the snapshot, or be about to be committed.
             if self._is_changing or changes != self.changes:
                 return
             self._logins[login.device_code_hash] = login

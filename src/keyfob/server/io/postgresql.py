@@ -43,17 +43,17 @@ _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN
 _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
-# It excludes itself and _ALONE, and no other. The table of events is not locked, as that would wait for its autovacuum.
+# This lock conflicts only with itself and _ALONE. A lock of the events table would have to wait for autovacuum.
 _LOCK_LOG: Final = "LOCK TABLE keyfob_schema IN SHARE UPDATE EXCLUSIVE MODE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
-_TRIES: Final = 5  # a transaction that runs alone conflicts only with what others than keyfob do
+_TRIES: Final = 5  # a transaction that runs alone conflicts only with other programs than keyfob
 _LONGEST_PAUSE_S: Final = 0.01
 _MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
-# What a transaction has not seen may violate a unique constraint; that of one that runs alone has another cause.
+# A concurrent change may violate a unique constraint. If the transaction ran alone, there is another cause.
 _CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 _FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
-# The database works, and a value is at fault. asyncpg raises a ValueError for one that it cannot send.
+# The database works, but a value is wrong. asyncpg raises a ValueError for a value that it cannot send.
 _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 

@@ -253,7 +253,7 @@ def until_signal(
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # What exists now stays. Without this, each full collection would look at 50,000 objects, and hold every request up
+    # Collections skip the present objects. Otherwise each full one would visit 50,000 objects, and delay every request
     # for 30 ms, on a busy machine for 200.
     gc.collect()
     gc.freeze()

@@ -73,7 +73,7 @@ class KeyFollower:
 
         async def take_over(transaction: Transaction) -> Keyring:
             keyring = await begin_keyring(transaction, self._master, random, now)
-            # What this process has encrypted since another changed the keys is under the former one.
+            # Data that this process encrypted after another process changed the keys is under the former key.
             await reseal(transaction, keyring)
             return keyring
 

@@ -123,12 +123,12 @@ class SqliteStore:
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             self._waiting.append(_Piece(work, loop, future))
-            # A loop that was closed before it began leaves the turn to the next.
+            # If a loop was closed before it began the batch, the next caller begins it.
             is_first = not self._is_busy or (self._begins_on is not None and self._begins_on.is_closed())
             if is_first:
                 self._is_busy, self._begins_on = True, loop
         if is_first:
-            loop.call_soon(self._begin)  # what else this turn of the loop makes ready shares the commit
+            loop.call_soon(self._begin)  # functions that become ready in the same iteration share the commit
         return await future
 
     async def close(self) -> None:
@@ -179,7 +179,7 @@ class SqliteStore:
         """Begin the transaction of a batch. If another process holds the lock, wait on a thread."""
         self._begins_on = None
         try:
-            if self._writer.in_transaction:  # of a loop that was closed before it went on
+            if self._writer.in_transaction:  # the transaction of a loop that was closed meanwhile
                 self._writer.execute("ROLLBACK")
             # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
             self._writer.execute("BEGIN IMMEDIATE")

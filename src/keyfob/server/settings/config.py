@@ -327,8 +327,8 @@ class TenantConfig:
         """Return the grant of a client for an API, or None."""
         return self._grants.get((client_id, audience))
 
-    # The indexes. They are no fields, since the fields are the keys of tenant.toml. If settings name something twice,
-    # the first one counts.
+    # The indexes. They are not fields, since the fields are the keys of tenant.toml. If settings define a name twice,
+    # the first definition counts.
     @cached_property
     def _applications(self) -> dict[str, Application]:
         return {one.client_id: one for one in reversed(self.applications)}

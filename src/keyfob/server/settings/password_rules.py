@@ -15,7 +15,7 @@ from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
 _ESTIMATED: Final = 72  # zxcvbn takes no more
-# The time of an estimate grows with the square of the length, times the ways to read signs such as `1` as letters.
+# The time of an estimate grows with the square of the length, times the readings of signs such as `1` as letters.
 MOST_WORK: Final = 4 * _ESTIMATED**2
 # Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
 _LEAST_SCORE: Final = 3

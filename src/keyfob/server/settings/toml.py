@@ -44,7 +44,7 @@ class Lines:
             location = location[:-1]
         if not location:
             return 1
-        without = 0  # no statement that ends up to here has it; one that ends at `end` does
+        without = 0  # the key is missing in the first `without` lines, and present in the first `end` lines
         while end - without > 1:
             middle = (without + end) // 2
             whole, tables = self._parsed(middle)

@@ -23,6 +23,6 @@ def code_mail(site: Site, client_id: str, code: str, language: Language) -> Writ
         "code": code,
         "minutes": int(MESSAGE_LIFETIME.total_seconds() // 60),
     }
-    # The subject is the first line of the text, so that the words of one e-mail are in two files.
+    # The subject is the first line of the text template, so that one e-mail has only two files.
     subject, _, text = site.render("code_mail.txt", words).decode().partition("\n")
     return WrittenMail(subject, text.lstrip("\n"), site.render("code_mail.html", words).decode())

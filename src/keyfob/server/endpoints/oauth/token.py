@@ -103,7 +103,7 @@ async def _check_proof(progress: _Progress) -> Response | None:
     return None
 
 
-# A check that never waits is a plain function: a coroutine takes as long as the check of the grant.
+# A check that never waits is a plain function, since a coroutine would take as long as the check of the grant.
 _AT_ONCE: Final[dict[Step, Callable[[_Progress], Response | None]]] = {
     "message": _check_message,
     "grant": _check_grant,

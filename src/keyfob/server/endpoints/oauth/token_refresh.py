@@ -71,7 +71,7 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert api is not None  # noqa: S101
     content = TokenContent(
         call.application,
-        # A token of a login that is nearly over does not outlive it.
+        # A token does not outlive its login.
         replace(api, token_lifetime=min(api.token_lifetime, login.expires_at - call.now)),
         decision.scope,
         user,

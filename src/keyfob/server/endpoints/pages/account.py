@@ -47,7 +47,7 @@ T = TypeVar("T")
 PATH: Final = "/account"
 PASSKEY_PATH: Final = "/account/passkey"
 MOST_SHOWN: Final = 50
-# What opens the account later, without the password, is changed only this long after a login (OWASP ASVS 7.5.1).
+# The account's credentials can be changed only this long after a login (OWASP ASVS 7.5.1).
 FRESH_FOR: Final = timedelta(minutes=15)
 
 

@@ -106,7 +106,7 @@ async def done(site: Site, request: Request) -> Response:
     if login.step == "allowed" and login.is_enrolment:
         return page(site, browser, "enrolled.html", {})
     words = await _about_ending(site, request, browser, login)
-    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another
+    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another session's browser
     words |= {"number": login.number if is_own else "", "end_link": login.end_link if is_own else ""}
     return page(site, browser, f"{login.step}.html", words)
 
@@ -173,7 +173,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
         "peer": device.peer,
         "place": site.place_of(device.peer),
         "device": " · ".join(filter(None, (device.device_name, device.device_system))),
-        # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
+        # Behind a proxy that is not trusted, no address is known. A warning at every login would then mean nothing.
         "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,
         "is_refused": decide_here(site, request, device, None) == "refuse",
         "lasts": _lasts(rules) if nearness != "same" else [],

@@ -132,7 +132,7 @@ async def _press(
         case "other":
             return again(site, browser, pending, way="")
         case "enrol" if pending.login.step == "enrol":
-            if due.unproven is None:  # pressed again, or after "back": the secret that was shown stays
+            if due.unproven is None:  # pressed again, or after "back": the shown secret stays valid
                 await enrol(site, due.user, "otp", due.login, with_recovery=False)
             return again(site, browser, pending)
         case _:
