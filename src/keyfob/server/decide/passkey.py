@@ -55,7 +55,7 @@ def user_handle(user_id: str) -> bytes:
 def id_of(credential_id: bytes) -> str:
     """Return the id of the `Authenticator` record.
 
-    It is derived, so that a login finds the record without another index.
+    The id is derived from the credential ID, so that a login finds the record without another index.
     """
     return f"passkey|dev_{write_token(hashlib.sha256(credential_id).digest())}"
 

@@ -138,7 +138,7 @@ class PasswordFacts:
         connection: The record of the realm or of the default connection, if it exists.
         api_outcome: The reason why no token can be issued for the API; None if one can be issued.
         wait: The time until the next password is verified.
-        is_right: Whether the password is correct; None: it has not been verified.
+        is_right: Whether the password is correct; None if it has not been verified.
         is_factor_due: Whether a second factor is required.
     """
 

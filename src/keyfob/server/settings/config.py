@@ -48,8 +48,7 @@ class ForCertificates:
 
     Attributes:
         address: The URL, with a trailing slash.
-        authorities: The certificate authorities in DER. One must have directly signed a client's certificate (RFC 8705
-            §2.1).
+        authorities: The authorities in DER. One must have signed a client's certificate directly (RFC 8705 §2.1).
     """
 
     address: str

@@ -94,7 +94,7 @@ async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
 async def end_message_pause(site: Site, user_id: str) -> None:
     """End the pause between e-mails to a user, since the last e-mail was not sent.
 
-    It still counts towards the limit.
+    The failed e-mail still counts towards the limit.
     """
     await site.store.write(lambda transaction: transaction.drop_tries(_key(site, f"messages pause {user_id}")))
 
