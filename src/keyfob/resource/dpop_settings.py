@@ -20,7 +20,7 @@ class DpopSettings:
         algorithms: The accepted algorithms of proofs.
         required: Whether tokens that are not bound to a key are refused.
         nonce_key: At least 32 secret bytes, the same in all processes of this API. The API derives nonces from this
-            key, and every proof must contain a current nonce, which shows that the proof is fresh. None: no nonce is
+            key, and every proof must contain a current nonce, which shows that the proof is fresh. If None, no nonce is
             required.
         replays: The record of the used proofs. By default it is stored in this process.
     """

@@ -82,7 +82,7 @@ def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -
     Args:
         token: The token, without its authentication scheme.
         keys: The issuer's keys; None if they could not be fetched. The result of the key check is then unknown.
-        policy: What the API accepts.
+        policy: The policy of the API for the token's issuer.
         now: The current time, aware, UTC.
     """
     header, payload = peek(token)

@@ -190,7 +190,7 @@ class Verifier:
 
         Args:
             begun: The result of `_begin`.
-            wait: How to wait for the issuer.
+            wait: The caller's way to wait for the issuer.
         """
         presented, signed = begun.presented, begun.open
         try:

@@ -82,7 +82,7 @@ def verify(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Princi
     Args:
         token: The token, without its authentication scheme.
         keys: The issuer's keys. With several issuers, use the keys of the issuer whose policy `choose_policy` returns.
-        policy: What this API accepts.
+        policy: The policy of this API for the token's issuer.
         now: The current time, aware, UTC.
 
     Raises:
@@ -124,7 +124,7 @@ def verify_parsed(
     Args:
         unverified: The token.
         keys: The issuer's keys.
-        policy: What this API accepts.
+        policy: The policy of this API for the token's issuer.
         now: The current time, aware, UTC.
         fields: The token's payload, if the caller has parsed it.
 

@@ -31,7 +31,7 @@ Column = tuple[tuple[Callable[[F], bool], FailedCheck], ...]
 
 
 def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
-    """Return the checks of one column in order: each is a failure condition and the failed check that it stands for."""
+    """Return the checks of one column in order, as pairs of a failure condition and the failed check."""
     return tuple((cell.fails, FailedCheck(name, cell.outcome)) for name, cells in rows for cell in cells_of(cells))
 
 

@@ -149,7 +149,7 @@ class MeasuredStore:
 class _Timer:
     """Time a transaction.
 
-    A `KeyfobError` comes from the function in the transaction, so it is no failure of the store.
+    A `KeyfobError` comes from the function in the transaction, so it does not count as a failure of the store.
     """
 
     __slots__ = ("_began", "_meter", "_operation")

@@ -44,7 +44,7 @@ def write_tables(config: TenantConfig, *, names_issuer: bool = True) -> Table:
         names_issuer: Whether to write the issuer.
 
     Raises:
-        Misuse: The settings have a client secret in clear.
+        Misuse: The settings contain a client secret in plain text.
     """
     if any(application.secrets for application in config.applications):
         raise Misuse("client secrets are not written in clear")
@@ -258,7 +258,7 @@ def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Do
     """Return settings as documents.
 
     Raises:
-        Misuse: The settings have a client secret in clear.
+        Misuse: The settings contain a client secret in plain text.
     """
     return write_documents(write_tables(config, names_issuer=names_issuer))
 
