@@ -93,7 +93,9 @@ class KeySet:
         return cls(tuple(readable))
 
     def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
-        """Return the key with that `kid`; without a `kid`, the only key that fits the algorithm (RFC 7515 §6).
+        """Return the key with the `kid` of a token.
+
+        Without a `kid`, return the only key that fits the algorithm (RFC 7515 §6).
 
         Raises:
             InvalidToken: Several keys match.

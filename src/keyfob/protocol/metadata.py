@@ -117,7 +117,7 @@ class ServerMetadata:
 
 
 def aliases(fields: Fields) -> dict[str, str]:
-    """Return the endpoints that a client with a certificate must use instead of the usual ones (RFC 8705 §5)."""
+    """Return the mTLS endpoint aliases, which a client with a certificate must use (RFC 8705 §5)."""
     found = fields.values.get("mtls_endpoint_aliases")
     if found is None:
         return {}

@@ -9,7 +9,10 @@ from typing import ClassVar, NoReturn, final
 
 @final
 class Secret:
-    """A token, code, password or key. Only `reveal()` returns it; a test lists the modules that may call that."""
+    """A token, code, password or key. Only `reveal()` returns the value.
+
+    A test lists the modules that may call `reveal()`.
+    """
 
     __slots__ = ("__value",)
 

@@ -31,7 +31,7 @@ def is_about_user(claims: AccessClaims) -> bool:
 
 
 def is_active(claims: AccessClaims, records: TokenRecords, now: datetime) -> bool:
-    """Return whether a token that is valid by its signature and times is still active."""
+    """Return whether a token is still active. Its signature and lifetime have been checked."""
     if records.is_revoked or records.application is None:
         return False
     if not is_about_user(claims):

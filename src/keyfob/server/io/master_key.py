@@ -150,7 +150,7 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the file in the user's configuration folder, or None if that is within the tenant's folder.
+    """Return the file in the user's configuration folder, or None if this folder is inside the tenant's folder.
 
     The name of the file is stored in the tenant's folder, so that the folder can be moved.
     """

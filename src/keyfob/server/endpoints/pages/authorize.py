@@ -77,7 +77,7 @@ async def authorize(site: Site, request: Request) -> Response:
 
 
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
-    """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
+    """Read the parameters of the request or, with a `request_uri`, of the pushed request (RFC 9126 §4)."""
     try:
         fields = read_body(request) if request.method == "POST" else read_query(request)
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")

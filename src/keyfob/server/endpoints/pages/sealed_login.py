@@ -223,7 +223,7 @@ def connections_of(site: Site, pending: ContinuedLogin) -> tuple[str, ...]:
 
 
 def connections_of_request(accepted: AcceptedRequest) -> tuple[str, ...]:
-    """Return the connection that the request names, or those of its client."""
+    """Return the connection that the request names, or else the connections of the client."""
     named = accepted.asked.connection
     return (named,) if named else accepted.application.connections
 
