@@ -23,8 +23,8 @@ PURE = (
     "resource/", "server/decide/", "server/endpoints/", "server/settings/", "server/test_", "stories/test_", "vectors/",
 )  # fmt: skip
 SLOW = (
-    "attacks/test_fuzz.py", "attacks/test_stored_logins.py", "resource/test_rotation.py",
-    "server/endpoints/oauth/test_token_check_order.py", "server/test_on_postgresql.py",
+    "attacks/test_fuzz.py", "attacks/test_stored_logins.py", "client/session/test_login.py",
+    "resource/test_rotation.py", "server/endpoints/oauth/test_token_check_order.py", "server/test_on_postgresql.py",
 )  # fmt: skip
 THIS_MACHINE = ["127.0.0.1", "::1"]
 

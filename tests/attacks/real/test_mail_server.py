@@ -87,7 +87,7 @@ def test_a_code_arrives_as_text_and_as_html_and_logs_in() -> None:
         assert not re.search(r"https?:|<img|<script|<link|url\(", html), "nothing is fetched"
         own = {"grant_type": OOB, "client_id": "legacy", "mfa_token": pending, "oob_code": oob}
         assert token(scene, **own, binding_code=code[0]).status == 200
-        assert [event["type"] for event in scene.events].count("gd_send_email") == 2  # with that of the enrolment
+        assert [event["type"] for event in scene.events].count("gd_send_email") == 3  # enrolment, its notice, login
 
 
 @pytest.mark.parametrize("security", ["starttls", "implicit"])
@@ -116,7 +116,7 @@ def test_a_connection_without_starttls_is_not_used() -> None:
 
 def test_a_wrong_password_is_an_error_that_does_not_repeat_it(ground: Ground) -> None:
     with mail_server(MailServer(ground.context())) as server:
-        with pytest.raises(Unreachable, match=r"did not take the user and the password \(535\)") as raised:
+        with pytest.raises(Unreachable, match=r"refused the user name and the password \(535\)") as raised:
             send(mailer(server, "starttls", ground, user=USER, password="a secret of another house"))
         assert "another house" not in repr(raised.value)
         assert not server.delivered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keyfob.server.decide.passkey import (
@@ -74,6 +74,7 @@ def test_any_text_is_an_answer_or_none(text: str) -> None:
 
 
 @given(st.text())
+@example("0 \x00 0")
 def test_a_name_is_one_short_printable_line(typed: str) -> None:
     name = read_passkey_name(typed)
     assert len(name) <= LONGEST_NAME

@@ -147,7 +147,7 @@ def test_two_programs_of_one_name_at_once_make_one_login(shop: Shop) -> None:
     first = shop.at_terminal("argparse", "login")
     code = first.read_until(CODE)[0]
     second = shop.at_terminal("click", "login")
-    second.read_until(r"shop: another process \(\d+\) is logging this profile in")
+    second.read_until(r"shop: another process \(\d+\) is logging in to this profile")
     shop.approve(code)
     for one in (first, second):
         one.read_until(r"logged in as")

@@ -106,7 +106,7 @@ def test_a_keyring_that_hangs_is_passed_over_and_said_so(bus: str, tmp_path: Pat
         vault = FileVault(tmp_path, seals(tmp_path, bus))
         said = run(vault.prepare())
 
-    assert "does not answer" in said
+    assert "does not respond" in said
     assert vault.seals is not None
     assert vault.seals.note() == Note("file")
 

@@ -45,9 +45,9 @@ def test_a_login_without_words_asks_for_both_and_the_code_is_copied(commands: Co
     """[FC-23]"""
     issuer = StrictIssuer()
     with issuer.serving(), at_terminal(commands, "login", "--flow", "device", "--clipboard") as (process, screen):
-        read_until(screen, r"\s*issuer,[^:]*(:[^:]*)*: $")
+        read_until(screen, r"\s*issuer: [^:]*(:[^:]*)*: $")
         os.write(screen, f"{issuer.issuer}\n".encode())
-        read_until(screen, r"client id[^:]*(:[^:]*)*: $")
+        read_until(screen, r"client ID[^:]*(:[^:]*)*: $")
         os.write(screen, b"cli\n")
         said = read_until(screen, r"logged in at")
         assert "\x1b]52;c;V0RKQi1NSkhU\x07" in said  # WDJB-MJHT in Base64
@@ -58,7 +58,7 @@ def test_a_login_without_words_asks_for_both_and_the_code_is_copied(commands: Co
 @pytest.mark.parametrize(("act", "code"), [(b"\x04", 2), (b"no issuer\n", 2), (None, 130)])
 def test_a_question_that_is_not_answered_keeps_nothing(commands: Commands, act: bytes | None, code: int) -> None:
     with at_terminal(commands, "login") as (process, screen):
-        read_until(screen, r"\s*issuer,[^:]*(:[^:]*)*: $")
+        read_until(screen, r"\s*issuer: [^:]*(:[^:]*)*: $")
         if act is None:
             process.send_signal(signal.SIGINT)
         else:

@@ -149,8 +149,8 @@ def is_cloned(stored: int, sent: int) -> bool:
 
 def read_passkey_name(typed: str | None) -> str:
     """Return a typed name of a passkey: one line, shortened; "" if there is none."""
-    shown = "".join(letter for letter in " ".join((typed or "").split()) if letter.isprintable())
-    return shown[:LONGEST_NAME].strip()
+    letters = "".join(letter for letter in typed or "" if letter.isprintable() or letter.isspace())
+    return " ".join(letters.split())[:LONGEST_NAME].strip()
 
 
 def _described(credential_ids: Iterable[bytes]) -> list[dict[str, str]]:

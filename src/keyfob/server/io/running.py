@@ -142,18 +142,23 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening. First take the connections that the system has accepted, since it would reset them."""
+        """Stop listening. First take the connections that the system has accepted, since it would reset them.
+
+        The event loop first closes its sockets, while copies keep the ports. Each copy is closed at once after its last
+        connection was accepted.
+        """
         kind = self.config.http_protocol_class
         places = [(one, self._maker(kind), self.config.ssl) for one in sockets]
         if self._certified is not None and self._context is not None:
             places.append((self._certified.listener, self._maker(_with_certificate(kind)), self._context))
-        accepted: list[tuple[socket.socket, Any, ssl.SSLContext | None]] = []
-        for listener, make, context in places:
-            with contextlib.suppress(OSError):  # there are no more
-                while True:
-                    accepted.append((listener.accept()[0], make, context))
+        copies = [(listener.dup(), make, context) for listener, make, context in places]
         for server in self.servers:
             server.close()
+        accepted: list[tuple[socket.socket, Any, ssl.SSLContext | None]] = []
+        for copy, make, context in copies:
+            with contextlib.closing(copy), contextlib.suppress(OSError):  # there are no more
+                while True:
+                    accepted.append((copy.accept()[0], make, context))
         loop = asyncio.get_running_loop()
         connecting = [loop.connect_accepted_socket(make, one, ssl=context) for one, make, context in accepted]
         await asyncio.gather(*connecting, return_exceptions=True)
@@ -253,12 +258,12 @@ def until_signal(
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # Collections skip the present objects. Otherwise each full one would visit 50,000 objects, and delay every request
-    # for 30 ms, on a busy machine for 200.
-    gc.collect()
-    gc.freeze()
     # Taken over before any event loop begins: one that ends just then loses a KeyboardInterrupt or a SystemExit.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
+        # Collections skip the present objects. Otherwise each full one would visit 50,000 objects, and delay every
+        # request for 30 ms, on a busy machine for 200. An exception by a signal would be lost in a collection.
+        gc.collect()
+        gc.freeze()
         yield partial(server.run, sockets=[listener])
 
 
