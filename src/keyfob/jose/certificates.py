@@ -1,7 +1,7 @@
 """A certificate authority for one machine, its server certificates, and reading of certificates (RFC 5280 §4.2).
 
-Name constraints restrict the authority to the names of this machine (RFC 5280 §4.2.1.10). A stolen key is of no use
-against other connections.
+Name constraints restrict the authority to the names of this machine (RFC 5280 §4.2.1.10). An attacker who has stolen
+its key cannot forge a certificate for another host.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Authority:
 
     @classmethod
     def new(cls, key: bytes, now: datetime) -> Self:
-        """Create the authority of a P-256 key. Recreated with the same key, it verifies the same certificates."""
+        """Create an authority with a P-256 key.
+
+        An authority that is created again with the same key verifies the same certificates.
+        """
         private = _private(key)
         public = private.public_key()
         digest = x509.SubjectKeyIdentifier.from_public_key(public).digest
@@ -72,7 +75,7 @@ class Authority:
 
     @classmethod
     def read(cls, certificate: bytes, key: bytes) -> Self:
-        """Parse both in PEM; raise `Malformed` if one is not valid or they do not match."""
+        """Parse a certificate and its key in PEM. Raise `Malformed` if one is not valid or they do not match."""
         found, private = _certificate(certificate), _private(key)
         if found.public_key() != private.public_key():
             raise Malformed("certificate: does not belong to its key", field="certificate")
@@ -83,13 +86,13 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def is_lapsing(self, now: datetime) -> bool:
-        """Whether it expires soon, or has expired."""
+        """Return whether the certificate expires soon or has expired."""
         return _is_lapsing(self.certificate, now)
 
     def certify(self, key: bytes, now: datetime) -> bytes:
-        """Sign a certificate for a server at `TLS_HOSTS` with that P-256 key. It expires no later than the authority.
+        """Sign a certificate for a server at `TLS_HOSTS` that has this P-256 key.
 
-        Both key and result are in PEM.
+        The certificate expires no later than the authority. The key and the result are in PEM.
         """
         public, signer = _private(key).public_key(), self.key.public_key()
         life = min(SERVER_LIFE, self.certificate.not_valid_after_utc - (now - _BACKDATED))
@@ -107,7 +110,7 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
     def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
-        """Whether that certificate is signed by this authority, is for that key, and does not expire soon."""
+        """Return whether this authority signed the certificate, it is for the key, and it does not expire soon."""
         found = _certificate(certificate)
         if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):
             return False

@@ -1,4 +1,7 @@
-"""Reading and writing keys as JWK and PEM (RFC 7517, RFC 5958). `keys.py` imports it on first use, for joserfc."""
+"""Reading and writing keys as JWK and PEM (RFC 7517, RFC 5958).
+
+`keys.py` imports this module on first use, since this module imports joserfc.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def read_public_jwk(jwk: Mapping[str, object]) -> PublicHandle:
 
 
 def read_pem(pem: bytes, *, is_own: bool = False) -> PrivateHandle:
-    """Parse unencrypted PKCS #8. The primes of an own key, from `write_pem`, are not tested: that takes 30 ms."""
+    """Parse unencrypted PKCS #8.
+
+    With `is_own`, the key comes from `write_pem`, and its primes are not tested, which would take 30 ms.
+    """
     try:
         handle = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=is_own)
     except (ValueError, TypeError):
@@ -56,7 +62,7 @@ def read_private_jwk(jwk: Fields) -> PrivateHandle:
 
 
 def _is_short(jwk: Mapping[str, object]) -> bool:
-    """Return whether it is an RSA key below the limit, of which joserfc only warns. Leading zeros do not count."""
+    """Return whether a JWK is an RSA key below the minimum size, leading zeros excluded. joserfc only warns."""
     if jwk.get("kty") != "RSA":
         return False
     try:

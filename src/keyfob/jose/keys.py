@@ -40,7 +40,7 @@ class PublicKey:
     handle: PublicHandle
 
     def fits(self, algorithm: Algorithm) -> bool:
-        """Whether the key may be used with that algorithm (RFC 8725 §3.1)."""
+        """Return whether the key may be used with an algorithm (RFC 8725 §3.1)."""
         return KEY_TYPES[algorithm] == self.key_type and (self.algorithm is None or self.algorithm == algorithm)
 
     @classmethod
@@ -48,7 +48,7 @@ class PublicKey:
         """Parse a JWK.
 
         Raises:
-            Malformed: It is not an RSA, P-256 or Ed25519 key of sufficient size for verifying signatures.
+            Malformed: The JWK is not an RSA, P-256 or Ed25519 key of sufficient size for verifying signatures.
         """
         fields = Fields(jwk, "key")
         key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")
@@ -66,7 +66,7 @@ class PublicKey:
 
     @staticmethod
     def find_jwk(text: bytes) -> dict[str, object]:
-        """Return the JWK of a public key in PEM, or the JWK that the text is; raise `Malformed` if it is neither."""
+        """Parse a public key in PEM or a JWK, and return it as a JWK. Raise `Malformed` for other text."""
         is_jwk = text.lstrip().startswith(b"{")
         return dict(read_json(text, "key").values) if is_jwk else key_formats.convert_public_pem(text)
 
@@ -93,7 +93,9 @@ class KeySet:
         return cls(tuple(readable))
 
     def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
-        """Return the key with that `kid`; without a `kid`, the only key that fits the algorithm (RFC 7515 §6).
+        """Return the key with the `kid` of a token.
+
+        Without a `kid`, return the only key that fits the algorithm (RFC 7515 §6).
 
         Raises:
             InvalidToken: Several keys match.
@@ -127,7 +129,7 @@ class SigningKey:
 
     @classmethod
     def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], random_bytes: bytes) -> Self:
-        """Create a key from 48 random bytes: enough more than the order of P-256 for a uniform distribution."""
+        """Create a key from 48 random bytes, enough more than the order of P-256 for a uniform distribution."""
         if algorithm == "ES256":
             number = int.from_bytes(random_bytes) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
             return cls.of(ec.derive_private_key(number, ec.SECP256R1()), algorithm)
@@ -135,7 +137,9 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse the output of `pem`, which was stored encrypted and so is trusted; `read` parses foreign keys.
+        """Parse the output of `pem`, which is trusted, since it was stored encrypted.
+
+        `read` parses keys from elsewhere.
 
         Raises:
             Malformed: The key does not fit the algorithm.
@@ -144,10 +148,12 @@ class SigningKey:
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:
-        """Parse PEM or a JWK, and return the JWK's `kid` too. The algorithm is the JWK's, or its key type's default.
+        """Parse a private key in PEM or as a JWK. Return the key, and the `kid` of the JWK or None.
+
+        The algorithm is the `alg` of the JWK, or the default of the key type.
 
         Raises:
-            Malformed: It is not a supported private key.
+            Malformed: The text is not a supported private key.
         """
         if text.lstrip().startswith(b"{"):
             jwk = read_json(text, "signing key")
@@ -162,7 +168,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, handle: PrivateHandle, algorithm: Algorithm) -> Self:
-        """Create it from a handle; raise `Malformed` if the key does not fit the algorithm or is too short."""
+        """Create a key from a handle. Raise `Malformed` if the key does not fit the algorithm or is too short."""
         if isinstance(handle, rsa.RSAPrivateKey) and handle.key_size < SMALLEST_RSA_BITS:
             raise Malformed("signing key: RSA key is too short", field="key")
         jwk = key_formats.write_public_jwk(handle)
@@ -170,7 +176,7 @@ class SigningKey:
         return cls(str(jwk["kid"]), algorithm, handle)
 
     def pem(self) -> bytes:
-        """Return unencrypted PKCS #8, to be encrypted by the caller."""
+        """Return the key as unencrypted PKCS #8. The caller has to encrypt it."""
         return key_formats.write_pem(self.handle)
 
     def public_jwk(self) -> dict[str, object]:

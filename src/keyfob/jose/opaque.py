@@ -29,7 +29,7 @@ def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: s
         claims: The members of a JWT payload.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        issuer: A readable member of the header.
+        issuer: The value of the `iss` header, which is not encrypted.
     """
     header = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     encrypted = AESGCM(key).encrypt(nonce, write_json(claims), header)
@@ -38,7 +38,7 @@ def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: s
 
 
 def is_opaque(token: Secret) -> bool:
-    """Whether a token has the five parts of a compact JWE."""
+    """Return whether a token has the five parts of a compact JWE."""
     return token.reveal().count(".") == 4
 
 

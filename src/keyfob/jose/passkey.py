@@ -19,12 +19,12 @@ ALGORITHMS: Final = (-7, -8, -257)  # ES256, EdDSA, RS256 (IANA COSE Algorithms)
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """What an authenticator must have signed.
+    """The values that an authenticator must have signed.
 
     Attributes:
         challenge: Random bytes of this server.
-        rp_id: The relying party: a domain name.
-        origin: Of the page that asked the browser.
+        rp_id: The RP ID, the domain name of the relying party.
+        origin: The origin of the page that called the browser.
     """
 
     challenge: bytes
@@ -34,7 +34,7 @@ class Ceremony:
 
 @dataclass(frozen=True, slots=True)
 class NewPasskey:
-    """A passkey that was registered. `public_key` is a COSE_Key."""
+    """A passkey from a verified registration. `public_key` is a COSE_Key."""
 
     credential_id: bytes
     public_key: bytes
@@ -42,9 +42,9 @@ class NewPasskey:
 
 
 def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
-    """Verify a `RegistrationResponseJSON`. Return None if it is not what was asked for, or the user was not verified.
+    """Verify a `RegistrationResponseJSON`. Return None if it does not match `asked`, or the user was not verified.
 
-    The attestation is not asked for and proves nothing here. One that is sent anyway must be valid.
+    The server requests no attestation and does not rely on any. If the browser sends an attestation, it must be valid.
     """
     verify, algorithms = webauthn.verify_registration_response, list(map(cose.COSEAlgorithmIdentifier, ALGORITHMS))
     try:
@@ -62,10 +62,10 @@ def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
 
 
 def verify_assertion(answer: str, asked: Ceremony, public_key: bytes) -> int | None:
-    """Verify an `AuthenticationResponseJSON`. Return the signature counter, which the caller compares.
+    """Verify an `AuthenticationResponseJSON`. Return its signature counter, for the caller to compare.
 
     Returns:
-        None if it is not what was asked for, the signature is wrong, or the user was not verified.
+        None if the response does not match `asked`, the signature is wrong, or the user was not verified.
     """
     verify = webauthn.verify_authentication_response
     try:

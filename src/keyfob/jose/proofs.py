@@ -28,7 +28,7 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """The sender has the key. The replay key `mark` must be accepted only once before `until`."""
+    """A valid proof: the sender has the key. The replay key `mark` must be accepted only once before `until`."""
 
     key_thumbprint: str
     mark: str
@@ -45,8 +45,8 @@ class Nonces:
     """The nonces of one server.
 
     Attributes:
-        key: The key that they are derived from.
-        are_needed: Whether a proof must have one; otherwise a nonce is validated only if present.
+        key: The key that the nonces are derived from.
+        are_needed: Whether a proof must contain a nonce. Otherwise a nonce is validated only if it is present.
     """
 
     key: bytes
@@ -54,7 +54,7 @@ class Nonces:
 
 
 def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
-    """Return the present nonce: unpredictable to others, and the same on every node."""
+    """Return the current nonce, which others cannot predict and which is the same on every node."""
     window = int(now.timestamp() // WINDOW.total_seconds()) - ago
     made = hmac.digest(key, struct.pack(">Q", window), "sha256")[:_NONCE_BYTES]
     return base64url(made)
@@ -75,7 +75,7 @@ def judge_proof(
     Args:
         shown: The DPoP header.
         method: The request's method.
-        address: The request's URL by the server's own configuration.
+        address: The request's URL, as the server's own configuration names it.
         now: Aware, UTC.
         nonces: The server's nonces; None if it issues none, so that a nonce in the proof is ignored.
         access_token: The access token of the request, which the proof must match; None if there is none.
@@ -116,7 +116,7 @@ def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) ->
     Validates form and signature. `judge_proof` validates method, URL, time and nonce; the caller detects replays.
 
     Raises:
-        InvalidToken: It is not well formed, contains a private key, or its signature is not valid.
+        InvalidToken: The proof is not well formed, contains a private key, or its signature is not valid.
     """
     unverified = take_apart(proof, algorithms)
     if unverified.type != DPOP_JWT:

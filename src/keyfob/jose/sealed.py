@@ -52,7 +52,7 @@ def nonce_of(ciphertext: bytes) -> bytes:
 
 
 def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> bytes:
-    """Decrypt with the one of several keys that fits; raise `Malformed` if none does."""
+    """Decrypt bytes that were encrypted with one of several keys. Raise `Malformed` if no key fits."""
     for key in keys[:-1]:
         with contextlib.suppress(Malformed):
             return unseal(ciphertext, key, context=context)
@@ -60,7 +60,7 @@ def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> byt
 
 
 def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:
-    """Decrypt bytes; raise `Malformed` for another key, another context, or damage."""
+    """Decrypt bytes. Raise `Malformed` if the key or the context is wrong, or the bytes are damaged."""
     if not ciphertext.startswith(_VERSION):
         raise Malformed("the ciphertext has another version", field=context.partition(" ")[0])
     nonce_end = len(_VERSION) + NONCE_BYTES

@@ -37,7 +37,7 @@ def read_certificates(text: str) -> tuple[bytes, ...]:
 
 
 def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
-    """Whether one of the authorities has directly signed the certificate. All are in DER."""
+    """Return whether one of the authorities has directly signed the certificate. All are in DER."""
     try:
         found = x509.load_der_x509_certificate(certificate)
     except ValueError:
@@ -52,10 +52,10 @@ def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
 
 
 def has_name(certificate: bytes, name: str) -> bool:
-    """Whether a certificate in DER has a name of the form `dns:robot.example`.
+    """Return whether a certificate in DER contains a name, which is written like `dns:robot.example`.
 
-    A subject is compared as a whole, in the form of RFC 4514. Other names must match one of the certificate's exactly,
-    except for the case of DNS names and e-mail domains. Wildcards are not expanded.
+    A subject is compared as a whole, in the form of RFC 4514. A name of another type must equal one of the
+    certificate's names. The case of DNS names and e-mail domains is ignored. Wildcards are not expanded.
     """
     kind, _, wanted = name.partition(":")
     try:
@@ -79,7 +79,7 @@ def has_name(certificate: bytes, name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise `Malformed` if a name is not of a form that `has_name` supports."""
+    """Raise `Malformed` if `has_name` does not support the form of a name."""
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)
     try:

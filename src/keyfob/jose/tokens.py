@@ -1,7 +1,7 @@
 """Parsing, verifying and signing JWTs (RFC 7515, RFC 7519, RFC 8725).
 
-Signatures are computed and verified by `cryptography` directly: through joserfc, a third fewer verifications per second
-are possible (docs/decisions/0010-signatures.md).
+This module calls `cryptography` directly to sign and verify. joserfc would verify a third fewer signatures per second
+(docs/decisions/0010-signatures.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
-# Maps base64url to the alphabet of binascii, and the characters of that alphabet alone to an invalid one.
+# Maps base64url to the alphabet of binascii. Characters that only that alphabet has become invalid ones.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid
@@ -47,7 +47,7 @@ class Unverified:
 
 
 def looks_signed(token: Secret) -> bool:
-    """Whether a token has the form of a compact JWS; any other is opaque to all but its issuer."""
+    """Return whether a token has the form of a compact JWS. Only the issuer can read a token of another form."""
     return token.reveal().count(".") == 2
 
 
@@ -59,7 +59,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
         allowed: The accepted algorithms.
 
     Raises:
-        InvalidToken: It is not a compact JWS, has another algorithm, or has a critical extension.
+        InvalidToken: The token is not a compact JWS, its algorithm is not accepted, or it has a critical extension.
     """
     raw = token.reveal().encode("utf-8", "replace")
     if len(raw) > LONGEST_TOKEN:
@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS; `header` replaces the `kid`."""
+    """Sign claims as a compact JWS. The members of `header` take the place of the `kid`."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
@@ -167,7 +167,7 @@ def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
 
 
 def _der(signature: bytes) -> bytes:
-    """Convert R and S of RFC 7518 §3.4 to the DER form of `cryptography`."""
+    """Convert an ECDSA signature from R and S (RFC 7518 §3.4) to DER, which `cryptography` needs."""
     if len(signature) != ES256_SIGNATURE_BYTES:
         raise InvalidSignature
     return encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
@@ -206,7 +206,7 @@ def _decode(part: bytes) -> bytes:
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """Decode after translation with `_STANDARD`, which is done once for a whole token."""
+    """Decode a part after the caller has translated the whole token to standard base64 with `_STANDARD`."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

@@ -1,7 +1,8 @@
 """Decryption of `sealed.py`'s output with few imports, for `keyfob token`, which runs often (RFC 5116, RFC 5869).
 
-`cryptography`'s public modules take 30 ms or more to import, mostly for unused ciphers; its binding alone takes a
-third. If a later version moves it, the ImportError or AttributeError makes the caller use the ordinary path.
+Importing the public modules of `cryptography` takes 30 ms or more, mostly for unused ciphers. Importing only its
+binding takes a third of that. If a later version of `cryptography` moves the binding, this module raises ImportError or
+AttributeError, and the caller uses `sealed.py` instead.
 """
 
 from hmac import compare_digest, digest
@@ -14,18 +15,18 @@ _HASH_BYTES = 32
 
 
 def unseal(ciphertext: bytes, master: bytes, key_id: str, *, purpose: str, context: str) -> bytes:
-    """Decrypt with the key that is derived for a purpose.
+    """Decrypt with the key that is derived from the master key for a purpose.
 
     Args:
         ciphertext: The output of `sealed.seal`.
         master: The master key.
         key_id: The required `sealed.key_id` of the master key.
-        purpose: As for `sealed.derive`.
-        context: As for `sealed.seal`.
+        purpose: The purpose that `sealed.derive` was called with.
+        context: The context that `sealed.seal` was called with.
 
     Raises:
-        ValueError: Another version or key.
-        Exception: Another context, or damage: an error of `cryptography`.
+        ValueError: The ciphertext has another version or was made with another master key.
+        Exception: The context is wrong or the ciphertext is damaged. The class of the error is `cryptography`'s.
     """
     if not ciphertext.startswith(_VERSION) or not compare_digest(_derive(master, "name")[:8].hex(), key_id):
         raise ValueError
@@ -35,6 +36,6 @@ def unseal(ciphertext: bytes, master: bytes, key_id: str, *, purpose: str, conte
 
 
 def _derive(master: bytes, purpose: str) -> bytes:
-    """HKDF with SHA-256, no salt, and one block of output (RFC 5869 §2)."""
+    """Derive a key by HKDF with SHA-256, without salt, from one block of output (RFC 5869 §2)."""
     extracted = digest(bytes(_HASH_BYTES), master, "sha256")
     return digest(extracted, b"keyfob " + purpose.encode() + b"\x01", "sha256")

@@ -12,7 +12,7 @@ _NEAR: Final = ("localhost", "local", "internal", "home.arpa")
 
 
 def is_web_url(text: str) -> bool:
-    """Whether a browser may open it: absolute, http or https, printable ASCII, with a host, without user info."""
+    """Return whether a browser may open a URL: absolute, http(s), printable ASCII, with a host, without user info."""
     if not (text.isascii() and text.isprintable() and " " not in text and "\\" not in text):
         return False
     try:
@@ -24,7 +24,7 @@ def is_web_url(text: str) -> bool:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a URL's host is this machine's loopback."""
+    """Return whether a URL's host is this machine's loopback."""
     host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -33,7 +33,7 @@ def is_loopback(address: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether a URL's host looks like one of the public network (RFC 9728 §7.7). No name is resolved."""
+    """Return whether a URL's host looks public, not internal (RFC 9728 §7.7). No name is resolved."""
     host = (urlsplit(address).hostname or "").rstrip(".")
     try:
         ip = ip_address(host.partition("%")[0])
@@ -47,7 +47,7 @@ def is_public(address: str) -> bool:
 
 
 def is_safe(address: str) -> bool:
-    """Whether a secret may be sent there, or a key fetched from there: https, or plain http on this machine."""
+    """Return whether a URL may receive a secret or serve a key: https, or plain http on this machine."""
     return is_web_url(address) and (address.startswith("https://") or is_loopback(address))
 
 

@@ -18,10 +18,10 @@ class AuthorizationRequest:
     """The authorization request.
 
     Attributes:
-        prompt: none, login, consent, select_account (OpenID Connect Core §3.1.2.1).
+        prompt: Values out of none, login, consent, select_account (OpenID Connect Core §3.1.2.1).
         max_age: The greatest age of the user's authentication.
         acr_values: Acceptable values of `acr`, the preferred one first (§3.1.2.1, RFC 9470 §4).
-        key_thumbprint: `dpop_jkt`: only that key may redeem the code (RFC 9449 §10).
+        key_thumbprint: `dpop_jkt`: only the DPoP key with this thumbprint may redeem the code (RFC 9449 §10).
         ui_locales: The languages of the pages, the preferred one first (§3.1.2.1).
     """
 
@@ -67,7 +67,7 @@ class AuthorizationRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse parameters whose `client_id` and `redirect_uri` are known to be present."""
+        """Parse the parameters. The caller has checked that `client_id` and `redirect_uri` are present."""
         return cls(
             client_id=fields.text("client_id"),
             redirect_uri=fields.text("redirect_uri"),

@@ -19,7 +19,7 @@ def thumbprint_of(certificate: bytes) -> str:
 
 
 def certificates_in(text: str) -> list[str]:
-    """Return each certificate of a PEM text, which may contain other items too."""
+    """Return each certificate of a PEM text. Other PEM items are skipped."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
 

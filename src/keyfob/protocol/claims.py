@@ -24,12 +24,13 @@ class AccessClaims:
     """An access token's claims.
 
     Attributes:
-        audience: One or more; Auth0 adds its own `/userinfo` if `openid` was granted.
+        audience: One or more audiences. Auth0 adds the URL of its `/userinfo` if `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile, `cid` at Okta, `appid` in Entra's version 1.0.
         permissions: Auth0's `permissions`; None if the claim is absent.
-        token_id: `jti`; like `auth_time`, only in RFC 9068.
-        key_thumbprint: `cnf.jkt`: the token is valid only with that DPoP key (RFC 9449 §6.1).
-        certificate_thumbprint: `cnf.x5t#S256`: it is valid only over TLS with that certificate (RFC 8705 §3.1).
+        token_id: `jti`. Only tokens of RFC 9068 have `jti` and `auth_time`, not those of Auth0's profile.
+        key_thumbprint: `cnf.jkt`: the token is valid only with the DPoP key of this thumbprint (RFC 9449 §6.1).
+        certificate_thumbprint: `cnf.x5t#S256`: the token is valid only over TLS with the client certificate of this
+            thumbprint (RFC 8705 §3.1).
         session_id: `sid`: the login that the token was issued for.
     """
 
@@ -104,15 +105,16 @@ class AccessClaims:
         )
 
 
-# Claims that only ID tokens have, and claims that one of those never has.
+# Claims that only ID tokens have, and claims that ID tokens never have.
 _OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
 OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id", "cid", "roles"})
 
 
 def is_like_id_token(names: Collection[str]) -> bool:
-    """Return whether a token with these claims describes a login only, and no permission (RFC 9068 §5).
+    """Return whether the names of the claims are those of an ID token, not of an access token (RFC 9068 §5).
 
-    A token of Auth0's profile that has neither scope nor permissions names its client in `azp`, and may have `sid`.
+    An access token of Auth0's profile without scope and permissions still names its client in `azp`, and may have
+    `sid`.
     """
     if _OF_ID_TOKENS.isdisjoint(names) or not OF_ACCESS_TOKENS.isdisjoint(names):
         return False
@@ -142,7 +144,7 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
 
 @light_dataclass(frozen=True, slots=True)
 class IdClaims:
-    """An ID token's claims (OpenID Connect Core §2); `person` holds all other claims unchanged."""
+    """An ID token's claims (OpenID Connect Core §2). `person` contains all other claims, unchanged."""
 
     issuer: str
     subject: str

@@ -30,9 +30,9 @@ class Credentials:
     """The client's credentials in a request.
 
     Attributes:
-        method: `none` authenticates nothing. Neither do the methods of TLS by themselves: the connection's certificate
-            is the proof, and the client_id names its owner (RFC 8705 §2).
-        client_id: The claimed client id; "" if only the assertion has it.
+        method: The authentication method. `none` proves nothing. With a TLS method, the certificate of the connection
+            is the proof, and `client_id` names its owner (RFC 8705 §2).
+        client_id: The claimed client id; "" if only the assertion contains it.
         proof: The secret or the assertion; None with `none`.
     """
 
@@ -65,8 +65,8 @@ class Credentials:
             fields: The parameters.
 
         Raises:
-            Malformed: More than one method (RFC 6749 §2.3), two different ids, or an unknown type of assertion;
-                with the field `authorization`, an unreadable header.
+            Malformed: The request uses more than one method (RFC 6749 §2.3), two different client ids, or an unknown
+                type of assertion. If the header cannot be read, the error's field is `authorization`.
         """
         named = fields.optional_text("client_id") or ""
         if authorization is None and _SECRETS.isdisjoint(

@@ -23,13 +23,14 @@ class DeviceRequest:
     """The device authorization request (RFC 8628 §3.1).
 
     Attributes:
-        client_id: "" if other credentials contain it.
-        acr_values: Like `max_age`, a parameter of OpenID Connect (Core §3.1.2.1). Other servers ignore it
-            (RFC 8628 §3.1).
+        client_id: The client id; "" if other credentials contain it.
+        acr_values: `acr_values` and `max_age` are parameters of OpenID Connect (Core §3.1.2.1). A server that does not
+            support them here ignores them (RFC 8628 §3.1).
         code_challenge: Binds the device code to its client (RFC 7636 §4.3), if the server supports that.
-        device_name: The name of the client's computer, for the user who approves. It is keyfob's own parameter, sent
-            only to a server whose metadata has `device_facts_supported`. Nothing proves it.
-        device_system: As `device_name`, the operating system.
+        device_name: The name of the client's computer, which the page shows to the user who approves. The name is not
+            verified. This parameter is keyfob's own and is sent only if the server's metadata has
+            `device_facts_supported`.
+        device_system: The operating system of the client's computer, under the same rules as `device_name`.
     """
 
     client_id: str
@@ -73,17 +74,17 @@ class DeviceRequest:
 
 @light_dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """A pending answer that asks for the number which the page shows after the approval. It is keyfob's own.
+    """A pending response that requires the number from the approval page. It is keyfob's own extension.
 
     Attributes:
-        tries_left: After a wrong number: how many more the server takes.
+        tries_left: The number of attempts that remain after a wrong number.
     """
 
     tries_left: int | None = None
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """Parse a response's body; return None if it does not ask."""
+        """Parse a response's body. Return None if the response does not require a number."""
         try:
             fields = read_json(response.body, "pending answer")
         except Malformed:
@@ -93,13 +94,13 @@ class NumberAsked:
 
 
 def read_number(typed: Secret) -> Secret | None:
-    """Return the number that a user has typed, without what people put between digits; None if it is no number."""
+    """Return the digits of a typed number without separators, or None if the text is not a number."""
     digits = "".join(letter for letter in typed.reveal() if letter not in " -\t")
     return Secret(digits) if digits.isascii() and digits.isdigit() else None
 
 
 def _fact(fields: Fields, name: str) -> str:
-    """Return a claimed name: one short line of printable characters, none of which changes the direction of others."""
+    """Return a claimed name as one short line of printable characters, without characters that change direction."""
     kept = "".join(letter for letter in fields.optional_text(name) or "" if letter.isprintable())
     return " ".join(kept.split())[:LONGEST_FACT]
 

@@ -65,9 +65,9 @@ def hash_of(token: Secret) -> str:
 
 
 def normal(address: str) -> str:
-    """Normalize a URL for comparing proofs: no query or fragment, host in lower case, no default port (§4.3).
+    """Normalize a URL for `htu`: no query or fragment, host in lower case, no default port (§4.3).
 
-    Percent-encoding is normalized too (RFC 3986 §6.2.2).
+    The percent-encoding is normalized as RFC 3986 §6.2.2 defines.
     """
     try:
         parts = urlsplit(address)

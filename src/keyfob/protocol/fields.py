@@ -29,7 +29,7 @@ _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 @light_dataclass(frozen=True, slots=True)
 class Fields:
-    """An untrusted mapping, and its name in error messages."""
+    """An untrusted mapping. `what` is its name in error messages."""
 
     values: Mapping[str, object]
     what: str
@@ -41,7 +41,8 @@ class Fields:
         """Check the member `version` of a stored document.
 
         Raises:
-            Malformed: It is not one of `readable`. The error's field is "version" only if a later keyfob wrote it.
+            Malformed: The version is not one of `readable`. The error's field is "version" only if a later keyfob wrote
+                the document.
         """
         version = self.values.get("version")
         if isinstance(version, int) and not isinstance(version, bool):
@@ -52,18 +53,18 @@ class Fields:
         raise Malformed(f"{self.what}: its version is unknown")
 
     def has(self, name: str) -> bool:
-        """Whether it is present; null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
+        """Return whether a field is present. null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
         return self.values.get(name) not in (None, "")
 
     def text(self, name: str) -> str:
-        """A required string."""
+        """Return a required string."""
         found = self.values.get(name)
         if isinstance(found, str) and found:
             return found
         raise self._wrong(name, "is missing" if found is None or found == "" else "is not a string")
 
     def optional_text(self, name: str) -> str | None:
-        """A string, or None if absent."""
+        """Return a string, or None if the field is absent."""
         found = self.values.get(name)
         if found is None:
             return None
@@ -72,7 +73,7 @@ class Fields:
         return found or None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings; () if absent."""
+        """Return a list of strings; () if the field is absent."""
         found = self.values.get(name)
         if found is None:
             return ()
@@ -85,12 +86,12 @@ class Fields:
         return strings
 
     def text_or_texts(self, name: str) -> tuple[str, ...]:
-        """A string or a list of strings, as `aud` may be (RFC 7519 §4.1.3); () if absent."""
+        """Return a string, or a list of strings such as `aud` (RFC 7519 §4.1.3), as a tuple; () if absent."""
         found = self.values.get(name)
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """A duration in seconds; a string of digits is accepted too, since some servers send it."""
+        """Return a duration in seconds, from a number or, since some servers send that, a string of digits."""
         found = self.values.get(name)
         if found is None or found == "":
             return None
@@ -103,14 +104,14 @@ class Fields:
         return timedelta(seconds=found)
 
     def seconds(self, name: str) -> timedelta:
-        """A required duration."""
+        """Return a required duration."""
         found = self.optional_seconds(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_time(self, name: str) -> datetime | None:
-        """A NumericDate (RFC 7519 §2), which may have a fraction, as an aware time in UTC."""
+        """Return a NumericDate (RFC 7519 §2), which may have a fraction, as an aware time in UTC."""
         found = self.values.get(name)
         if found is None:
             return None
@@ -121,7 +122,7 @@ class Fields:
         return datetime.fromtimestamp(found, UTC)
 
     def time(self, name: str) -> datetime:
-        """A required NumericDate."""
+        """Return a required NumericDate."""
         raw = self.values.get(name)
         if type(raw) is int and 0 <= raw <= _LATEST:  # the usual case; every call to an API has two of them
             return _moment(raw)
@@ -131,14 +132,14 @@ class Fields:
         return found
 
     def url(self, name: str) -> str:
-        """A required http(s) URL, absolute and without white space or control characters."""
+        """Return a required http(s) URL, which is absolute and has no white space or control characters."""
         found = self.optional_url(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_url(self, name: str) -> str | None:
-        """An http(s) URL, or None if absent."""
+        """Return an http(s) URL, or None if the field is absent."""
         found = self.optional_text(name)
         if found is not None and not is_web_url(found):
             raise self._wrong(name, "is not an http(s) address")
@@ -164,11 +165,11 @@ def read_form(text: bytes, what: str) -> Fields:
     """Parse form parameters (RFC 6749 App. B).
 
     Args:
-        text: The body or query.
-        what: Its name in messages.
+        text: The body or the query.
+        what: The name of the form in error messages.
 
     Raises:
-        Malformed: Not UTF-8, invalid percent-encoding, or a repeated parameter.
+        Malformed: The text is not UTF-8, its percent-encoding is not valid, or a parameter is repeated.
     """
     values: dict[str, object] = {}
     for pair in text.split(b"&"):
@@ -201,12 +202,12 @@ def read_json(text: bytes | str, what: str) -> Fields:
     """Parse a JSON object.
 
     Args:
-        text: UTF-8.
-        what: Its name in messages.
+        text: The JSON text in UTF-8.
+        what: The name of the object in error messages.
 
     Raises:
-        Malformed: Not JSON, not an object, a repeated member, nested too deeply, a number that is not finite, or
-            text that is not Unicode.
+        Malformed: The text is not a JSON object, is nested too deeply, repeats a member, or has a number that is not
+            finite or a string that is not Unicode.
     """
     found = _load(text, what)
     if not isinstance(found, dict):
@@ -242,7 +243,7 @@ def _load(text: bytes | str, what: str) -> object:
 
 
 def _depth(value: object) -> int:
-    """Return how many arrays and objects are inside one another."""
+    """Return the nesting depth of a value's arrays and objects."""
     depth, level = 0, [value]
     while level := [cast("dict[str, object] | list[object]", one) for one in level if isinstance(one, (dict, list))]:
         depth += 1

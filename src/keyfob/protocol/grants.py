@@ -42,7 +42,7 @@ class AuthorizationCodeGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class ClientCredentialsGrant:
-    """Client credentials (RFC 6749 §4.4.2). `scope` None means all that the client was granted."""
+    """Client credentials (RFC 6749 §4.4.2). If `scope` is None, the client requests its whole granted scope."""
 
     grant_type: ClassVar[str] = CLIENT_CREDENTIALS
     target: Target = ANY
@@ -55,7 +55,7 @@ class DeviceCodeGrant:
     """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge.
 
     Attributes:
-        number: The number that the page showed after the approval: keyfob's own, where the server asks for it.
+        number: The number from the approval page, if the server requires it: a parameter of keyfob's own.
     """
 
     grant_type: ClassVar[str] = DEVICE_CODE
@@ -76,7 +76,7 @@ class JwtBearerGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class MfaOobGrant:
-    """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed from there."""
+    """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed."""
 
     grant_type: ClassVar[str] = MFA_OOB
     mfa_token: Secret
@@ -120,7 +120,7 @@ class PasswordGrant:
 
     @property
     def grant_type(self) -> str:
-        """The one of Auth0's two password grants."""
+        """The grant type: one of Auth0's two password grants."""
         return PASSWORD_REALM if self.has_realm else PASSWORD
 
 
@@ -135,7 +135,7 @@ class RefreshGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class TokenExchangeGrant:
-    """Token exchange (RFC 8693 §2.1). `actor_token` and `actor_token_type` occur together or not at all."""
+    """Token exchange (RFC 8693 §2.1). `actor_token` and `actor_token_type` are both present or both absent."""
 
     grant_type: ClassVar[str] = TOKEN_EXCHANGE
     subject_token: Secret

@@ -21,13 +21,13 @@ class Request:
     """One HTTP request.
 
     Attributes:
-        method: Upper case.
-        url: Absolute at the client; the undecoded path and query at the server.
-        headers: In order, with repeats; names in lower case.
-        body: Limited in size by the IO layer.
-        peer: The sender's address that the IO layer trusts; "" at the client.
+        method: The method in upper case.
+        url: At the client, the absolute URL. At the server, the path and the query, not decoded.
+        headers: All headers in order, repeated ones included. Their names are in lower case.
+        body: The body, whose size the IO layer limits.
+        peer: The sender's address, as the IO layer determined it; "" at the client.
         certificate: The client certificate of the connection in DER, if the IO layer terminated TLS itself; else b"".
-        request_id: The server's name for it, in its logs and in the header of its answer; "" at the client.
+        request_id: The ID that the server gives to the request, in its logs and in a response header; "" at the client.
     """
 
     method: str
@@ -51,28 +51,28 @@ class Request:
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
-        """The first header of that (lower case) name."""
+        """Return the first header with a name, which is in lower case, or None."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """All headers of that (lower case) name."""
+        """Return the values of all headers with a name, which is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
 @light_dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response; headers as in `Request`."""
+    """One HTTP response. Its headers have the same form as in `Request`."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The first header of that (lower case) name."""
+        """Return the first header with a name, which is in lower case, or None."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """All headers of that (lower case) name."""
+        """Return the values of all headers with a name, which is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
@@ -83,7 +83,7 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
 
 
 def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
-    """Create a POST of a JSON object in UTF-8, with `headers` in addition."""
+    """Create a POST of a JSON object in UTF-8, and add `headers`."""
     return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), write_json(members))
 
 

@@ -15,7 +15,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionRequest:
-    """The introspection request. The caller's credentials are sent beside it (§2.1)."""
+    """The introspection request. The caller adds its credentials separately (§2.1)."""
 
     token: Secret
 
@@ -29,7 +29,7 @@ class IntrospectionRequest:
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionAnswer:
-    """The introspection response for an active token. Every member is optional (§2.2), the audience too.
+    """The introspection response for an active token. Every member is optional, the audience included (§2.2).
 
     Attributes:
         audience: () if absent.

@@ -1,4 +1,4 @@
-"""JSON output (RFC 8259): compact, without escapes of what is not ASCII. Input is read by `fields.py`, strictly."""
+"""JSON output (RFC 8259): compact, with characters outside ASCII not escaped. `fields.py` parses JSON input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLAIN: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _kept_encoder() -> Callable[[object], str]:
-    """Return `JSONEncoder.encode` with one C encoder, which that function would create at every call."""
+    """Return a function like `JSONEncoder.encode` that creates its C encoder once instead of at every call."""
     make = getattr(encoder, "c_make_encoder", None)
     if make is None:  # PyPy has none
         return _PLAIN.encode
@@ -27,5 +27,5 @@ write_text: Final = _kept_encoder()
 
 
 def write_json(value: object) -> bytes:
-    """Return the value as JSON in UTF-8. It must not contain itself."""
+    """Return the value as JSON in UTF-8. The value must have no circular references."""
     return write_text(value).encode()

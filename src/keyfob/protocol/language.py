@@ -11,7 +11,7 @@ _LONGEST: Final = 1000
 
 
 def accepted_language(header: str) -> Language:
-    """Return the language that an `Accept-Language` header prefers, among ours."""
+    """Return the supported language that an `Accept-Language` header prefers."""
     found: list[tuple[float, int, str]] = []
     for place, part in enumerate(header[:_LONGEST].split(",")):
         tag, *parameters = part.split(";")
@@ -24,7 +24,7 @@ def accepted_language(header: str) -> Language:
 
 
 def wanted_language(tags: Iterable[str]) -> Language | None:
-    """Return the language of the first tag that is one of ours, such as `de-AT` (BCP 47)."""
+    """Return the language of the first tag, such as `de-AT` (BCP 47), that names a supported language."""
     for tag in tags:
         primary = tag.strip().lower().partition("-")[0]
         for language in LANGUAGES:

@@ -35,9 +35,10 @@ _OF_CERTIFICATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """The members that keyfob uses. `more` holds additional ones, which are written as they are, false ones too.
+    """The metadata members that keyfob uses. `write` adds the members in `more` unchanged, false values included.
 
-    `device_facts_supported` is keyfob's own: the device authorization endpoint takes `device_name` and `device_system`.
+    `device_facts_supported` is keyfob's own member: the device authorization endpoint accepts `device_name` and
+    `device_system`.
     """
 
     issuer: str
@@ -75,7 +76,7 @@ class ServerMetadata:
 
         Args:
             fields: The document.
-            issuer: The requested issuer; the document's must be identical (RFC 8414 §3.3).
+            issuer: The requested issuer. The issuer in the document must be identical (RFC 8414 §3.3).
 
         Raises:
             Malformed: The document names another issuer (code `wrong-issuer`), or a member is missing or wrong.
@@ -116,7 +117,7 @@ class ServerMetadata:
 
 
 def aliases(fields: Fields) -> dict[str, str]:
-    """Return the endpoints that a client with a certificate must use instead of the usual ones (RFC 8705 §5)."""
+    """Return the mTLS endpoint aliases, which a client with a certificate must use (RFC 8705 §5)."""
     found = fields.values.get("mtls_endpoint_aliases")
     if found is None:
         return {}
@@ -128,7 +129,7 @@ def aliases(fields: Fields) -> dict[str, str]:
 
 
 def _how_it_differs(named: str, asked: str) -> str:
-    """Return a hint on the difference; the server's name for itself is not repeated."""
+    """Return a hint on how two issuers differ. The hint does not repeat the issuer that the server sent."""
     if named == f"{asked}/":
         return "Write the issuer with a slash at its end."
     if f"{named}/" == asked:

@@ -12,7 +12,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class AssociateRequest:
-    """A request to add a second factor: `otp`, or a message by `email`; None for an unsupported kind."""
+    """A request to add a second factor. `factor` is None if the requested kind is not supported."""
 
     factor: Literal["otp", "email"] | None
 
@@ -36,7 +36,7 @@ class Factor:
     """One second factor of a user, as /mfa/authenticators lists it.
 
     Attributes:
-        channel: The channel of a message: sms, voice, email, auth0; "" for a factor without one.
+        channel: The channel of a message: sms, voice, email, auth0; "" if the factor sends no message.
         name: The message's recipient, masked by the server; "" if absent.
     """
 

@@ -30,7 +30,7 @@ _LONGEST_CODE: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class OAuthError:
-    """An error response: only what the peer may read, never what is logged."""
+    """An error response. It contains only what the peer may read, never details for the log."""
 
     error: str
     description: str = ""
@@ -53,7 +53,7 @@ class OAuthError:
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """Parse a response's body; return None if it is not an error response (HTML from a proxy, for example)."""
+        """Parse a response's body. Return None if it is not an OAuth error, but HTML from a proxy, for example."""
         try:
             return cls.read(read_json(response.body, "error answer"))
         except Malformed:

@@ -26,6 +26,6 @@ def is_challenge(text: str) -> bool:
 
 
 def fits(verifier: Secret, challenge: str) -> bool:
-    """Whether a verifier is well formed (RFC 7636 §4.1) and matches the challenge."""
+    """Return whether a verifier is well formed (RFC 7636 §4.1) and matches the challenge."""
     well_formed = bool(_VERIFIER.match(verifier.reveal()))
     return hmac.compare_digest(challenge_of(verifier), challenge) and well_formed

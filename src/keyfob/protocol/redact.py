@@ -28,7 +28,7 @@ _RULES: Final = (
 
 
 def redact(text: str) -> str:
-    """Replace everything that is secret by its name or its form. When in doubt, a value is replaced."""
+    """Replace each value whose name or form suggests a secret. When in doubt, replace the value."""
     for rule in _RULES:
         text = rule.sub(rf"\g<keep>\g<quote>{HIDDEN}\g<quote>", text)
     return text

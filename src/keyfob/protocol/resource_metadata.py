@@ -15,12 +15,12 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
-    """An API's metadata. `more` holds additional members for writing.
+    """An API's metadata. `write` adds the members in `more`.
 
     Attributes:
         resource: The API's identifier, a URL.
-        authorization_servers: The issuers whose tokens it accepts.
-        dpop_signing_alg_values_supported: () if it does not support DPoP.
+        authorization_servers: The issuers whose tokens the API accepts.
+        dpop_signing_alg_values_supported: The accepted algorithms of DPoP proofs; () if the API does not support DPoP.
     """
 
     resource: str

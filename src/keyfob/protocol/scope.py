@@ -22,7 +22,7 @@ class Scope:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Self:
-        """Create it from trusted names, without validation."""
+        """Create a scope from trusted names, without validation."""
         return cls(frozenset(names))
 
     @classmethod
@@ -34,7 +34,7 @@ class Scope:
 
     @classmethod
     def optional(cls, fields: Fields) -> Self | None:
-        """Parse the parameter `scope`; None if absent. In JSON it may be a list too, as at Auth0."""
+        """Parse the parameter `scope`; return None if it is absent. In JSON, a list is accepted too, as at Auth0."""
         found = fields.values.get("scope")
         if isinstance(found, list):
             return cls.read(" ".join(fields.texts("scope")))
@@ -46,19 +46,19 @@ class Scope:
         return _written(self.names)
 
     def __and__(self, other: Scope) -> Scope:
-        """The names in both."""
+        """Return the names that are in both scopes."""
         return Scope(self.names & other.names)
 
     def __or__(self, other: Scope) -> Scope:
-        """The names in either."""
+        """Return the names that are in at least one of the scopes."""
         return Scope(self.names | other.names)
 
     def __sub__(self, other: Scope) -> Scope:
-        """The names that are not in the other."""
+        """Return the names that are not in the other scope."""
         return Scope(self.names - other.names)
 
     def __le__(self, other: Scope) -> bool:
-        """Whether every name is in the other."""
+        """Return whether every name is in the other scope."""
         return self.names <= other.names
 
     def __contains__(self, name: str) -> bool:

@@ -9,7 +9,10 @@ from typing import ClassVar, NoReturn, final
 
 @final
 class Secret:
-    """A token, code, password or key. Only `reveal()` returns it; a test lists the modules that may call that."""
+    """A token, code, password or key. Only `reveal()` returns the value.
+
+    A test lists the modules that may call `reveal()`.
+    """
 
     __slots__ = ("__value",)
 
@@ -17,11 +20,11 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """Return the value, for the wire or the vault."""
+        """Return the value, to be sent or stored."""
         return self.__value
 
     def digest(self) -> bytes:
-        """Return its SHA-256, as a cache key that does not store the value. Only for values that cannot be guessed."""
+        """Return the SHA-256 of the value, as a cache key. Use it only for values that cannot be guessed."""
         return hashlib.sha256(self.__value.encode("utf-8", "surrogatepass")).digest()
 
     def __len__(self) -> int:
@@ -37,15 +40,15 @@ class Secret:
     __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash table's comparison would leak by timing
 
     def __repr__(self) -> str:
-        """Say what it is, not what it holds."""
+        """Return a fixed placeholder, never the value."""
         return "Secret(...)"
 
     def __str__(self) -> str:
-        """Say what it is, not what it holds."""
+        """Return a fixed placeholder, never the value."""
         return "[secret]"
 
     def __format__(self, spec: str, /) -> str:
-        """Say what it is, not what it holds."""
+        """Return a fixed placeholder, never the value."""
         return "[secret]"
 
     def __reduce__(self) -> NoReturn:

@@ -22,7 +22,7 @@ class Target:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse form or JSON parameters; `audience` takes precedence, as at Auth0. Several APIs are `Malformed`."""
+        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0; several APIs are `Malformed`."""
         for name in ("audience", "resource"):
             found = fields.optional_text(name)
             if found is not None and " " in found:

@@ -25,10 +25,10 @@ class TokenAnswer:
     Attributes:
         expires_in: The access token's lifetime; None if absent.
         scope: The granted scope; None means the requested one (RFC 6749 §5.1).
-        refresh_expires_in: The refresh token's lifetime if it is not used, by any of the names in use. The draft's and
-            Keycloak's are written.
-        authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. It is
-            written; read, it only shortens `refresh_expires_in`.
+        refresh_expires_in: The lifetime of an unused refresh token. `read` accepts each name that servers use for it;
+            `write` uses the draft's name and Keycloak's.
+        authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
+            writes it; `read` only shortens `refresh_expires_in` by it.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 
@@ -63,7 +63,7 @@ class TokenAnswer:
 
     @classmethod
     def read(cls, fields: Fields, *, token_types: tuple[str, ...] = ("Bearer",)) -> Self:
-        """Parse the response. `token_types` are the supported ones; others are `Malformed` (RFC 6749 §5.1, 7.1)."""
+        """Parse the response. Raise `Malformed` for a token type that is not in `token_types` (RFC 6749 §5.1, 7.1)."""
         received = fields.text("token_type").lower()
         token_type = next((name for name in token_types if name.lower() == received), None)
         if token_type is None:
@@ -86,7 +86,7 @@ def _whole(span: timedelta) -> int:
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:
-    """Return the lifetime, or None. A wrong value is ignored; 0 means no expiry at Keycloak."""
+    """Return the refresh token's lifetime, or None. A wrong value is ignored. Keycloak sends 0 for no expiry."""
     for names in _REFRESH_LIVES:
         lives = [life for name in names if (life := _life(fields, name))]
         if lives:

@@ -1,7 +1,7 @@
 """Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-The certificate is not validated here: the proxy that terminates TLS can do that. Here it only matters that the caller
-has the private key of the certificate to which the token is bound.
+This module does not validate the certificate; the proxy that terminates TLS can do that. The API only has to learn
+whether the caller has the private key of the certificate to which the token is bound.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ _LONGEST: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CertificateHeader:
-    """The header in which a proxy that ends TLS sends the caller's certificate.
+    """The header in which a proxy that terminates TLS sends the caller's certificate.
 
-    Any caller can send such a header. It is accepted only from the proxies that are listed here. Each of them has to
-    replace a header of that name that a caller sent.
+    Any caller can send such a header, so it is accepted only from the listed proxies. Each proxy has to overwrite a
+    header of this name in the caller's request.
 
     Attributes:
-        name: In lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or a header with PEM that is
-            percent-encoded (nginx's `$ssl_client_escaped_cert`) or with bare base64 DER.
+        name: The header's name in lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or another
+            name. The value of another header is percent-encoded PEM (nginx's `$ssl_client_escaped_cert`) or DER in
+            base64.
         proxies: The trusted addresses or networks; "unix" for a Unix socket.
-        networks: The same, parsed.
+        networks: The parsed `proxies`.
     """
 
     name: str
@@ -43,10 +44,10 @@ class CertificateHeader:
     networks: tuple[IPv4Network | IPv6Network, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Read the networks.
+        """Parse the networks.
 
         Raises:
-            Misuse: There is no name or no proxy, or a proxy is not an address.
+            Misuse: The name or the proxies are empty, or a proxy is not an address.
         """
         if not self.name or self.name != self.name.lower() or not self.proxies:
             raise Misuse("a certificate header needs a name in lower case, and the proxies that it is taken from")
@@ -74,7 +75,7 @@ class CertificateHeader:
 
 
 def is_same(shown: str | None, bound: str) -> bool:
-    """Return whether a thumbprint is the one that a token is bound to."""
+    """Return whether the thumbprint of a certificate equals the thumbprint that a token is bound to."""
     return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
 
 

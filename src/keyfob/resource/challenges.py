@@ -1,4 +1,4 @@
-"""Write the denials of an API, with its challenges (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1)."""
+"""Create the denials of an API, with its challenges (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MISSING: Final = "This API needs an access token."
 
 @dataclass(frozen=True, slots=True)
 class ChallengeSettings:
-    """How an API describes itself in its challenges.
+    """The settings from which an API's challenges are written.
 
     Attributes:
-        realm: Named in each challenge.
-        metadata_url: The address of the API's metadata (RFC 9728); None if there is none.
-        proof_algorithms: The accepted algorithms of DPoP proofs; () accepts no proofs.
+        realm: The `realm` parameter of each challenge.
+        metadata_url: The URL of the API's metadata (RFC 9728); None if the API publishes no metadata.
+        proof_algorithms: The accepted algorithms of DPoP proofs; () if no proofs are accepted.
         proof_required: Accept only tokens with a DPoP proof.
-        schemes: The accepted authentication schemes, as the two fields before imply.
+        schemes: The accepted authentication schemes, derived from `proof_algorithms` and `proof_required`.
     """
 
     realm: str = "api"
@@ -36,7 +36,7 @@ class ChallengeSettings:
         object.__setattr__(self, "schemes", with_proofs if self.proof_algorithms else ("Bearer",))
 
     def missing(self, scope: str) -> Denial:
-        """Deny a request without a token. The challenge names no error, but the scope (RFC 6750 §3.1)."""
+        """Deny a request without a token. The challenge has the required scope and no error code (RFC 6750 §3.1)."""
         needed = (("scope", scope),) if scope else ()
         challenges = tuple(self._challenge(scheme, *needed) for scheme in self.schemes)
         return Denial(401, "", _MISSING, challenges)
@@ -54,7 +54,7 @@ class ChallengeSettings:
         return self._deny(401, "invalid_dpop_proof", _sentence(reason), "DPoP", alone=True)
 
     def ask_for_nonce(self, nonce: str) -> Denial:
-        """Deny a request whose DPoP proof lacks this nonce (RFC 9449 §9)."""
+        """Deny a request whose DPoP proof lacks the nonce, and send the nonce (RFC 9449 §9)."""
         words = "The proof has to hold the nonce that comes with this answer."
         denial = self._deny(401, "use_dpop_nonce", words, "DPoP", alone=True)
         return Denial(denial.status, denial.error, denial.description, denial.challenges, nonce)
@@ -80,7 +80,7 @@ class ChallengeSettings:
 
 
 def unavailable(description: str) -> Denial:
-    """Deny a request whose token cannot be verified at the moment. The token is not blamed."""
+    """Deny a request whose token cannot be verified at the moment. The response does not call the token invalid."""
     return Denial(503, "temporarily_unavailable", description, ())
 
 

@@ -18,10 +18,11 @@ class DpopSettings:
 
     Attributes:
         algorithms: The accepted algorithms of proofs.
-        required: Refuse tokens that are not bound.
-        nonce_key: At least 32 secret bytes, the same in all processes of this API. With it, every proof needs a nonce
-            derived from it, which shows that the proof is fresh. None asks for no nonce.
-        replays: Where the used proofs are recorded; by default in this process.
+        required: Whether tokens that are not bound to a key are refused.
+        nonce_key: At least 32 secret bytes, the same in all processes of this API. The API derives nonces from this
+            key, and every proof must contain a current nonce, which shows that the proof is fresh. If None, no nonce is
+            required.
+        replays: The record of the used proofs. By default it is stored in this process.
     """
 
     algorithms: tuple[Algorithm, ...] = ("ES256", "Ed25519", "PS256", "RS256")
@@ -33,7 +34,7 @@ class DpopSettings:
         """Refuse unsafe settings.
 
         Raises:
-            Misuse: No algorithm is accepted, or the key can be guessed.
+            Misuse: No algorithm is accepted, or the nonce key can be guessed.
         """
         if not self.algorithms:
             raise Misuse("proofs of possession need at least one algorithm")

@@ -1,4 +1,4 @@
-"""A bounded cache of what is known about tokens, keyed by a hash of the token and never by the token."""
+"""A bounded cache of verification results. Its keys are hashes of tokens, never the tokens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ V = TypeVar("V")
 
 
 class ExpiringCache(Generic[V]):
-    """Holds two generations: when the young one is full it replaces the old one, and unused old entries are dropped.
+    """A cache of two generations.
 
-    Thread-safe without a lock: each step is one operation of a dict, and a race loses at most an entry that can be
-    made again.
+    When the young generation is full, it replaces the old one. Entries of the old one that were not used meanwhile are
+    dropped.
+
+    The cache is thread-safe without a lock: each step is one operation of a dict, and a race can only lose an entry,
+    which is then computed again.
     """
 
     def __init__(self, most: int) -> None:
@@ -29,7 +32,7 @@ class ExpiringCache(Generic[V]):
         return len(self._young) + len(self._old)
 
     def get(self, digest: bytes, now: datetime) -> V | None:
-        """Return the value, unless it is missing or has expired."""
+        """Return the cached value, or None if it is missing or has expired."""
         found = self._young.get(digest)
         if found is None:
             found = self._old.pop(digest, None)

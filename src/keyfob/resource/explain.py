@@ -17,7 +17,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import BOUND, failures, read_claims, type_problem
 
-# In the order of `verify`: it refuses the token for the first that fails.
+# In the order of `verify`, which refuses the token at the first check that fails.
 CHECKS: Final[dict[str, str]] = {
     "form": "it is a signed JWT of three strict base64url parts",
     "crit": "it has no critical extension that we do not know",
@@ -44,9 +44,9 @@ class Check:
     """One check.
 
     Attributes:
-        name: Stable, for programs.
-        holds: None if unknown.
-        why: A sentence for people. Never contains data of the token.
+        name: The stable name of the check, for programs.
+        holds: Whether the check passed; None if unknown.
+        why: A sentence for people, which never contains data of the token.
     """
 
     name: str
@@ -59,9 +59,9 @@ class Explanation:
     """The result of all checks of a token.
 
     Attributes:
-        checks: All of them, in order.
-        header: The token's header, verified or not; None if it cannot be read. Not printed.
-        claims: The token's claims, likewise.
+        checks: All checks, in order.
+        header: The token's header, verified or not; None if it cannot be read. `repr` omits it.
+        claims: The token's claims, verified or not; None if they cannot be read. `repr` omits them.
     """
 
     checks: tuple[Check, ...]
@@ -75,15 +75,15 @@ class Explanation:
 
 
 def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -> Explanation:
-    """Check a token as `verify` does, and return every check, also those after the first that fails.
+    """Run the checks of `verify` on a token, and return all results, those after the first failure included.
 
-    If the signature fails, the later checks are of unverified claims.
+    If the signature is wrong, the later checks apply to unverified claims.
 
     Args:
-        token: Without its scheme.
-        keys: The issuer's keys; None if they could not be fetched, and then the key check is unknown, not failed.
-        policy: What the API accepts.
-        now: Aware, UTC.
+        token: The token, without its authentication scheme.
+        keys: The issuer's keys; None if they could not be fetched. The result of the key check is then unknown.
+        policy: The policy of the API for the token's issuer.
+        now: The current time, aware, UTC.
     """
     header, payload = peek(token)
     known = {check.name: check for check in _checks(token, keys, policy, now, payload)}

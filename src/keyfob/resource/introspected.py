@@ -1,4 +1,4 @@
-"""Check an issuer's introspection answer about an opaque token (RFC 7662 §2.2, §4)."""
+"""Check an issuer's introspection response for a token (RFC 7662 §2.2, §4)."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ _TYPES: Final = frozenset({"", "bearer", "dpop", "access_token"})
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """How the issuer is asked about opaque tokens.
+    """The settings for introspecting opaque tokens at their issuer.
 
     Attributes:
-        client_id: This API's client ID; it must be registered there as a confidential client.
-        credential: The client's secret, or its private key (RFC 7523 §2.2).
-        endpoint: The introspection endpoint; "" takes it from the issuer's metadata.
+        client_id: This API's client ID at the issuer, where the API is registered as a confidential client.
+        credential: The client secret, or the private key for client assertions (RFC 7523 §2.2).
+        endpoint: The introspection endpoint; "" means the endpoint in the issuer's metadata.
         issuer: The issuer of the opaque tokens; "" means the guard's only or first issuer.
-        every: Ask about JWTs too, so that revoked ones are refused. Costs one call for each token in each `life`.
-        life: How long an answer is cached, at most until the token expires. A revoked token works that much longer.
-        most: The number of cached answers.
-        needs_audience: Refuse answers without an audience. Otherwise any token of the issuer is valid for this API,
-            unless the issuer itself checks which client asks.
-        in_body: Send the secret in the body, for a server that does not accept Basic authentication.
+        every: Whether JWTs are introspected too, so that revoked JWTs are refused. This costs one call for each token
+            in each `life`.
+        life: How long a response is cached, at most until the token expires. A revoked token is accepted for up to this
+            time.
+        most: The greatest number of cached responses.
+        needs_audience: Whether responses without an audience are refused. If False, any token of the issuer is valid
+            for this API, unless the issuer itself checks which client sends the request.
+        in_body: Whether the secret is sent in the body, for a server that does not accept Basic authentication.
     """
 
     client_id: str
@@ -54,7 +56,7 @@ class Introspection:
         """Refuse unsafe settings.
 
         Raises:
-            Misuse: There is no client ID, the endpoint is not safe for a secret, or a bound is out of range.
+            Misuse: The client ID is empty, the endpoint is not safe for a secret, or a limit is out of range.
         """
         if not self.client_id:
             raise Misuse("introspection needs a client_id and its secret or key")
@@ -67,9 +69,9 @@ class Introspection:
 def check_answer(
     answer: IntrospectionAnswer | None, policy: Policy, settings: Introspection, now: datetime
 ) -> Principal:
-    """Return the caller. An active token may still be for another API, or bound to a key.
+    """Check a response and return the caller. An active token can still be for another API, or bound to a key.
 
-    If the answer does not say when the token expires, it expires with the cached answer.
+    If the response has no `exp`, the token is taken to expire with the cached response.
 
     Raises:
         InvalidToken: A check failed; the message names it.
@@ -120,5 +122,5 @@ def _check_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> N
 
 
 def believed_until(principal: Principal, settings: Introspection, now: datetime) -> datetime:
-    """Return how long an answer may be cached: at most until the token expires (RFC 7662 §4)."""
+    """Return until when a response may be cached: at most until the token expires (RFC 7662 §4)."""
     return min(now + settings.life, principal.expires_at)

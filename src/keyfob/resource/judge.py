@@ -1,7 +1,7 @@
-"""Verify the token of a request: a Principal, or the Denial to answer with.
+"""Verify the token of a request. The result is a Principal, or the Denial to send.
 
-There is one text for threads and event loops. As a rule `Verifier._begin` has the answer; only if the issuer has to be
-asked does `Verifier._finish` run, as a coroutine.
+Threads and event loops use the same code. `Verifier._begin` usually returns the result. Only if a request to the issuer
+is needed, the coroutine `Verifier._finish` runs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SCHEMES: Final[dict[str, Scheme]] = {"Bearer": "Bearer", "DPoP": "DPoP", "beare
 
 @dataclass(slots=True)  # not frozen, since one is made for every call
 class PresentedToken:
-    """The token of a request. `proof` comes with the DPoP scheme only."""
+    """The token of a request. `proof` is present only with the DPoP scheme."""
 
     token: Secret
     scheme: Scheme = "Bearer"
@@ -54,14 +54,14 @@ class PresentedToken:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """The policy for an issuer, and its keys. The keys verify no other issuer's tokens."""
+    """The policy for an issuer, and the issuer's keys, which verify only this issuer's tokens."""
 
     policy: Policy
     keys: KeySource
 
 
 class _Verified(NamedTuple):
-    """A verified token. Valid as long as `source` still has these keys."""
+    """A verified token. The result is valid as long as the keys of `source` are still `keys`."""
 
     principal: Principal
     keys: KeySet
@@ -69,7 +69,7 @@ class _Verified(NamedTuple):
 
 
 class _SignedToken(NamedTuple):
-    """A token whose key is not in `keys`, or for whose issuer there are no keys yet."""
+    """A token that cannot be verified yet: `keys` does not contain its key, or is None since no keys were fetched."""
 
     unverified: Unverified
     fields: Fields | None
@@ -78,7 +78,7 @@ class _SignedToken(NamedTuple):
 
 
 class _Begun(NamedTuple):
-    """A request that can be judged once the issuer has answered: for its keys, or about an opaque token."""
+    """A request whose verification needs a call to the issuer, for the issuer's keys or to introspect the token."""
 
     request: Request
     needs: tuple[Requirement, ...]
@@ -89,7 +89,7 @@ class _Begun(NamedTuple):
 
 
 class Verifier:
-    """Verifies the tokens of one API's trusted issuers. For one token, the issuer is asked at most once."""
+    """Verifies the tokens of one API's trusted issuers. For one request, it calls the issuer at most once."""
 
     def __init__(
         self,
@@ -105,13 +105,13 @@ class Verifier:
         """Configure the verifier; nothing is fetched yet.
 
         Args:
-            issuers: At least one.
-            challenges: How the API describes itself in denials.
-            proofs: Validates DPoP proofs; without it, tokens that are bound to a key are refused.
+            issuers: The trusted issuers, at least one.
+            challenges: The settings of the challenges in denials.
+            proofs: The validator of DPoP proofs. If None, tokens that are bound to a key are refused.
             certificates: The header in which a trusted proxy sends client certificates.
-            introspector: Asks about opaque tokens; without it, they are refused.
-            remember: The number of verified tokens to cache; 0 verifies each token again.
-            clock: Returns the time, aware, UTC.
+            introspector: The introspector of opaque tokens. If None, opaque tokens are refused.
+            remember: The number of verified tokens to cache. If 0, each token is verified at every request.
+            clock: The function that returns the current time, aware, UTC.
         """
         self._issuers = {issuer.policy.issuer: issuer for issuer in issuers}
         self._policies = tuple(issuer.policy for issuer in issuers)
@@ -128,12 +128,12 @@ class Verifier:
     def check(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Judge a request. Blocks while the issuer is asked.
+        """Check the token of a request. The call blocks while it waits for the issuer.
 
         Args:
-            request: Its method, path, headers and peer are read.
-            needs: All have to be met.
-            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
+            request: The request. Only its method, path, headers and peer are read.
+            needs: The requirements, all of which have to be met.
+            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself.
         """
         begun = self._begin(request, needs, certificate)
         return run(self._finish(begun, _block)) if isinstance(begun, _Begun) else begun
@@ -141,7 +141,7 @@ class Verifier:
     async def check_async(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Judge a request without blocking the event loop."""
+        """Check the token of a request without blocking the event loop."""
         begun = self._begin(request, needs, certificate)
         return await self._finish(begun, _suspend) if isinstance(begun, _Begun) else begun
 
@@ -157,7 +157,7 @@ class Verifier:
     def _begin(
         self, request: Request, needs: tuple[Requirement, ...], certificate: bytes | None
     ) -> Principal | Denial | _Begun:
-        """Return the caller or the denial, if no request to the issuer is needed."""
+        """Return the caller or the denial, or a `_Begun` if a request to the issuer is needed."""
         presented = read_token(request, self._challenges)
         if not isinstance(presented, PresentedToken):
             return presented or self._challenges.missing(_scopes(needs))
@@ -186,11 +186,11 @@ class Verifier:
         return self._answer(found, presented, request, needs, certificate, now)
 
     async def _finish(self, begun: _Begun, wait: Wait) -> Principal | Denial:
-        """Ask the issuer, and return the caller or the response to send.
+        """Call the issuer, and return the caller or the denial to send.
 
         Args:
-            begun: What `_begin` returned.
-            wait: How to wait for the issuer.
+            begun: The result of `_begin`.
+            wait: The caller's way to wait for the issuer.
         """
         presented, signed = begun.presented, begun.open
         try:
@@ -214,7 +214,7 @@ class Verifier:
         certificate: bytes | None,
         now: datetime,
     ) -> Principal | Denial:
-        """Check the binding of a verified token, and the requirements."""
+        """Check the binding of a verified token and the requirements. Return the caller or the denial."""
         if found.key_thumbprint is not None or found.certificate_thumbprint is not None or presented.proof is not None:
             denial = self._check_binding(found, presented, request, certificate, now)
             if denial is not None:
@@ -231,7 +231,7 @@ class Verifier:
 
         Raises:
             InvalidToken: The issuer has no such key, or a check failed.
-            Unreachable: The issuer did not answer.
+            Unreachable: The issuer does not answer.
         """
         unverified, fields, issuer, keys = signed
         source, policy = issuer.keys, issuer.policy
@@ -254,11 +254,11 @@ class Verifier:
         raise InvalidToken("the token's key is not one of its issuer's", check="key")
 
     async def _introspect(self, introspector: Introspector, token: Secret, wait: Wait) -> Principal:
-        """Ask the issuer about the token, unless its answer is cached.
+        """Introspect a token at the issuer, unless the response is cached.
 
         Raises:
-            InvalidToken: The issuer says so.
-            Unreachable: There was no usable answer.
+            InvalidToken: The token is not active, or a check of the response failed.
+            Unreachable: The issuer sent no usable response.
         """
         digest = token.digest()
         found = introspector.known(digest, self._clock())
@@ -299,7 +299,7 @@ class Verifier:
 def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToken | Denial | None:
     """Return the presented token, a Denial if it is malformed, or None if there is none.
 
-    A token in the query or in the body is ignored: RFC 9700 §4.3.2 forbids to send one there.
+    A token in the query or in the body is ignored, since RFC 9700 §4.3.2 forbids clients to send tokens there.
     """
     headers = [value for name, value in request.headers if name == "authorization"]
     if len(headers) > 1:
@@ -325,7 +325,7 @@ def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToke
 def _token_in(rest: str) -> str | None:
     """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
     token = rest.strip(" ")
-    # As a rule nothing is left; the pattern accepts the same, and takes three times as long.
+    # Usually nothing is left. The pattern accepts the same tokens, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):
         return token
     found = _TOKEN68.match(rest)

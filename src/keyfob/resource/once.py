@@ -1,7 +1,7 @@
-"""Verify the token of a request once, however many checks there are: a DPoP proof is valid once (RFC 9449 §11.1).
+"""Verify the token of a request once for several checks, since a DPoP proof is valid once (RFC 9449 §11.1).
 
-A guard around a whole application and another check at one endpoint then cost one signature. The result is stored with
-the request, in the ASGI scope or the WSGI environment, where a caller cannot write.
+If a guard protects a whole application and a second guard protects one endpoint, the signature is verified once. The
+result is stored with the request, in the ASGI scope or the WSGI environment, which a caller cannot write to.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Needs = tuple[Requirement, ...]
 def check_once(
     verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
 ) -> Principal | Denial:
-    """Return the caller, or the denial to send. May block. `state` has the lifetime of the request."""
+    """Return the caller, or the denial to send. The call may block. `state` lives as long as the request."""
     known = _known(verifier, state)
     if known is not None:
         return verifier.allow(request, known, needs)
@@ -34,7 +34,7 @@ def check_once(
 async def check_once_async(
     verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
 ) -> Principal | Denial:
-    """Do the same without blocking the event loop."""
+    """Return the caller, or the denial to send, without blocking the event loop."""
     known = _known(verifier, state)
     if known is not None:
         return verifier.allow(request, known, needs)

@@ -26,16 +26,17 @@ class Policy:
     """The tokens that an API accepts from one issuer.
 
     Attributes:
-        issuer: Compared with `iss` character by character; a trailing slash counts.
-        audience: This API's identifier. One of the token's audiences must be equal to it.
-        algorithms: The accepted algorithms. The token does not choose.
+        issuer: The issuer, compared with `iss` character by character. A trailing slash matters.
+        audience: This API's identifier, which must equal one of the token's audiences.
+        algorithms: The accepted algorithms. A token with another `alg` is refused.
         profile: "auth0" accepts tokens of either profile; "rfc9068" requires `at+jwt`, `client_id` and `jti`.
-        leeway: The accepted difference between clocks; at most five minutes.
-        required: Claims that are required in addition to those of the profile, with any value.
-        token_types: Accepted values of `typ`, in lower case, instead of the profile's; "" accepts tokens without.
+        leeway: The accepted difference between clocks, at most five minutes.
+        required: Claims that a token must have, with any value, in addition to the claims of the profile.
+        token_types: The accepted values of `typ`, in lower case, in place of the profile's values. "" accepts tokens
+            without `typ`.
         scope_claim: The claim with the scopes; some issuers write `scp`.
-        jwks_uri: The address of the issuer's keys; None takes it from the issuer's metadata.
-        accepted_types: The values of `typ` that follow from `token_types` and `profile`.
+        jwks_uri: The URL of the issuer's keys; None means the `jwks_uri` in the issuer's metadata.
+        accepted_types: The accepted values of `typ`, derived from `token_types` and `profile`.
     """
 
     issuer: str

@@ -19,22 +19,22 @@ Sender = Callable[[Request], Response]
 
 
 class Pending(Protocol[T_co]):
-    """A call to the issuer. All callers that need its result share it."""
+    """A call to the issuer that all callers who need its result share."""
 
     def wait(self) -> T_co:
-        """Return the result. Blocks this thread."""
+        """Wait for the result and return it. The call blocks this thread."""
         ...
 
     async def wait_async(self) -> T_co:
-        """Return the result without blocking the event loop."""
+        """Wait for the result and return it, without blocking the event loop."""
         ...
 
 
 class Wait(Protocol):
-    """How a caller waits: by `Pending.wait` or by `Pending.wait_async`."""
+    """A caller's way to wait for a result: `Pending.wait` or `Pending.wait_async`."""
 
     async def __call__(self, pending: Pending[T], /) -> T:
-        """Return the result."""
+        """Wait for the result of a pending call and return it."""
         ...
 
 
@@ -42,44 +42,45 @@ class KeySource(Protocol):
     """The signing keys of one issuer."""
 
     def current(self) -> KeySet | None:
-        """Return the keys that may be used without a fetch, or None if a fetch is due and not under way."""
+        """Return the keys that may be used without a fetch. Return None if a fetch is due and has not begun."""
         ...
 
     def usable(self) -> KeySet:
         """Return the cached keys, stale or not.
 
         Raises:
-            Unreachable: There are none, or they are too old.
+            Unreachable: No keys are cached, or they are too old.
         """
         ...
 
     def refresh(self) -> Pending[None] | None:
-        """Return the fetch that replaces missing or stale keys, or None if it is too early to ask again."""
+        """Return a fetch that replaces missing or stale keys, or None if it is too early for another fetch."""
         ...
 
     def seek(self, key_id: str | None, seen: KeySet) -> Pending[None] | None:
-        """Return the fetch that may bring an unknown key, or None if it is too early to ask again.
+        """Return a fetch that could find an unknown key, or None if it is too early for another fetch.
 
         Args:
             key_id: The key ID in the token, if any.
-            seen: The keys without it. If other keys have arrived since, no fetch is needed.
+            seen: The keys in which the caller did not find `key_id`. If newer keys are cached already, no fetch is
+                needed.
         """
         ...
 
     def has_answered(self) -> bool:
-        """Return whether the last fetch succeeded. Otherwise a key that is not cached may still exist."""
+        """Return whether the last fetch succeeded. If it failed, a key that is not cached may still exist."""
         ...
 
 
 class Introspector(Protocol):
-    """Asks the issuer about tokens, and caches the answers for a short time."""
+    """Introspects tokens at the issuer, and caches the responses for a short time."""
 
     settings: Introspection
 
     def known(self, digest: bytes, now: datetime) -> IntrospectionOutcome | None:
-        """Return the cached outcome for the token with this hash, if there is one."""
+        """Return the cached outcome for the token with this hash, or None."""
         ...
 
     def ask(self, token: Secret, digest: bytes) -> Pending[IntrospectionOutcome | None]:
-        """Return the call that asks the issuer. Its result is None if there was no usable answer."""
+        """Return the call that introspects the token. Its result is None if the issuer sent no usable response."""
         ...

@@ -30,7 +30,10 @@ class ProofValidator:
     def check(
         self, proof: Secret, token: Secret, key_thumbprint: str, request: Request, now: datetime
     ) -> Denial | None:
-        """Return None if the token's key made this proof, for this token and request, just now, and it is unused."""
+        """Validate the proof of a request. Return None if it is valid, else the denial.
+
+        A valid proof was signed just now with the token's key, for this token and this request, and has not been used.
+        """
         try:
             found = judge_proof(
                 proof,

@@ -24,10 +24,10 @@ class Published:
     """An API's address, and the metadata that is served at its well-known path.
 
     Attributes:
-        metadata: Its `resource` is the address at which callers reach the API, in front of any proxy. The Host header
-            of a request is ignored.
-        url: The address of the metadata.
-        path: Its path. Both are derived once, since each request is compared with it.
+        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. The
+            Host header of a request is ignored.
+        url: The URL of the metadata.
+        path: The path of `url`. It is computed once, since each request is compared with it.
     """
 
     metadata: ResourceMetadata
@@ -66,9 +66,10 @@ class Published:
         return Response(found.status, found.headers) if request.method == "HEAD" else found
 
     def address_of(self, request: Request) -> str:
-        """Return the address that a DPoP proof for this request has to name: without the query.
+        """Return the URL, without a query, that `htu` of a DPoP proof for this request must equal.
 
-        If the path does not start with the path of the API's address, that is prepended: a proxy has removed it.
+        If the request's path does not start with the path of the API's address, a proxy has removed that path. It is
+        then prepended.
         """
         parts = urlsplit(self.metadata.resource)
         prefix, path = parts.path.rstrip("/"), request.path

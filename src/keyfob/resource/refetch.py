@@ -15,7 +15,7 @@ from keyfob.jose.keys import KeySet
 COOL_DOWN: Final = timedelta(seconds=30)
 # An issuer that did not answer the first fetch may be starting at the same time as this API.
 FIRST_COOL_DOWN: Final = timedelta(seconds=5)
-# A key that the issuer did not have is not sought again for this time; then a late publication is found.
+# A key that the issuer did not have is not fetched again for this time. Then a key that was published late is found.
 MISSING_LIFE: Final = timedelta(seconds=60)
 SHORTEST_LIFE: Final = timedelta(seconds=15)
 DEFAULT_LIFE: Final = timedelta(minutes=10)
@@ -28,12 +28,13 @@ _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class CachedKeys:
-    """An issuer's keys and when they were fetched. Times are of a steady clock with any origin.
+    """An issuer's keys, and the time of their fetch. Times are those of a monotonic clock.
 
     Attributes:
-        missing: Key IDs that the issuer did not have, with the time of that fetch. None stands for tokens without a
-            key ID. There are never more than a few, since one fetch adds at most one.
-        fresh_until: No fetch is needed before. In seconds, since every call to an API compares it.
+        missing: The key IDs that a fetch did not find, each with the time of the fetch. The key ID None stands for
+            tokens without a `kid`. The mapping stays small, since a fetch adds at most one entry.
+        fresh_until: The time, in seconds, before which no fetch is needed. It is a number, since every API call
+            compares it.
     """
 
     keys: KeySet = KeySet()
@@ -59,7 +60,7 @@ class CachedKeys:
         return self.fetched_at is not None and self.fetched_at == self.tried_at
 
     def without(self, key_id: str | None, steady: timedelta) -> CachedKeys:
-        """Return the same keys, with the record that the issuer does not have this one."""
+        """Return the same keys, with a record that the issuer does not have this key ID."""
         recent = {name: at for name, at in self.missing.items() if steady - at < MISSING_LIFE}
         return replace(self, missing={**recent, key_id: steady})
 

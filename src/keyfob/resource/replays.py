@@ -18,12 +18,13 @@ class Replays(Protocol):
     def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
         """Record a proof, and return whether it is new.
 
-        Has to be atomic: of two calls at the same time, one returns False. Has to be quick: it blocks the event loop.
+        An implementation has to be atomic: of two concurrent calls for one proof, one returns False. It has to be
+        quick, since it blocks the event loop.
 
         Args:
-            replay_key: Identifies the proof: a hash of fixed length.
-            until: The record may be deleted then.
-            now: Aware, UTC.
+            replay_key: A hash of fixed length that identifies the proof.
+            until: The time from which the record may be deleted.
+            now: The current time, aware, UTC.
 
         Raises:
             Unreachable: The record cannot be read. The request is then denied.
@@ -32,7 +33,7 @@ class Replays(Protocol):
 
 
 class ReplaysInMemory:
-    """For one process. Raises Unreachable if it is full of proofs that are still fresh."""
+    """A record in the memory of one process. It raises Unreachable if it is full of proofs that are still fresh."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

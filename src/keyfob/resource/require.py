@@ -1,4 +1,4 @@
-"""The requirements of a call, and the denial to answer with (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
+"""The requirements of a request, and its denial (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TOO_OLD: Final = "This action asks for a more recent login."
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a call is denied.
+    """The denial of a request, with its reason.
 
     Attributes:
-        status: 400, 401, 403, or 503 if the issuer cannot be asked.
-        error: The code of RFC 6750, 9449 or 9470; "" if there was no token (RFC 6750 §3.1).
-        description: For the caller; never contains received data.
-        challenges: One for each accepted scheme; () at 503, where another token would not help.
+        status: The HTTP status: 400, 401, 403, or 503 if the issuer cannot be reached.
+        error: The error code of RFC 6750, 9449 or 9470; "" if the request had no token (RFC 6750 §3.1).
+        description: A text for the caller, which never contains received data.
+        challenges: One challenge for each accepted scheme; () with status 503, where another token would not help.
         nonce: The nonce that the next DPoP proof needs (RFC 9449 §9), if any.
     """
 
@@ -46,7 +46,7 @@ class Denial:
         return Response(self.status, tuple(headers), body.encode())
 
     def headers(self) -> Headers:
-        """Return the headers of the denial. No name is repeated, since some frameworks would drop one."""
+        """Return the headers of the denial. No name is repeated, since some frameworks drop repeated headers."""
         if not self.challenges:
             return (("retry-after", str(int(TRY_AGAIN.total_seconds()))),)
         nonce = () if self.nonce is None else (("dpop-nonce", self.nonce),)
@@ -58,11 +58,12 @@ class Requirement:
     """The scopes, permissions and login strength that a request needs. All fields must be satisfied.
 
     Attributes:
-        scope: All of these scopes.
-        any_of: At least one of these scopes, unless (). The challenge names the first.
-        permissions: All of these in Auth0's `permissions` (RBAC); a scope of the same name is not enough.
-        acr: One of these as the strength of the login; () accepts any.
-        max_age: The longest time since the user logged in.
+        scope: The scopes that the token must have, all of them.
+        any_of: Scopes of which the token must have at least one; () requires none. The challenge names the first.
+        permissions: The values that Auth0's claim `permissions` (RBAC) must contain, all of them. A scope of the same
+            name is not enough.
+        acr: The accepted values of `acr`, the strength of the login; () accepts any.
+        max_age: The longest accepted time since the user logged in; None accepts any.
     """
 
     scope: Scope = Scope()
@@ -72,7 +73,7 @@ class Requirement:
     max_age: timedelta | None = None
 
     def named(self) -> Scope:
-        """Return the scopes that a caller has to ask for."""
+        """Return the scopes that a client has to request in order to meet the requirement."""
         return Scope.of((*self.scope.names, *self.any_of[:1], *self.permissions))
 
 
@@ -99,7 +100,7 @@ def require(
 
 @lru_cache(maxsize=256)  # a route has the same requirements at every call
 def requirements_of(needs: tuple[str | Requirement, ...]) -> tuple[Requirement, ...]:
-    """Return the requirements, with one for all bare scope names."""
+    """Return the requirements. All plain scope names become one requirement."""
     names = tuple(need for need in needs if isinstance(need, str))
     others = tuple(need for need in needs if isinstance(need, Requirement))
     return (require(*names), *others) if names or not others else others
@@ -107,7 +108,7 @@ def requirements_of(needs: tuple[str | Requirement, ...]) -> tuple[Requirement, 
 
 @dataclass(frozen=True, slots=True)
 class MissingRequirement:
-    """A requirement that the token does not meet, in the terms of a challenge."""
+    """A requirement that the token does not meet, as parameters of a challenge."""
 
     status: int
     error: str
@@ -140,7 +141,7 @@ def _covers(principal: Principal, need: Requirement) -> bool:
 
 
 def _step_up(need: Requirement, description: str) -> MissingRequirement:
-    """Ask for another login with 401 (RFC 9470 §3)."""
+    """Return the missing requirement of a new or stronger login, which is denied with 401 (RFC 9470 §3)."""
     age = "" if need.max_age is None else str(int(need.max_age.total_seconds()))
     parameters = (("acr_values", " ".join(need.acr)), ("max_age", age))
     given = tuple((name, value) for name, value in parameters if value)

@@ -1,4 +1,4 @@
-"""Verify an access token: a Principal, or the key that is missing (RFC 9068 §4, RFC 8725)."""
+"""Verify an access token. The result is a Principal, or the key that is missing (RFC 9068 §4, RFC 8725)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ BOUND: Final = "the token is bound to a key and cannot be used as a plain bearer
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller. Identify a user by `issuer` and `subject` together, never by e-mail.
+    """The caller of an API. Identify a user by `issuer` and `subject` together, never by e-mail.
 
     Attributes:
         client_id: The calling client; "" if the token does not name it.
         permissions: Auth0's `permissions`; () if the token has none.
-        claims: All claims of the token, unchanged. Not printed.
+        claims: All claims of the token, unchanged. `repr` omits them.
         acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2).
         auth_time: The time of the user's authentication.
-        key_thumbprint: The DPoP key that the token is bound to (RFC 9449 §6.1). A guard has checked the proof.
-        certificate_thumbprint: The same for a client certificate (RFC 8705 §3.1).
+        key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1). A guard has checked
+            the proof.
+        certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1). A
+            guard has checked the certificate.
     """
 
     issuer: str
@@ -47,7 +49,7 @@ class Principal:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a client calls for itself, without a user (RFC 9068 §2.2, Auth0's `gty` and Entra's `idtyp`)."""
+        """Whether the caller is a client without a user (RFC 9068 §2.2, Auth0's `gty` and Entra's `idtyp`)."""
         return (
             self.subject == self.client_id
             or self.subject.endswith("@clients")
@@ -72,16 +74,16 @@ ClaimCheck = Literal["issuer", "audience", "exp", "nbf", "iat", "profile", "requ
 
 
 def verify(token: Secret, keys: KeySet, policy: Policy, now: datetime) -> Principal | KeyNeeded:
-    """Verify a token without network and clock.
+    """Verify a token without using the network or the clock.
 
-    Does not check scopes, and does not detect revocation: a JWT is valid until it expires. Refuses tokens that are
-    bound to a key or a certificate, since only a guard can check that binding.
+    This function does not check scopes, and does not detect revocation: a JWT is valid until it expires. It refuses
+    tokens that are bound to a key or a certificate, since only a guard can check the binding.
 
     Args:
-        token: Without its scheme.
-        keys: The issuer's keys. With several issuers, those of the issuer that `choose_policy` returns.
-        policy: What this API accepts.
-        now: Aware, UTC.
+        token: The token, without its authentication scheme.
+        keys: The issuer's keys. With several issuers, use the keys of the issuer whose policy `choose_policy` returns.
+        policy: The policy of this API for the token's issuer.
+        now: The current time, aware, UTC.
 
     Raises:
         InvalidToken: A check failed; the message names it.
@@ -105,7 +107,7 @@ def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
     """Return the policy of the issuer that the payload names.
 
     Raises:
-        InvalidToken: It names another issuer.
+        InvalidToken: The payload names another issuer.
     """
     issuer = fields.values.get("iss")
     for policy in policies:
@@ -122,9 +124,9 @@ def verify_parsed(
     Args:
         unverified: The token.
         keys: The issuer's keys.
-        policy: What this API accepts.
-        now: Aware, UTC.
-        fields: The token's payload, if it was read already.
+        policy: The policy of this API for the token's issuer.
+        now: The current time, aware, UTC.
+        fields: The token's payload, if the caller has parsed it.
 
     Raises:
         InvalidToken: A check failed; the message names it.
@@ -160,15 +162,15 @@ def verify_parsed(
 
 
 def type_problem(token_type: str) -> str:
-    """Return the message for a `typ` that is not accepted. Okta and Cognito send none."""
+    """Return the message for a `typ` that is not accepted. Tokens of Okta and Cognito have no `typ`."""
     return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 
 def read_claims(fields: Fields, policy: Policy) -> AccessClaims:
-    """Return the claims with their types.
+    """Parse the claims and check their types.
 
     Raises:
-        InvalidToken: One is missing or has the wrong type.
+        InvalidToken: A claim is missing or has the wrong type.
     """
     try:
         claims = AccessClaims.read(fields)

@@ -1,6 +1,7 @@
 """The events of the audit log: their codes, and what each may contain.
 
-A field that a caller has typed is shortened and made one printable line. Where people mistype secrets, it is left out.
+Text that a caller sent is shortened and written as one printable line. Text that could be a misplaced secret is left
+out.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ LIMIT_CODES: Final[dict[str, str]] = {
     "user-codes": "api_limit",
 }
 
-# The members of an event, in order. An event has those that are known of it.
+# The members of an event, in order. An event contains the members whose values are known.
 MEMBERS: Final[dict[str, str]] = {
     "log_id": "the unique ID of the event",
     "date": "RFC 3339, UTC",
@@ -121,7 +122,7 @@ MEMBERS: Final[dict[str, str]] = {
     "request_id": "the ID of the HTTP request, as in the header of its response",
     "operator": "the operating system account that ran the command",
 }
-_FIELDS: Final = tuple(MEMBERS)[4:]  # those that the caller of `write_event` knows
+_FIELDS: Final = tuple(MEMBERS)[4:]  # the members that the caller of `write_event` passes
 
 
 def write_event(code: str, now: datetime, log_id: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -149,19 +150,25 @@ def write_date(now: datetime) -> str:
 
 
 def log_id_of(now: datetime, node: str, number: int) -> str:
-    """Return an id that sorts by time, and that no other process and no other event has."""
+    """Return an event's id. It sorts by time and is unique across processes and events."""
     return f"{int(now.timestamp() * 1000):012x}{node}{number:08x}"
 
 
 def shown_client(client_id: str, *, is_known: bool) -> str:
-    """Return the id of a client. An unknown one may be a secret in the wrong place, so most of it is left out."""
+    """Return the id of a client for the log.
+
+    Most of an unknown id is left out, since it may be a secret that was sent in the wrong parameter.
+    """
     if is_known or not client_id:
         return client_id
     return f"{client_id[:_SHOWN_OF_UNKNOWN]}... ({len(client_id)} characters)"
 
 
 def shown_name(typed: str) -> str:
-    """Return what was typed as an e-mail address, unless it looks like none: people type passwords there."""
+    """Return a typed e-mail address for the log.
+
+    Other text is replaced by its number of characters, since people type passwords in this field.
+    """
     name, at, host = typed.partition("@")
     looks_like_one = bool(name and at and "." in host) and "@" not in host and not any(map(str.isspace, typed))
     return typed if looks_like_one else f"({len(typed)} characters that are no e-mail address)"

@@ -28,14 +28,14 @@ class TokenContent:
     """The content of the tokens to issue.
 
     Attributes:
-        user: None for the client credentials grant.
-        permissions: The permissions of the user or the client at the API; None: tokens do not list them.
-        grant: Auth0's `gty`; None for grants that have none.
-        key_thumbprint: The key that the token is bound to (RFC 9449 §6.1).
-        certificate_thumbprint: The certificate that the token is bound to (RFC 8705 §3.1).
-        login_id: The login of the user; of a new one, if it was chosen before.
-        longest_login: The longest life of a new login; None: as the client's settings say.
-        device_name: What the client of a new login claims to run on.
+        user: The user; None for the client credentials grant.
+        permissions: The permissions of the user or the client at the API; None if tokens do not list permissions.
+        grant: The value of Auth0's claim `gty`; None for grants without this claim.
+        key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1).
+        certificate_thumbprint: The thumbprint of the certificate that the token is bound to (RFC 8705 §3.1).
+        login_id: The id of the user's login, or the id that was chosen in advance for a new login.
+        longest_login: The longest life of a new login; None means the life in the client's settings.
+        device_name: The device that the client of a new login claims to run on.
     """
 
     application: Application
@@ -56,7 +56,7 @@ class TokenContent:
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """Issue tokens with the tenant's settings, the newest key of each algorithm, and the key of opaque tokens."""
+    """Issues tokens with the tenant's settings, the newest key of each algorithm, and the key of opaque tokens."""
 
     config: TenantConfig
     keys: Mapping[Algorithm, SigningKey]
@@ -66,8 +66,8 @@ class TokenIssuer:
         self, content: TokenContent, now: datetime, random: bytes, refresh: Secret | None = None,
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
-        """Sign the tokens. `random` is at least 16 bytes, for `jti` or an opaque token's nonce."""
-        # Auth0 does not tell when a login ends, so only our own dialect does.
+        """Sign the tokens. `random` is at least 16 random bytes, for `jti` or an opaque token's nonce."""
+        # Auth0 does not send the end of a login, so only the dialect `rfc` does.
         told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
@@ -124,7 +124,7 @@ class TokenIssuer:
 
 
 def user_claims(user: User, scope: Scope) -> dict[str, object]:
-    """Return the claims about a user that a scope requests (OpenID Connect Core §5.4)."""
+    """Return the claims about a user that the scope allows (OpenID Connect Core §5.4)."""
     claims: dict[str, object] = {}
     if "profile" in scope:
         stamp = user.updated_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Keyed hashes, and refresh tokens that are authenticated with them. Keys and random bytes are arguments."""
+"""Keyed hashes, and refresh tokens that a keyed hash authenticates. Callers pass the keys and the random bytes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class HashKeys:
     """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
 
     Attributes:
-        factors: The key that encrypts second factors, then the one before, while that is accepted; as the next two.
-        opaque: Of opaque access tokens.
-        pages: Of logins under way in a browser.
+        factors: The keys of second factors. The first encrypts; former keys follow as long as they may decrypt.
+            `opaque` and `pages` have the same form.
+        opaque: The keys of opaque access tokens.
+        pages: The keys of the encrypted login state in pages.
     """
 
     codes: bytes
@@ -44,7 +45,10 @@ class HashKeys:
 
 
 def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
-    """Return the HMAC-SHA-256. Without the key, a stolen database cannot be searched for a code."""
+    """Return the HMAC-SHA-256 of a value.
+
+    Without the key, the codes in a stolen database cannot be found by guessing.
+    """
     text = value.reveal() if isinstance(value, Secret) else value
     state = _begun(key).copy()
     state.update(text.encode() if isinstance(text, str) else text)
@@ -53,26 +57,26 @@ def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
 
 @lru_cache(maxsize=32)
 def _begun(key: bytes) -> hmac.HMAC:
-    """Return the HMAC of nothing yet: to begin it takes as long as a short text."""
+    """Return an HMAC without input. It is cached, since its set-up takes as long as hashing a short text."""
     return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
     """Return the hash of the number that the page shows after an approval, bound to its device login.
 
-    What people put between digits does not matter.
+    Spaces and dashes between the digits are ignored.
     """
     digits = "".join(letter for letter in number.reveal() if letter not in " -")
     return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof in a link with a user code, which only this server can make. An opened link is no guess."""
+    """Return the proof for a link with a user code. Only this server can make it, so opening a link is not a guess."""
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
-    """Return the proof that this browser session has typed a user code, for the address after its login."""
+    """Return the proof that a user code was typed in this browser session, for the address after the login."""
     return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 
@@ -82,7 +86,7 @@ def write_token(raw: bytes) -> str:
 
 
 def read_token_bytes(text: str) -> bytes:
-    """Return the bytes of `write_token`.
+    """Return the bytes that `write_token` encoded.
 
     Raises:
         ValueError: The text is not URL-safe base64.
@@ -92,7 +96,7 @@ def read_token_bytes(text: str) -> bytes:
 
 @light_dataclass(frozen=True, slots=True)
 class RefreshParts:
-    """The content of a refresh token: its login, its generation within the login, and a secret part."""
+    """The content of a refresh token: the id of its login, its generation within the login, and a secret part."""
 
     login_id: bytes
     generation: int
@@ -105,13 +109,19 @@ class RefreshParts:
 
 
 def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
-    """Return the successor of a token. It is derived, so every exchange of one token returns the same."""
+    """Return the successor of a token.
+
+    It is derived from the token, so a repeated exchange returns the same successor.
+    """
     secret = keyed_hash(key, b"successor" + _BODY.pack(parts.login_id, parts.generation, parts.secret))
     return RefreshParts(parts.login_id, parts.generation + 1, secret[:SECRET_BYTES])
 
 
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
-    """Return the content of a token of this server, or None: a guessed login id must not end another user's login."""
+    """Verify the MAC of a refresh token, and return its content or None.
+
+    Without the MAC, anyone who guesses a login id could end another user's login.
+    """
     text = token.reveal()
     try:
         raw = read_token_bytes(text.removeprefix(PREFIX))

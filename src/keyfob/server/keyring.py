@@ -1,7 +1,8 @@
-"""The tenant's random keys. The store has them encrypted under the master key, so that the master key can be replaced.
+"""The tenant's random keys. They are stored encrypted under the master key, so that the master key can be replaced.
 
-`hashing` never changes: what is stored as a keyed hash cannot be hashed again without the code or the token itself. It
-opens nothing and forges nothing. `sealing` changes with the master key: everything under it is encrypted again.
+The key `hashing` never changes, since a stored keyed hash cannot be recomputed without the code or the token. This key
+cannot decrypt or forge anything. The key `sealing` changes together with the master key, and everything that it
+encrypted is encrypted again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Keyring:
     """The random keys of a tenant.
 
     Attributes:
-        formers: The keys that sealed before, the latest first; each still opens until a time.
+        formers: The former sealing keys, the latest first, each with the time until which it may decrypt.
     """
 
     hashing: bytes
@@ -42,22 +43,25 @@ class Keyring:
     formers: tuple[tuple[bytes, datetime], ...] = ()
 
     def opening(self, now: datetime) -> tuple[bytes, ...]:
-        """Return the keys that open what was sealed, the present one first."""
+        """Return the sealing keys that may decrypt, the present key first."""
         return (self.sealing, *(key for key, until in self.formers if now < until))
 
     def changes_at(self, now: datetime) -> datetime | None:
-        """Return when the next former key is not accepted any more."""
+        """Return the next time at which a former key expires, or None."""
         return min((until for _, until in self.formers if now < until), default=None)
 
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
-        """Return it with a new sealing key. What opens now still does for that time; without one, nothing does."""
+        """Return the keyring with a new sealing key.
+
+        The present sealing key may decrypt for the time `grace`. If it is zero, all former keys expire at once.
+        """
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()
         return Keyring(
             self.hashing, fresh, tuple((key, until) for key, until in formers if now < until)[:_MOST_FORMERS]
         )
 
     def slot(self, master: bytes, nonce: bytes, now: datetime) -> KeySlot:
-        """Encrypt it under a master key. `nonce` is 12 random bytes."""
+        """Encrypt the keyring under a master key. `nonce` is 12 random bytes."""
         former = b"".join(_FORMER.pack(key, until.timestamp()) for key, until in self.formers)
         name = key_id(master)
         content = self.hashing + self.sealing + former
@@ -65,10 +69,10 @@ class Keyring:
 
     @classmethod
     def read(cls, slot: KeySlot, master: bytes) -> Keyring:
-        """Decrypt it.
+        """Decrypt the keyring of a slot.
 
         Raises:
-            Malformed: It was encrypted under another master key, or is damaged.
+            Malformed: The slot was encrypted under another master key, or is damaged.
         """
         content = unseal(slot.sealed, derive(master, _PURPOSE), context=_context(slot.master_id))
         hashing, sealing, rest = content[:KEY_BYTES], content[KEY_BYTES : 2 * KEY_BYTES], content[2 * KEY_BYTES :]
@@ -117,7 +121,7 @@ def _each(keys: tuple[bytes, ...], purpose: str) -> tuple[bytes, ...]:
 
 
 def valid_slot(slots: tuple[KeySlot, ...], master: bytes, now: datetime) -> KeySlot | None:
-    """Return the slot of a master key."""
+    """Return the slot that is encrypted under a master key and has not expired, or None."""
     name = key_id(master)
     return next((slot for slot in slots if slot.master_id == name and slot.is_valid(now)), None)
 
@@ -126,7 +130,7 @@ async def find_keyring(transaction: Transaction, master: bytes, now: datetime) -
     """Return the tenant's keys, or None if there are none yet.
 
     Raises:
-        Malformed: They are encrypted under another master key, or damaged.
+        Malformed: The keys are encrypted under another master key, or damaged.
     """
     slots = await transaction.key_slots()
     slot = valid_slot(slots, master, now)
@@ -136,16 +140,16 @@ async def find_keyring(transaction: Transaction, master: bytes, now: datetime) -
 
 
 async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, now: datetime) -> Keyring:
-    """Return the tenant's keys; create them at the first start.
+    """Return the tenant's keys. Create them at the first start.
 
-    Before keyfob had them, the keys for each purpose were derived from the master key. What was hashed under it stays
-    valid, and every ciphertext is encrypted again.
+    Earlier versions of keyfob derived the keys for each purpose from the master key. For a store of such a version, the
+    master key becomes the key `hashing`, so that hashes stay valid, and every ciphertext is encrypted again.
 
     Args:
-        transaction: In which they are stored.
+        transaction: The transaction in which the keys are stored.
         master: The master key.
         random: `BEGIN_BYTES` random bytes.
-        now: Aware, UTC.
+        now: The current time, aware, UTC.
     """
     known = await find_keyring(transaction, master, now)
     if known is not None:
@@ -160,13 +164,13 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt signing keys and second factors of former keys again. Return how many."""
+    """Encrypt signing keys and second factors that are under former keys again. Return how many."""
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt signing keys and second factors again. Return how many."""
+    """Encrypt signing keys and second factors under a new key. Return how many."""
     count = 0
     for key in await transaction.signing_keys():
         moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")
@@ -182,9 +186,9 @@ async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: by
 
 
 def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: str, context: str) -> bytes | None:
-    """Return a ciphertext under the new key; None if it is there already.
+    """Return the content of a ciphertext encrypted under the new key, or None if it is already under the new key.
 
-    The nonce stays. It is new for the new key, since each nonce was random.
+    The nonce is used again. It has not been used with the new key, since each nonce is random.
     """
     try:
         plain = unseal_any(sealed, _each(formers, purpose), context=context)

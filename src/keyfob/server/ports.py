@@ -19,19 +19,19 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
 
 class Store(Protocol):
-    """Run functions in transactions. A function awaits nothing but its transaction, and may run again.
+    """Runs functions in transactions. A function may await only its transaction, and may run more than once.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """
 
     async def read(self, work: Work[T]) -> T:
-        """Run a function that saves nothing, on one snapshot."""
+        """Run a function that saves nothing, on one snapshot of the data."""
         ...
 
     async def write(self, work: Work[T]) -> T:
-        """Run a function as if no other ran at the same time, on any node.
+        """Run a function in a transaction that is serializable across all nodes.
 
-        All its changes are durable on return, or none if it raises.
+        When this method returns, all changes of the function are durable. If it raises, no change was made.
         """
         ...
 
@@ -53,27 +53,27 @@ class TimeAndRandom(Protocol):
 
 
 class Passwords(Protocol):
-    """Slow password hashing, off the event loop."""
+    """Slow password hashing outside the event loop."""
 
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a password that a user has chosen; None if too many are waiting, as at `verify`.
+        """Return the hash of a new password, or None if too many passwords wait, as in `verify`.
 
         Args:
-            password: As typed.
-            check: Called first, off the event loop as well; what it raises is raised here.
-            network: Of the caller.
+            password: The password as typed.
+            check: A function that is called first, also outside the event loop. Its exceptions are raised here.
+            network: The network of the caller.
         """
         ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
-        """Return whether a password matches; None if it was not checked, since too many are waiting.
+        """Return whether a password matches, or None if it was not checked since too many passwords wait.
 
         Args:
-            password: As typed.
-            hashed: The stored hash; None, for an unknown user, takes the same time.
-            network: Of the caller. One network cannot take all places of those that wait.
+            password: The password as typed.
+            hashed: The stored hash; None for an unknown user, which takes the same time.
+            network: The network of the caller. The waiting places of one network are limited.
         """
         ...
 
@@ -83,34 +83,35 @@ class Passwords(Protocol):
 
 
 class Mailer(Protocol):
-    """Send e-mail."""
+    """Sends e-mail."""
 
     async def send(self, to: str, subject: str, text: str, html: str = "") -> None:
-        """Send one message to one address: as plain text, and the same as HTML if there is any.
+        """Send one message to one address, as plain text and, if `html` is not empty, as HTML with the same content.
 
         Raises:
-            Unreachable: It was not sent. The message is for the operator, and repeats nothing of the e-mail.
+            Unreachable: The e-mail was not sent. The error's text is for the operator and repeats nothing of the
+                e-mail.
         """
         ...
 
 
 class Meter(Protocol):
-    """Count what happens. Each method returns at once, and fails nothing."""
+    """Counts events for metrics. Each method returns at once and never raises."""
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+        """Count a request with its response."""
         ...
 
     def token(self, grant: str, response: Response) -> None:
-        """Count an answer of /oauth/token. `grant` is a value of ours, or "" before it was read."""
+        """Count a response of /oauth/token. `grant` is a known grant, or "" if the grant was not parsed."""
         ...
 
     def limited(self, limit: Limit) -> None:
-        """Count a refusal by a limit."""
+        """Count a request that a limit refused."""
         ...
 
     def guessed(self, odds: float) -> None:
-        """Add the probability that a wrong user code had of hitting a live one."""
+        """Add the probability with which a wrong user code could have matched a live code."""
         ...
 
 

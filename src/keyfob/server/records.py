@@ -30,15 +30,16 @@ class DeviceLogin:
     """A login by the device flow (RFC 8628).
 
     Attributes:
-        session_hash: The browser session that confirmed the code; only it may approve.
+        session_hash: The browser session that confirmed the code. Only this session may approve the login.
         peer: The IP address of the client's request.
-        challenge: The S256 `code_challenge` (RFC 7636), or None; with one, every poll needs the verifier.
-        device_name: What the client claims to be the name of its device; anybody can claim anything.
-        device_system: As `device_name`, its operating system.
+        challenge: The S256 `code_challenge` (RFC 7636), or None. If it is present, every poll needs the verifier.
+        device_name: The name of the device, as the client claims. It is not verified.
+        device_system: The operating system of the device, as the client claims.
         nearness: Whether the approval came from the device's network.
         number_hash: The hash of the number that the page showed after the approval, if the client must send it.
-        number_tries: The wrong numbers so far.
-        login_id: The login that the code is redeemed for. It is chosen at the approval, so that a link can end it.
+        number_tries: How many wrong numbers were sent.
+        login_id: The id of the login that the code is redeemed for. It is chosen at the approval, so that a link can
+            end this login.
     """
 
     device_code_hash: bytes
@@ -65,20 +66,20 @@ class DeviceLogin:
 
 @dataclass(frozen=True, slots=True)
 class RefreshLogin:
-    """One login of a user in a client, with its refresh token if it has one. Its access tokens name it in `sid`.
+    """One login of a user in a client, with or without a refresh token. The login's access tokens name it in `sid`.
 
     Attributes:
         login_id: Random bytes, part of every refresh token of the login.
-        generation: The generation of the newest refresh token; 0: the login has none.
+        generation: The generation of the newest refresh token; 0 if the login has no refresh token.
         current_hashes: The hash of the secret part of the newest refresh token.
-        previous_hashes: The hash of that of the generation before.
+        previous_hashes: The hash of the secret part of the refresh token before the newest.
         rotated_at: The time of the last rotation.
-        repeats: How often the previous token was traded again since then.
+        repeats: How often the previous token was exchanged again after the last rotation.
         key_thumbprint: The DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
         used_at: The time of the last refresh.
-        network: Where the client was when it began: an IPv4 address, or a /64 of IPv6.
-        device_name: As in `DeviceLogin`.
+        network: The client's network at the start of the login: an IPv4 address, or an IPv6 /64.
+        device_name: The name of the device, as in `DeviceLogin`.
     """
 
     login_id: bytes
@@ -110,7 +111,7 @@ class AuthorizationCode:
     Attributes:
         redirect_uri: The `redirect_uri` of the request; the token request must repeat it.
         challenge: The S256 `code_challenge` (RFC 7636), or None.
-        login_id: The login whose refresh tokens were issued for the code; it ends if the code is used again.
+        login_id: The login that the code was redeemed for. If the code is used again, this login ends.
     """
 
     code_hash: bytes
@@ -156,19 +157,20 @@ class Authenticator:
     """A second factor of a user.
 
     Attributes:
-        authenticator_id: In Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`. That of a passkey
-            is derived from its credential ID (`decide/passkey.py`).
+        authenticator_id: The id in Auth0's format: `totp|dev_...`, `email|dev_...`, `recovery-code|dev_...`. The id of
+            a passkey is derived from its credential ID (`decide/passkey.py`).
         secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
             empty for e-mail.
-        created_at: The begin of its enrolment; once it is active, the end.
-        is_active: Whether its enrolment was completed with a right code.
+        created_at: The start of the enrolment or, if the factor is active, its end.
+        is_active: Whether the enrolment was completed with a right code.
         last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
-        login_hash: The `MfaLogin` that began the enrolment. Until a right code, the factor is valid there alone.
-        expires_at: The end of that login; None once the factor is active.
-        name: Of a passkey, as its user has typed it.
-        credential_id: Of a passkey.
-        sign_count: The signature counter of a passkey; 0 if its authenticator has none.
-        used_at: The last login with a passkey.
+        login_hash: The hash of the `MfaLogin` that began the enrolment. Until the factor is active, only this login can
+            use it.
+        expires_at: The time at which this login expires; None if the factor is active.
+        name: The name of a passkey, as the user typed it.
+        credential_id: The credential ID of a passkey.
+        sign_count: The signature counter of a passkey; 0 if its authenticator has no counter.
+        used_at: The time of the last login with a passkey.
     """
 
     authenticator_id: str
@@ -186,7 +188,7 @@ class Authenticator:
     used_at: datetime | None = None
 
     def is_unproven_of(self, login_hash: bytes, now: datetime) -> bool:
-        """Return whether this login has begun the enrolment and may still complete it."""
+        """Return whether a login began the enrolment of this factor and may still complete it."""
         return (
             not self.is_active
             and self.login_hash == login_hash
@@ -200,10 +202,10 @@ class MfaLogin:
     """A login with a verified password that requires a second factor.
 
     Attributes:
-        token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment; in a browser, random
-            bytes that only the encrypted state of the login contains.
-        grant: The interrupted grant: `password`, `password-realm`, or `browser`; `enrolment`, with an access token; or
-            `another factor`, in a browser.
+        token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a
+            browser, it is the hash of random bytes that only the encrypted state of the login contains.
+        grant: The interrupted grant `password`, `password-realm` or `browser`; `enrolment` if an access token began it;
+            or `another factor` for an additional factor in a browser.
         oob_hash: The hash of the `oob_code` of the message that was sent.
         binding_hash: The hash of the code in that message.
     """
@@ -226,10 +228,10 @@ class MfaLogin:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A session of a browser in which a user has logged in. Before that, the store has nothing of a browser.
+    """A session of a browser in which a user has logged in. Before a login, nothing about a browser is stored.
 
     Attributes:
-        has_factor: Whether the user has proven a second factor in this session. A passkey is one.
+        has_factor: Whether the user has proven a second factor in this session. A passkey counts as one.
     """
 
     session_hash: bytes
@@ -246,8 +248,8 @@ class User:
     """A user, who logs in with an e-mail address. `user_id` is `auth0|` and random, never reassigned.
 
     Attributes:
-        connection: The connection of the user; an e-mail address is unique within it.
-        permissions: Pairs of audience and scope, granted in addition to those of the roles.
+        connection: The connection of the user. An e-mail address is unique within a connection.
+        permissions: Pairs of audience and scope that are granted in addition to the permissions of the roles.
     """
 
     user_id: str
@@ -265,13 +267,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """Wrong passwords or codes: those in a row, or what is left of a budget of tries.
+    """A counter of wrong passwords or codes: consecutive failures, or the rest of a budget of tries.
 
     Attributes:
-        tries_key: The keyed hash of what is counted.
-        expires_at: The time from which the record is the same as none.
-        of_stranger: It counts what a stranger chooses, a network or the name of no user. The number of such records is
-            limited, and the first to expire go first.
+        tries_key: The keyed hash of the counted thing, such as a user or a network.
+        expires_at: The time from which the record has no effect.
+        of_stranger: Whether an unauthenticated caller chooses the counted thing: a network, or a name that no user has.
+            The number of such records is limited; those that expire first are deleted first.
     """
 
     tries_key: bytes
@@ -286,9 +288,9 @@ class StoredKey:
     """An encrypted signing key. `decide/key_schedule.py` derives its stage from the times.
 
     Attributes:
-        created_at: Since when it is published.
-        signs_at: Since when it signs, until a later key of its algorithm does.
-        longest_token: The longest lifetime of a token that it may have signed.
+        created_at: The time from which the key is published.
+        signs_at: The time from which the key signs, until a later key of its algorithm signs.
+        longest_token: The longest lifetime of a token that the key may have signed.
     """
 
     key_id: str
@@ -304,8 +306,8 @@ class KeySlot:
     """The tenant's random keys (`keyring.py`), encrypted under one master key.
 
     Attributes:
-        master_id: Identifies the master key, and reveals nothing about it.
-        expires_at: Of a former master key: how long it is accepted.
+        master_id: An identifier of the master key, which reveals nothing about the key.
+        expires_at: The time until which a former master key is accepted.
     """
 
     master_id: str
@@ -322,9 +324,9 @@ class LoggedEvent:
     """An event in the table of the audit log.
 
     Attributes:
-        number: Its place in the table; every later event has a higher one.
-        user_id: The user, or "".
-        event: A JSON object.
+        number: The number of the event. Every later event has a higher number.
+        user_id: The user of the event, or "".
+        event: The event as JSON text.
     """
 
     number: int
@@ -336,7 +338,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Stored settings as JSON text: of a client, an API, a grant, or the tenant itself."""
+    """The stored settings of a client, an API, a grant or the tenant, as JSON text."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""Convert records to database rows and back. Columns are named after the fields of the records; times are numbers."""
+"""Convert records to database rows and back. Columns are named after the records' fields; times become numbers."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ _RENAMED: Final = {"grant": "grant_name"}  # GRANT is reserved in SQL
 
 
 class Table(Generic[R]):
-    """The table of one type of record, with its SQL, which every database here understands.
+    """The table of one type of record, with SQL that works in both SQLite and PostgreSQL.
 
     Attributes:
-        columns: With the name of the table.
-        select: The begin of a query for whole records.
-        add: Add a record, unless one with the same key, or the same value of a unique column, exists.
-        put: Add a record, or replace the one with the same key, unless it has other values in the fixed columns.
-        replace: Add a record, or replace the one with the same key.
+        columns: The names of the columns, each with the name of the table.
+        select: The first part of a query for whole records.
+        add: The statement that adds a record, unless a record with the same key or the same unique value exists.
+        put: The statement that adds a record or replaces the record with the same key, unless the fixed columns differ.
+        replace: The statement that adds a record or replaces the record with the same key.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
-        """Describe a table.
+        """Build the SQL of a table from a type of record.
 
         Args:
-            record: Its fields are the columns.
-            name: In the database.
+            record: The dataclass of the records. Its fields become the columns.
+            name: The table's name in the database.
             key: The columns of the primary key.
-            fixed: Columns of other indexes that hardly ever change. SQLite writes every index of a column that is set,
-                even to the same value, on a page of its own.
+            fixed: The columns of other indexes, which hardly ever change. `put` leaves them out of its update, since
+                SQLite rewrites the index of every column that is set, even to the same value.
         """
         self.name = name
         hints = typing.get_type_hints(record)
@@ -95,7 +95,7 @@ class Table(Generic[R]):
 
 
 def _kind(hint: Any) -> Any:  # noqa: ANN401  a type, or what typing makes of one
-    """Return the type of a field without None."""
+    """Return the type of a field, without `| None`."""
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     return hint

@@ -55,7 +55,7 @@ class LimitedDict(Generic[K, V]):
 
 
 def locate_nothing(path: str, address: str) -> str:
-    """Return no place."""
+    """Return "", since no file of places is set up."""
     del path, address
     return ""
 
@@ -78,8 +78,8 @@ class Readiness:
 
     Attributes:
         reason: The code of the failure, or "".
-        checked_at: When the last check ended.
-        checking_since: When the check began that is under way.
+        checked_at: The time at which the last check ended.
+        checking_since: The time at which the present check began, if one is under way.
     """
 
     reason: str = "starting"
@@ -93,19 +93,19 @@ class Site:
 
     Attributes:
         tenant_keys: The signing keys, and the keys derived for each purpose.
-        mailer: Sends e-mail; None if no mail is set up.
+        mailer: The mailer; None if no mail is set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        device_requests: When the limit of device requests is whole again, by network (`decide/throttle.py`).
-        client_failures: Wrong secrets of registered clients, by client and network.
-        endpoint_requests: When the limit of requests is whole again, by endpoint and network.
-        node: Names this process in the ids of its events.
-        limits_noted: When a refusal by a limit was last written to the audit log, by its name and network.
-        meter: Counts what happens; nothing by default.
+        device_requests: The state of the limit of device requests, by network (`full_at` in `decide/throttle.py`).
+        client_failures: The wrong secrets of registered clients, by client and network.
+        endpoint_requests: The state of the limit of requests, by endpoint and network (`full_at`).
+        node: The name of this process in the ids of its events.
+        limits_noted: The time of the last audit event about a limit, by the limit's name and the network.
+        meter: The meter for metrics; by default one that counts nothing.
         readiness: The last check of the store for /readyz.
-        later: What is done after the response.
-        locate: Looks an address up in the file of places.
-        hash_keys: Those of `tenant_keys`.
-        token_issuer: Signs tokens with the key of each algorithm that signs now.
+        later: The functions to run after the response.
+        locate: The function that looks up an IP address in the file of places.
+        hash_keys: The derived keys of `tenant_keys`.
+        token_issuer: The issuer of tokens, with the current signing key of each algorithm.
     """
 
     config: TenantConfig
@@ -149,25 +149,25 @@ class Site:
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The second factors that the MFA API enrols: codes by e-mail only where mail is set up, and no passkeys."""
+        """The second factors that the MFA API can enrol: no passkeys, and codes by e-mail only if mail is set up."""
         absent = {"passkey"} if self.mailer is not None else {"passkey", "email"}
         return tuple(one for one in self.config.factors if one not in absent)
 
     @property
     def rp_id(self) -> str:
-        """The relying party of passkeys; "" if the tenant has none, or browsers have none at such an issuer."""
+        """The RP ID for passkeys; "" if the settings disable passkeys, or browsers support none at this issuer."""
         return relying_party(self.config.issuer) if "passkey" in self.config.factors else ""
 
     @property
     def may_sign_up(self) -> bool:
-        """Whether people may create accounts: only where mail is set up, since their addresses are verified."""
+        """Whether people may create accounts. This requires mail, since their addresses are verified."""
         return self.config.sign_up and self.mailer is not None
 
     def now(self) -> datetime:
         return self.surroundings.now()
 
     def place_of(self, address: str) -> str:
-        """Return the place of an address in words; "" if it is not known, or no file of places is set up."""
+        """Return the place of an IP address as text; "" if the place is unknown or no file of places is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
@@ -181,9 +181,9 @@ class Site:
         """Write an event of a request to the audit log.
 
         Args:
-            code: One of `audit_event.CODES`.
-            request: The request.
-            fields: Members of the event (`audit_event.MEMBERS`), without secrets.
+            code: The code of the event, one of `audit_event.CODES`.
+            request: The request that caused the event.
+            fields: The members of the event (`audit_event.MEMBERS`), without secrets.
         """
         fields |= {
             "ip": request.peer,
@@ -198,13 +198,13 @@ class Site:
         self._record(code, fields)
 
     def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something after the response, whose time then tells nothing about it."""
+        """Run a function after the response, so that the response time reveals nothing about its work."""
         self.later.append(work)
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
         """Count that a limit has refused a request.
 
-        The audit log has it once a minute for one network, so that a flood is one event.
+        An audit event is written once a minute for each limit and network, so that a flood does not fill the log.
         """
         self.meter.limited(limit)
         key, now = (limit, network_of(request.peer)), self.now()

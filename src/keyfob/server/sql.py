@@ -1,6 +1,6 @@
-"""The transaction of every store: SQL that SQLite and PostgreSQL both understand.
+"""The transaction of every store, in SQL that works in both SQLite and PostgreSQL.
 
-A store runs the statements, and translates the placeholders `?` if its database wants others.
+A store runs the statements. It translates the placeholders `?` if its database uses other placeholders.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ class SqlConnection(Protocol):
     async def query(self, sql: str, *values: object) -> Sequence[rows.Row]: ...
 
     async def change(self, sql: str, *values: object) -> int:
-        """Run a statement that returns no rows. Return how many it changed."""
+        """Run a statement that returns no rows. Return how many rows it changed."""
         ...
 
     async def change_each(self, sql: str, values: Sequence[rows.Row]) -> None:
-        """Run a statement that returns no rows once for each list of values."""
+        """Run a statement once for each list of values. The statement returns no rows."""
         ...
 
     async def lock_log(self) -> None:
-        """Let no other transaction add events to the audit log until this one ends."""
+        """Keep other transactions from adding events to the audit log until this transaction ends."""
         ...
 
 
 class SqlTransaction:
-    """Load and save records on one connection. The store begins and commits the transaction.
+    """Loads and saves records on one connection. The store begins and commits the transaction.
 
-    A `save_...` method adds the record, or replaces the one with the same key. A `drop_...` method deletes it.
+    A `save_...` method adds a record or replaces the record with the same key. A `drop_...` method deletes a record.
     """
 
     def __init__(self, connection: SqlConnection) -> None:
@@ -89,7 +89,7 @@ class SqlTransaction:
     async def polled_device(self, device_code_hash: bytes) -> DeviceLogin | None:
         """Return a device login for a poll.
 
-        While it waits for its user, it may be as old as `DEVICE_STALENESS` if another process has changed it.
+        A pending login may be outdated by up to `DEVICE_STALENESS` if another process has changed it.
         """
         return await self.device_by_code(device_code_hash)
 
@@ -97,14 +97,14 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. Return False if another pending login has its user code."""
+        """Add a login. Return False if another pending login has the same user code."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
     async def live_codes(self, now: datetime, most: int) -> int:
-        """Return how many user codes a browser may still enter, but at most `most`."""
+        """Return how many user codes can still be entered in a browser, at most `most`."""
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
             "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
@@ -116,7 +116,7 @@ class SqlTransaction:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 
     async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
-        """Return a login with its user, who may have been deleted."""
+        """Return a login with its user, or None for a deleted user."""
         found = await self._query(_REFRESH_WITH_USER, login_id)
         if not found:
             return None
@@ -128,7 +128,10 @@ class SqlTransaction:
         await self._put(rows.REFRESH, login)
 
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
-        """End all but the newest logins of a user in a client, with or without refresh tokens. Return how many."""
+        """End all but the `keep` newest logins of a user in a client. Return how many have ended.
+
+        `renewable` selects the logins with refresh tokens or those without.
+        """
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
             "user_id = ? AND client_id = ? AND (generation > 0) = ? AND has_ended = 0 "
@@ -137,14 +140,14 @@ class SqlTransaction:
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
     async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
-        """End all that a user's credentials have opened so far, in one client or in all. Return how many logins.
+        """End everything that began with a user's credentials, in one client or all clients.
 
-        That is every login, authorization code, approved device login, and password that waits for its second factor.
-        Without a client it is every browser session too.
+        Return how many logins ended. This ends every login, authorization code, approved device login, and login that
+        waits for its second factor. Without a client, it ends and counts every browser session too.
 
         Args:
-            user_id: None: of all users.
-            client_id: None: in all clients.
+            user_id: The user; None for all users.
+            client_id: The client; None for all clients.
         """
         where, values = _where(user_id=user_id, client_id=client_id)
         ended = await self._change(f"UPDATE refresh_login SET has_ended = 1 WHERE {where} AND has_ended = 0", *values)  # noqa: S608  fixed words
@@ -158,21 +161,21 @@ class SqlTransaction:
     async def logins(
         self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
     ) -> tuple[RefreshLogin, ...]:
-        """Return the logins that have not ended, newest first, of one user or in one client if wanted."""
+        """Return the active logins, newest first. They can be restricted to one user or one client."""
         where, values = _where(user_id=user_id, client_id=client_id)
         alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
         rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
         return await self._all(rows.REFRESH, rest, *values, now.timestamp(), now.timestamp(), most)
 
     async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
-        """Return the browser sessions, newest first; they may have expired."""
+        """Return the browser sessions, newest first. Expired sessions are included."""
         where, values = _where(user_id=user_id)
         return await self._all(
             rows.SESSION, f"WHERE {where} ORDER BY created_s DESC, session_hash LIMIT ?", *values, most
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
-        """Store the mark of a revoked access token at least until that time."""
+        """Store the mark of a revoked access token at least until `until`."""
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
@@ -229,7 +232,7 @@ class SqlTransaction:
         await self._put(rows.MFA_LOGIN, login)
 
     async def use_once(self, replay_key: bytes, until: datetime) -> bool:
-        """Store a replay key (the hash of a `jti`) at least until that time. Return False if it was stored before."""
+        """Store a replay key (the hash of a `jti`) at least until `until`. Return False if it was stored before."""
         sql = "INSERT INTO used_once (mark, expires_s) VALUES (?, ?) ON CONFLICT DO NOTHING"
         return await self._change(sql, replay_key, until.timestamp()) == 1
 
@@ -255,7 +258,7 @@ class SqlTransaction:
         return await self._one(rows.PERSON, "user_id = ?", user_id)
 
     async def user_by_email(self, email: str, connection: str = DEFAULT_CONNECTION) -> User | None:
-        """Return the user of a connection with that e-mail address, ignoring case."""
+        """Return the user of a connection with an e-mail address, ignoring case."""
         return await self._one(rows.PERSON, "connection = ? AND lower(email) = ?", connection, _lower(email))
 
     async def users(self) -> tuple[User, ...]:
@@ -310,11 +313,11 @@ class SqlTransaction:
         await self._connection.change_each(rows.EVENT.add, list(map(rows.EVENT.write, records)))
 
     async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return the oldest events with a higher number."""
+        """Return at most `most` events, the oldest of those with a number above `after`."""
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
-        """Delete at most that many of the oldest events: those before a time, and all but the newest `keep`."""
+        """Delete at most `most` of the oldest events: those from before a time, and those beyond the newest `keep`."""
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:
@@ -324,9 +327,9 @@ class SqlTransaction:
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
-        """Delete at most that many rows that expired some time ago. Return how many were deleted.
+        """Delete at most `most` rows that expired some time ago. Return how many were deleted.
 
-        Of the attempts of unauthenticated callers, that many are kept.
+        Of the counters of unauthenticated callers (`Tries.of_stranger`), keep `strangers`.
         """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
@@ -354,12 +357,12 @@ class SqlTransaction:
 
 @cache
 def _select(table: rows.Table[R], condition: str) -> str:
-    """Return a query for whole records. One string for each, since databases look statements up by their text."""
+    """Return a query for whole records. It is cached, so that a database finds the prepared statement by its text."""
     return f"{table.select} WHERE {condition}"
 
 
 def _where(**wanted: str | None) -> tuple[str, list[str]]:
-    """Return a condition for the columns that are given, with its values."""
+    """Return the SQL condition for the columns whose value is not None, and the values."""
     found = {column: value for column, value in wanted.items() if value is not None}
     return " AND ".join(["1 = 1", *(f"{column} = ?" for column in found)]), list(found.values())
 
@@ -370,5 +373,5 @@ def _logged(number: int, event: Mapping[str, object]) -> LoggedEvent:
 
 
 def _lower(text: str) -> str:
-    """Return a text with ASCII letters in lower case, as the databases' lower() does."""
+    """Return a text with ASCII letters in lower case, like `lower()` of the databases."""
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")

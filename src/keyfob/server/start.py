@@ -24,7 +24,7 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The first user of a ready tenant, with the generated password, which is not stored."""
+    """The first user of a ready tenant. The generated password is not stored."""
 
     email: str
     password: Secret
@@ -64,7 +64,7 @@ def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> S
     """Decrypt a signing key of the store.
 
     Raises:
-        Malformed: It is damaged.
+        Malformed: The stored key is damaged.
     """
     keys = tuple(derive(key, "signing keys") for key in keyring.opening(now))
     pem = unseal_any(stored.sealed, keys, context=f"signing-key {stored.key_id}")

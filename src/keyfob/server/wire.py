@@ -1,7 +1,7 @@
-"""The two dialects, `auth0` and `rfc`: the status, error and text of every outcome, in one table.
+"""The two dialects, `auth0` and `rfc`: one table with the status, error and text of every outcome.
 
-The facts about Auth0 come from its documentation, its SDKs and recorded traffic. A fact that could not be verified is a
-named constant below, so that it can be corrected in one place.
+The facts about Auth0 come from its documentation, its SDKs and recorded traffic. Each fact that could not be verified
+is a named constant below, so that it can be corrected in one place.
 """
 
 from __future__ import annotations
@@ -331,10 +331,10 @@ def answer(
 
     Args:
         wire: The dialect.
-        outcome: A row of the table.
+        outcome: The row of the table.
         headers: Additional headers.
-        words: The values for the placeholders of the text, reduced to the characters of RFC 6749 §5.2.
-        more: Additional members of the answer.
+        words: The values for the placeholders of the text. They are reduced to the characters of RFC 6749 §5.2.
+        more: Additional members of the JSON response.
     """
     is_rfc = wire == "rfc"
     ready = _READY.get((outcome, is_rfc))

@@ -23,9 +23,9 @@ _DENIAL_EXTENSION = "websocket.http.response"
 
 
 def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
-    """Return the application behind a guard. The caller is in `scope["keyfob.principal"]`.
+    """Return the application behind a guard. The guard stores the caller in `scope["keyfob.principal"]`.
 
-    If the API has an address, its metadata is served too, without a token.
+    If the API has an address, the guard serves the API's metadata, which needs no token.
     """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], publis
 
 
 def request_of(scope: AsgiScope) -> Request:
-    """Return the request as the guard needs it, without its body."""
+    """Convert an ASGI scope to a request without a body."""
     raw = scope.get("raw_path")
     path = (
         quote(scope["path"], safe="/%:@!$&'()*+,;=~", errors="replace")
@@ -64,7 +64,7 @@ def request_of(scope: AsgiScope) -> Request:
 
 
 def certificate_of(scope: AsgiScope) -> bytes | None:
-    """Return the caller's certificate, if the server ended TLS itself (ASGI's TLS extension)."""
+    """Return the caller's certificate, if the server terminated TLS itself (ASGI's TLS extension)."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)

@@ -26,7 +26,7 @@ GetResponse = Callable[[HttpRequest], Any]
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
-    """Return a decorator for a view; with `method_decorator`, for the methods of a class."""
+    """Return a decorator for a view. Django's `method_decorator` applies it to the methods of a class."""
 
     def decorated(view: View) -> View:
         guard = _guarded(verifier, needs, view, None)
@@ -38,7 +38,10 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
 
 
 def middleware(verifier: Verifier, needs: Needs, published: Published | None) -> Callable[[GetResponse], GetResponse]:
-    """Return a middleware for all views. If the API has an address, it serves the metadata, without a token."""
+    """Return a middleware that guards all views.
+
+    If the API has an address, the middleware serves the API's metadata, which needs no token.
+    """
 
     @sync_and_async_middleware
     def made(get_response: GetResponse) -> GetResponse:
@@ -48,7 +51,7 @@ def middleware(verifier: Verifier, needs: Needs, published: Published | None) ->
 
 
 def metadata(published: Published) -> URLPattern:
-    """Return the URL pattern that serves the API's metadata, without a token (RFC 9728 §3)."""
+    """Return the URL pattern that serves the API's metadata, which needs no token (RFC 9728 §3)."""
 
     def view(request: HttpRequest) -> HttpResponseBase:
         answer = published.answer(_read(request)[0])
@@ -58,13 +61,13 @@ def metadata(published: Published) -> URLPattern:
 
 
 def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal | Denial:
-    """Return the caller, or the denial to send. May block."""
+    """Return the caller, or the denial to send. The call may block."""
     read, state, certificate = _read(request)
     return check_once(verifier, read, needs, state, certificate)
 
 
 def _read(request: HttpRequest) -> tuple[Request, MutableMapping[str, Any], bytes | None]:
-    """Return the request, a mapping with its lifetime, and the caller's certificate."""
+    """Return the request, a mapping that lives as long as the request, and the caller's certificate."""
     if isinstance(request, ASGIRequest):
         scope = cast("MutableMapping[str, Any]", request.scope)
         return asgi.request_of(scope), scope, asgi.certificate_of(scope)

@@ -1,4 +1,4 @@
-"""Guard the endpoints of FastAPI by a dependency that OpenAPI shows, with its scopes."""
+"""Guard the endpoints of FastAPI by a dependency. The OpenAPI document shows the guard and the required scopes."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -18,9 +18,11 @@ from keyfob.resource.verify import Principal
 
 
 class Scheme(SecurityBase):
-    """The guard in OpenAPI, named by its realm: one OpenID provider, or plain bearer tokens with several issuers.
+    """The security scheme of a guard in the OpenAPI document, named after the realm.
 
-    It checks nothing itself.
+    With one issuer, the scheme is OpenID Connect; with several issuers, it is bearer authentication.
+
+    The scheme only documents the guard and checks nothing.
     """
 
     def __init__(self, issuers: tuple[str, ...], realm: str) -> None:
@@ -31,13 +33,16 @@ class Scheme(SecurityBase):
         self.scheme_name = re.sub(r"[^A-Za-z0-9._-]", "_", realm)
 
     async def __call__(self) -> None:
-        """Check nothing; the dependency does."""
+        """Do nothing, since the dependency checks the token."""
 
 
 def requires(
     verifier: Verifier, needs: Needs, issuers: tuple[str, ...], realm: str
 ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-    """Return a dependency. In a Starlette endpoint it is called with the request alone."""
+    """Return a FastAPI dependency that checks the token of a request and returns the caller.
+
+    A Starlette endpoint can call it directly, with the request as the only argument.
+    """
     scopes = Scope.of(name for need in needs for name in need.named().names)
     scheme = Security(Scheme(issuers, realm), scopes=scopes.write().split())
 

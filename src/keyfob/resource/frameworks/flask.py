@@ -22,7 +22,7 @@ View = Callable[..., Any]
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
-    """Return a decorator; put it below `@app.route`."""
+    """Return a decorator for a view, to be placed below `@app.route`."""
 
     def decorated(view: View) -> View:
         @wraps(view)
@@ -43,7 +43,7 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
 
 
 def serve_metadata(app: Flask, published: Published) -> None:
-    """Serve the API's metadata, without a token (RFC 9728 §3)."""
+    """Serve the API's metadata, which needs no token (RFC 9728 §3)."""
 
     def metadata() -> FlaskResponse:
         answer = published.answer(request_of(request.environ))

@@ -21,7 +21,7 @@ from keyfob.resource.verify import Principal
 
 
 class DenialAPIException(APIException):
-    """Carries a denial. REST framework takes the status, the challenge and the body from it."""
+    """An exception with a denial, from which REST framework takes the status, the challenge and the body."""
 
     def __init__(self, denial: Denial) -> None:
         super().__init__({"error": denial.error or "unauthorized", "error_description": denial.description})
@@ -30,7 +30,7 @@ class DenialAPIException(APIException):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The `request.user` of an API without a user table. Identified by issuer and subject."""
+    """The `request.user` of an API without a user table. Issuer and subject identify the caller."""
 
     principal: Principal
     is_authenticated = True
@@ -41,7 +41,7 @@ class Caller:
 
     @property
     def pk(self) -> str:
-        """Unique for each caller, for throttles and logs."""
+        """A value that is unique for each caller, for throttles and logs."""
         return f"{self.principal.issuer}|{self.principal.subject}"
 
     def get_username(self) -> str:
@@ -52,7 +52,10 @@ class Caller:
 
 
 def authentication(verifier: Verifier) -> type[BaseAuthentication]:
-    """Return an authentication class. It leaves a request without a token to the next in `authentication_classes`."""
+    """Return an authentication class.
+
+    If a request has no token, REST framework tries the next class in `authentication_classes`.
+    """
 
     class GuardAuthentication(BaseAuthentication):
         def authenticate(self, request: RestRequest) -> tuple[Caller, Principal] | None:
@@ -72,7 +75,7 @@ def authentication(verifier: Verifier) -> type[BaseAuthentication]:
 
 
 def permission(verifier: Verifier, needs: Needs) -> type[BasePermission]:
-    """Return a permission class. It raises its denial, so it cannot be an operand of REST framework's `|`."""
+    """Return a permission class. It raises the denial, so it cannot be an operand of REST framework's `|`."""
 
     class GuardPermission(BasePermission):
         def has_permission(self, request: RestRequest, view: APIView) -> bool:

@@ -21,7 +21,10 @@ from keyfob.resource.verify import Principal
 
 
 class DenialHTTPException(HTTPException):
-    """Carries a denial. Starlette and FastAPI answer in their own format, with its status and challenge."""
+    """An exception with a denial.
+
+    Starlette and FastAPI send its status and challenge, with a body in their own format.
+    """
 
     def __init__(self, denial: Denial) -> None:
         super().__init__(denial.status, denial.description, dict(denial.headers()))
@@ -29,7 +32,7 @@ class DenialHTTPException(HTTPException):
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-    """Return an awaitable check of a request, or of a WebSocket that is not accepted yet."""
+    """Return an async function that checks a request, or a WebSocket that is not accepted yet."""
 
     async def principal(connection: HTTPConnection) -> Principal:
         return await check(verifier, needs, connection)
@@ -38,11 +41,11 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[HTTPConnection], Awa
 
 
 async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) -> Principal:
-    """Return the caller.
+    """Check the token of a request or a WebSocket, and return the caller.
 
     Raises:
         DenialHTTPException: The request is denied.
-        WebSocketException: The WebSocket is denied, and closed before it opens.
+        WebSocketException: The WebSocket is denied. Starlette closes it before it opens.
     """
     scope = connection.scope
     found = await check_once_async(verifier, request_of(scope), needs, scope, certificate_of(scope))
@@ -54,7 +57,7 @@ async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) ->
 
 
 def answer_denials(app: Starlette) -> None:
-    """Answer each denial in this application with the body that all guards send."""
+    """Register a handler that answers each denial with the JSON body that keyfob's other guards send."""
 
     def denied(_: StarletteRequest, problem: Exception) -> StarletteResponse:
         return _to_starlette(cast("DenialHTTPException", problem).denial.response())
@@ -63,7 +66,7 @@ def answer_denials(app: Starlette) -> None:
 
 
 def serve_metadata(app: Starlette, published: Published) -> None:
-    """Serve the API's metadata, without a token (RFC 9728 §3)."""
+    """Serve the API's metadata, which needs no token (RFC 9728 §3)."""
 
     async def metadata(request: StarletteRequest) -> StarletteResponse:
         answer = published.answer(request_of(request.scope))

@@ -22,9 +22,9 @@ _LITERAL: Final = "/!$&'()*+,;=:@~"
 def guarded(
     app: WSGIApplication, verifier: Verifier, needs: Needs, published: Published | None = None
 ) -> WSGIApplication:
-    """Return the application behind a guard. The caller is in `environ["keyfob.principal"]`.
+    """Return the application behind a guard. The guard stores the caller in `environ["keyfob.principal"]`.
 
-    If the API has an address, its metadata is served too, without a token.
+    If the API has an address, the guard serves the API's metadata, which needs no token.
     """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -41,9 +41,9 @@ def guarded(
 
 
 def request_of(environ: Mapping[str, Any]) -> Request:
-    """Return the request as the guard needs it. `Host` and `X-Forwarded-*` are not used.
+    """Convert a WSGI environment to a request. `Host` and `X-Forwarded-*` are not used.
 
-    The server joins repeated headers with commas, so two tokens make a malformed one.
+    The WSGI server joins repeated headers with commas, so two Authorization headers become one malformed header.
     """
     headers = [
         (name.removeprefix("HTTP_").replace("_", "-").lower(), str(value))
@@ -58,7 +58,7 @@ def request_of(environ: Mapping[str, Any]) -> Request:
 
 
 def certificate_of(environ: Mapping[str, Any]) -> bytes | None:
-    """Return the caller's certificate, if the server ended TLS itself (mod_ssl's `ExportCertData`)."""
+    """Return the caller's certificate, if the server terminated TLS itself (mod_ssl's `ExportCertData`)."""
     pem = environ.get("SSL_CLIENT_CERT")
     return der_of_pem(pem) if isinstance(pem, str) and pem else None
 

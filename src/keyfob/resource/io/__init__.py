@@ -1,1 +1,1 @@
-"""The clock, the network and the waiting of an API guard."""
+"""The IO of an API guard: clock, HTTP requests, and calls that several callers wait for."""

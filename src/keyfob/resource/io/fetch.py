@@ -19,11 +19,11 @@ from keyfob.resource.ports import Sender
 
 
 def get(address: str, send: Sender) -> Response:
-    """Return the response, which has status 200.
+    """Send a GET request. Return the response, whose status is 200.
 
     Raises:
-        Malformed: The status is another.
-        Unreachable: There is no response.
+        Malformed: The status is not 200.
+        Unreachable: The server does not answer.
     """
     response = send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200:
@@ -35,7 +35,7 @@ def fetch_metadata(issuer: str, send: Sender) -> ServerMetadata:
     """Return the issuer's metadata.
 
     Raises:
-        Malformed: There is none, or it names another issuer.
+        Malformed: The issuer has no metadata, or the metadata names another issuer.
         Unreachable: The issuer does not answer.
     """
     for address in well_known(issuer):
@@ -48,10 +48,10 @@ def fetch_metadata(issuer: str, send: Sender) -> ServerMetadata:
 
 
 def find_jwks_uri(issuer: str, send: Sender) -> str:
-    """Return the address of the issuer's keys, from its metadata.
+    """Return the `jwks_uri` from the issuer's metadata.
 
     Raises:
-        Malformed: The metadata has none, or no safe one.
+        Malformed: The metadata has no `jwks_uri`, or its `jwks_uri` is not safe.
         Unreachable: The issuer does not answer.
     """
     found = fetch_metadata(issuer, send).jwks_uri
@@ -63,10 +63,10 @@ def find_jwks_uri(issuer: str, send: Sender) -> str:
 
 
 def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
-    """Return an issuer's keys, for `explain` and `verify`. A guard fetches and caches its own.
+    """Return an issuer's keys, for `explain` and `verify`. A guard needs no call of this function.
 
     Args:
-        issuer: As its metadata writes it.
+        issuer: The issuer, exactly as in its metadata.
         ca: A PEM file of certificate authorities to trust in addition to the system's.
 
     Raises:
@@ -84,7 +84,7 @@ T = TypeVar("T")
 
 
 class SharedCall(Generic[T]):
-    """The first caller that waits runs the call; the others wait for its result."""
+    """A call that several callers share. The first that waits runs the call; the others wait for the result."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call

@@ -1,4 +1,4 @@
-"""Ask the issuer about tokens that only it can read (RFC 7662 §2.1). All callers share one call for a token."""
+"""Introspect opaque tokens at their issuer (RFC 7662 §2.1). Concurrent callers share one call for a token."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ class IssuerIntrospector:
         return principal
 
     def _exchange(self, token: Secret) -> IntrospectionAnswer | None:
-        """Return the issuer's answer, or None if the token is not active.
+        """Send an introspection request. Return the response, or None if the token is not active.
 
         Raises:
-            Malformed: The answer does not follow RFC 7662; the token is not blamed.
-            Unreachable: There is no answer, or the issuer does not accept this API's credentials.
+            Malformed: The response does not follow RFC 7662. This is an error of the issuer, not of the token.
+            Unreachable: The issuer does not answer, or does not accept this API's credentials.
         """
         credentials, headers = self._credentials().write()
         parameters = {**IntrospectionRequest(token).write(), **credentials}

@@ -1,4 +1,4 @@
-"""Fetch and cache the keys of an issuer. All callers share one fetch, and fetches are limited in rate."""
+"""Fetch and cache the keys of an issuer. Concurrent callers share one fetch, and the rate of fetches is limited."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class IssuerKeys:
         """Configure the source; nothing is fetched yet.
 
         Args:
-            issuer: As its metadata writes it.
-            send: Sends HTTP requests.
-            steady: A clock that never goes backwards, in seconds.
-            jwks_uri: The address of the keys; None takes it from the issuer's metadata.
+            issuer: The issuer, exactly as in its metadata.
+            send: The function that sends HTTP requests.
+            steady: A monotonic clock, in seconds.
+            jwks_uri: The URL of the keys; None means the `jwks_uri` in the issuer's metadata.
         """
         self._issuer = issuer
         self._send = send
@@ -117,7 +117,7 @@ class IssuerKeys:
 
 
 def _without(cached: CachedKeys, sought: tuple[str | None] | None, now: timedelta) -> CachedKeys:
-    """Record that the issuer does not have the key that was sought."""
+    """Return the cached keys with a record that the issuer does not have the sought key."""
     if sought is None or any(key.key_id == sought[0] for key in cached.keys.keys):
         return cached
     return cached.without(sought[0], now)

@@ -24,7 +24,7 @@ _OFFLINE: Final = Scope.of(["offline_access"])
 
 @light_dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """The API of a token, and the scope there."""
+    """The API that a token is issued for, and the token's scope at this API."""
 
     api: Api
     scope: Scope
@@ -41,7 +41,7 @@ class NoAccess:
 def decide_client_access(
     config: TenantConfig, application: Application, asked: ClientCredentialsGrant
 ) -> ApiAccess | NoAccess:
-    """Decide the scope of a client credentials grant. Without a requested scope it is all that was granted."""
+    """Decide the scope of a client credentials grant. The default is the client's whole granted scope."""
     facts = MachineFacts.of(config, application, asked)
     refused = first_failed_check(MACHINE, facts)
     if refused is not None:
@@ -70,10 +70,11 @@ def decide_access(config: TenantConfig, application: Application, target: Target
 def account_of(
     config: TenantConfig, application: Application, user: User | None, audience: str, scope: Scope
 ) -> Account:
-    """Return what today's rules leave of a scope that was granted earlier.
+    """Return the part of an earlier granted scope that the current settings still allow.
 
-    The rules are those of a new request: the API, its scopes, who may use it, the client's grant and connections, and
-    the user's permissions. If every scope but `offline_access` is gone, the account has no API.
+    The same settings apply as for a new request: the API, its scopes, the clients that may use it, the client's grant
+    and connections, and the user's permissions. If no scope except `offline_access` remains, the returned account has
+    no API.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:
@@ -84,21 +85,24 @@ def account_of(
 
 
 def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:
-    """Return the user's permissions at an API: those of the roles, and those granted directly."""
+    """Return the user's permissions at an API, granted by roles or directly."""
     pairs = {pair for role in config.roles if role.name in user.roles for pair in role.permissions}
     found = {scope for audience, scope in pairs | set(user.permissions) if audience == api.audience}
     return tuple(sorted(found & api.scopes.keys()))
 
 
 def within_permissions(scope: Scope, permissions: tuple[str, ...], api: Api) -> Scope:
-    """Return the scope without the permissions that the user lacks, if the API enforces them."""
+    """Return the scope without the API's scopes that the user has no permission for, if the API enforces them."""
     if not api.enforces_permissions:
         return scope
     return scope - (Scope.of(api.scopes) - Scope.of(permissions))
 
 
 def expand(asked: Scope | None, api: Api, config: TenantConfig) -> Scope:
-    """Return the scope of a password grant, as Auth0 extends it: without a scope of the API it has all of them."""
+    """Return the scope of a password grant, extended as by Auth0.
+
+    If the requested scope contains no scope of the API, all scopes of the API are added.
+    """
     scope = asked or Scope()
     if api.audience == config.userinfo_audience and not scope:
         scope = Scope.of(IDENTITY_SCOPES)

@@ -1,4 +1,4 @@
-"""Decide whether an access token is still active: its login, its user, its client, itself (RFC 7662 §2.2)."""
+"""Decide whether an access token, its login, its user and its client are still active (RFC 7662 §2.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.server.settings.registered import Application
 
 @dataclass(frozen=True, slots=True)
 class TokenRecords:
-    """The current records of an access token; None if deleted.
+    """The current records that an access token refers to. A deleted record is None.
 
     Attributes:
         login: The login that the token names.
@@ -26,12 +26,12 @@ class TokenRecords:
 
 
 def is_about_user(claims: AccessClaims) -> bool:
-    """Return whether the subject is a user, not the client itself."""
+    """Return whether the subject of a token is a user, not the client itself."""
     return claims.subject != f"{claims.client_id}@clients"
 
 
 def is_active(claims: AccessClaims, records: TokenRecords, now: datetime) -> bool:
-    """Return whether a token that is valid by its signature and times is still active."""
+    """Return whether a token is still active. Its signature and lifetime have been checked."""
     if records.is_revoked or records.application is None:
         return False
     if not is_about_user(claims):

@@ -1,6 +1,6 @@
-"""Decide whether a user may approve a device login now, and what the approval is worth (RFC 10027 §6.1, RFC 8628 §5.4).
+"""Decide whether a user may approve a device login now, and how much it grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
-Only `same` counts as near. If `unknown` were enough, an attacker would choose IPv6 where the user has IPv4.
+Only the nearness `same` counts as near. If `unknown` sufficed, an attacker would use IPv6 against a user with IPv4.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ END_LINK_LIFETIME: Final = timedelta(days=7)  # of the link in the e-mail about 
 def decide_approval(
     rules: DeviceRules, nearness: Nearness, auth_time: datetime | None, now: datetime, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide what follows when the user confirms the code.
+    """Decide the result when the user confirms the code.
 
     Args:
-        rules: Those of the client.
+        rules: The client's rules for device logins.
         nearness: Whether the browser is in the device's network.
-        auth_time: The time of the browser's last login; None: no user is logged in.
-        now: Aware, UTC.
-        just_logged_in: Whether that login was made for this approval.
+        auth_time: The time of the browser's last login; None if no user is logged in.
+        now: The current time, aware, UTC.
+        just_logged_in: Whether the user logged in for this approval.
     """
     is_far = nearness != "same"
     if rules.nearness == "deny" and is_far:
@@ -43,17 +43,17 @@ def decide_approval(
 
 
 def needs_factor(rules: DeviceRules, nearness: Nearness) -> bool:
-    """Return whether the login for an approval needs the second factor of a user who has one, whatever `mfa` says."""
+    """Return whether a user who has a second factor must use it to approve, even if `mfa` does not require it."""
     return rules.nearness == "step_up" and nearness != "same"
 
 
 def scope_of(rules: DeviceRules, nearness: Nearness | None, scope: Scope) -> Scope:
-    """Return the part of a scope that an approval grants. An approval from another network may be worth less."""
+    """Return the part of a scope that an approval grants. `far_scopes` limits approvals from another network."""
     if nearness == "same" or rules.far_scopes is None:
         return scope
     return scope & Scope.of(rules.far_scopes)
 
 
 def lifetime_of(rules: DeviceRules, nearness: Nearness | None) -> timedelta | None:
-    """Return how long the login of an approval may last; None: as long as others of the client."""
+    """Return the longest life of the approved login; None means the same as the client's other logins."""
     return None if nearness == "same" else rules.far_lifetime

@@ -37,7 +37,7 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check like `AtCallback`, with the error and the text that `wire.TABLE` has for the tenant's dialect."""
+    """A check like `AtCallback`. `wire.TABLE` has its error and its text for the tenant's dialect."""
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome
@@ -57,7 +57,7 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCheck:
-    """One row. `KINDS_OF` names the kinds of requests that a column applies to."""
+    """One row of the table. `KINDS_OF` names the kinds of requests that each column applies to."""
 
     name: str
     rule: str

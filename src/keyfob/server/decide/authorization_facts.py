@@ -51,7 +51,7 @@ class ArrivalFacts:
         problem: The error if the query or the form is malformed.
         is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
         pushed: The pushed request, if it exists.
-        is_new: Whether the pushed request has not been opened before.
+        is_new: Whether this is the first use of the pushed request.
     """
 
     problem: Malformed | None
@@ -78,7 +78,7 @@ class RequestFacts:
     """The parameters of an authorization request.
 
     Attributes:
-        is_pushed: Whether they were or are being pushed (RFC 9126).
+        is_pushed: Whether the parameters come from /oauth/par or from a pushed request (RFC 9126).
     """
 
     config: TenantConfig
@@ -100,7 +100,7 @@ class RequestFacts:
 
     @cached_property
     def access(self) -> ApiAccess | NoAccess:
-        """The API and the scope that the client may have there, or the reason against it."""
+        """The API and the scope that the client may have there, or the reason why it may have none."""
         application, asked = self.read()
         return decide_access(self.config, application, asked.target, asked.scope)
 
@@ -152,11 +152,11 @@ class RequestFacts:
         return self.read()[1].response_type != "code"
 
     def is_not_pushed(self) -> bool:
-        """Whether the client must push its requests (RFC 9126 §5), and this one came through the browser."""
+        """Whether the client must push its requests (RFC 9126 §5), but this request came through the browser."""
         return not self.is_pushed and self.application is not None and self.application.requires_par
 
     def has_foreign_request_uri(self) -> bool:
-        """Whether there is a `request_uri` that was not pushed here; the parameters of a pushed request have none."""
+        """Whether the parameters contain a `request_uri` that is not the URI of a request pushed to this server."""
         return self.fields.has("request_uri")
 
     def has_request_object(self) -> bool:
@@ -213,7 +213,7 @@ class AcceptedRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoginState:
-    """The user who is logged in at the browser, the time of the login, and the consent given before."""
+    """The user who is logged in at the browser, the time of the login, and the user's stored consent."""
 
     user_id: str | None = None
     auth_time: datetime | None = None
@@ -257,7 +257,7 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether any loopback port is allowed (RFC 8252 §7.3). Auth0 compares ports unless the client opts out."""
+    """Return whether the loopback port is ignored (RFC 8252 §7.3). Auth0 compares it unless the client opts out."""
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 
 
@@ -273,5 +273,8 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 
 
 def is_verifiable(redirect_uri: str) -> bool:
-    """Return whether only the client's owner can receive a code there. Any app can claim a port or a scheme."""
+    """Return whether only the client's owner can receive a code at a redirect URI.
+
+    For a loopback port or a private-use scheme, the answer is no, since any app can claim these.
+    """
     return urlsplit(redirect_uri).scheme == "https"

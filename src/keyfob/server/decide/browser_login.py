@@ -1,4 +1,4 @@
-"""A login in a browser as one state: what it is for, its step, and the user whose password was right.
+"""The state of a login in a browser: its purpose, its step, and the user whose password was right.
 
 `STEPS` is the table of the legal steps. docs/checks.md is generated from it.
 """
@@ -88,31 +88,34 @@ PAGE_OF: Final[Mapping[Step, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserLogin:
-    """A login in a browser. The pages carry it encrypted, in each address and form.
+    """The state of a login in a browser. Each page has it encrypted in its address and its forms.
 
-    It is for a device login, for an authorization request, or for the user alone: to set up a second factor, to enter a
-    code as a user who is logged in, to see the account, or to change what opens it.
+    A login serves a device login, an authorization request, or no client. Without a client, its `goal` is to set up a
+    second factor, to enter a code, to see the account, or to change the account's credentials.
 
     Attributes:
-        began_at: A login of the user after this time is a login for this one.
+        began_at: The start of this state. If the user logged in later, the user logged in for this request.
         device_hash: The hash of the device code.
         request: The parameters of the authorization request.
-        goal: What a login for no client is for.
+        goal: The purpose of a login without a client.
         user_code: The code that was entered.
-        session_hash: The browser session that it belongs to; None: any, as long as nothing is confirmed or proven.
+        session_hash: The browser session that the login belongs to; None until the user has confirmed or proven
+            something.
         user_id: The user whose password was right.
-        factor_hash: The key of the `MfaLogin`, which tells whether the second factor is spent. An unproven factor
-            belongs to it.
+        factor_hash: The key of the `MfaLogin` record. The record shows whether the second factor is spent, and owns a
+            factor that is not yet proven.
         recovery_code: The code to show to the user.
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
         name: The name that was entered.
-        way: The second factor that the user has chosen; "": none yet.
-        problem: The key of the problem to show, with a count in its text, and the status of the page.
-        told: The key of another text to show.
-        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
-        number: The number that the user must type into the program.
-        end_link: The encrypted link that ends the login which was approved.
+        way: The second factor that the user has chosen; "" if the user has not chosen.
+        problem: The key of the error text to show. `count` is a number in this text, and `status` the status of the
+            page.
+        told: The key of a text to show that is not an error.
+        typed_by: The browser session in which the code was typed. It differs from the session that opens a forwarded
+            link.
+        number: The number that the user must type into the client.
+        end_link: The encrypted link that ends the approved login.
     """
 
     step: Step
@@ -140,16 +143,16 @@ class BrowserLogin:
 
     @property
     def is_enrolment(self) -> bool:
-        """Whether it is for setting up a second factor."""
+        """Whether the purpose of the login is to set up a second factor."""
         return self.goal == "enrolment"
 
     @property
     def is_for_the_user(self) -> bool:
-        """Whether it is for no client."""
+        """Whether the login has no client."""
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:
-        """Return the members as JSON. The caller encrypts them."""
+        """Return the JSON members. The caller encrypts them."""
         members: dict[str, object] = {
             "step": self.step,
             "began": self.began_at.timestamp(),
@@ -181,7 +184,7 @@ class BrowserLogin:
         """Parse the members.
 
         Raises:
-            Malformed: They are not those of a login.
+            Malformed: The members are not those of a login.
         """
         step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
         status, count = fields.values.get("status"), fields.values.get("count")
@@ -214,7 +217,7 @@ class BrowserLogin:
 
 
 def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: bytes | None = None) -> BrowserLogin:
-    """Return the login of a user code that was entered."""
+    """Return a new browser login for a device login whose user code was entered."""
     return BrowserLogin(
         step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
         user_code=user_code, typed_by=typed_by,
@@ -222,7 +225,7 @@ def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: b
 
 
 def begin_request(request: Mapping[str, str], step: Literal["login", "consent"], now: datetime) -> BrowserLogin:
-    """Return the login of an authorization request."""
+    """Return a new browser login for an authorization request."""
     return BrowserLogin(step=step, began_at=now, expires_at=now + LIFETIME, request=request)
 
 
@@ -234,9 +237,9 @@ def begin_for_user(
     typed_by: bytes | None = None,
     goal: Goal = "code",
 ) -> BrowserLogin:
-    """Return a login for no client: to enter a code, to set up a second factor, or to see the account.
+    """Return a new browser login without a client: to enter a code, to set up a second factor, or to see the account.
 
-    A `notice` is no login: it tells the user what has just happened.
+    At the step `notice`, the state only carries a text for the user about something that has just happened.
     """
     return BrowserLogin(
         step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal, typed_by=typed_by
@@ -263,10 +266,10 @@ class Facts(TypedDict, total=False):
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
-    """Return the login at another step. Texts for the page and secrets of the earlier step are dropped.
+    """Return the login at another step, without the texts and the secrets of the present step.
 
     Raises:
-        Misuse: The step may not follow, or what it needs is missing.
+        Misuse: The step may not follow the present one, or a field that the step needs is missing.
     """
     if step not in STEPS[login.step]:
         raise Misuse(f"a login in a browser does not go from {login.step} to {step}")
@@ -298,7 +301,7 @@ def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
 
 
 def has_lapsed(login: BrowserLogin, now: datetime) -> bool:
-    """Return whether the pages of the login are too old."""
+    """Return whether the login has expired."""
     return now >= login.expires_at
 
 

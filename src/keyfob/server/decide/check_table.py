@@ -14,7 +14,7 @@ F = TypeVar("F")
 
 @dataclass(frozen=True, slots=True)
 class Cell(Generic[F]):
-    """One check in one column: its condition and the outcome if it fails."""
+    """One check in one column: the condition under which it fails, and the outcome in that case."""
 
     fails: Callable[[F], bool]
     outcome: Outcome
@@ -31,7 +31,7 @@ Column = tuple[tuple[Callable[[F], bool], FailedCheck], ...]
 
 
 def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
-    """Return the conditions of one column in order, each with what it means if it is true."""
+    """Return the checks of one column in order, as pairs of a failure condition and the failed check."""
     return tuple((cell.fails, FailedCheck(name, cell.outcome)) for name, cells in rows for cell in cells_of(cells))
 
 

@@ -40,15 +40,15 @@ class ClientFacts:
     """The client credentials of a request, and the record of the client.
 
     Attributes:
-        credentials: None if they are malformed; `problem` is then the reason.
-        client_id: That of the request; of the unverified assertion if there is no other.
+        credentials: The credentials; None if they are malformed. `problem` is then the error.
+        client_id: The client id of the request. If only the assertion contains it, that of the unverified assertion.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
         certificate: The client certificate of the connection, in DER, or empty.
         authorities: The tenant's certificate authorities, in DER.
         audiences: The audiences that an assertion may have.
-        failures: Earlier failures of this client from this network.
-        is_new: Whether the assertion is unused.
+        failures: The earlier failures of this client from this network.
+        is_new: Whether the assertion has not been used before.
     """
 
     credentials: Credentials | None
@@ -95,14 +95,15 @@ class ClientFacts:
         return not self.client_id
 
     def must_wait(self) -> bool:
-        """Return whether wrong credentials are answered with a wait. Right ones never wait.
+        """Return whether wrong credentials are answered with a waiting time. Right credentials never wait.
 
-        Secrets and keys are too long to be guessed, and a client's honest processes may share the network of others.
+        Secrets and keys are too long to be guessed, so right credentials need no limit. A limit could also hit honest
+        processes of the client that share a network with an attacker.
         """
         return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 
     def is_a_guess(self) -> bool:
-        """Return whether the failure counts: a registered client, and a method of that client."""
+        """Return whether a failure counts as a guess: the client is registered and allows the authentication method."""
         presented, application = self.credentials, self.application
         if presented is None or presented.proof is None or application is None:
             return False
@@ -132,7 +133,10 @@ class ClientFacts:
 
 
 def claimed_client_id(presented: Credentials) -> str:
-    """Return the client id of credentials; that of the unverified assertion if there is no other."""
+    """Return the client id of credentials.
+
+    If only the assertion contains it, return that of the unverified assertion.
+    """
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
     try:
@@ -150,7 +154,7 @@ def audiences_of(config: TenantConfig) -> frozenset[str]:
 
 
 def is_right_secret(application: Application | None, secret_hash: bytes) -> bool:
-    """Return whether the secret is one of the client's, in the same time for an unknown client."""
+    """Return whether a secret belongs to the client. An unknown client takes the same time."""
     known = application.secret_hashes if application else ()
     return any([hmac.compare_digest(secret_hash, one) for one in known or (b"nobody has this",)])  # noqa: C419  all
 
@@ -158,8 +162,8 @@ def is_right_secret(application: Application | None, secret_hash: bytes) -> bool
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
     """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has verified the private key.
 
-    A subject name is accepted only in a certificate that an authority has signed directly. Another client's registered
-    certificate, or one that it has signed, could have any name.
+    A subject name is accepted only in a certificate that an authority has signed directly. A self-signed certificate of
+    another client, or a certificate that it has signed, could contain any name.
     """
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:
@@ -200,7 +204,10 @@ def verify_assertion(
 
 
 def _verified_claims(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
-    """Return the claims, verified with one of the client's keys. A `kid` is only a hint: clients invent theirs."""
+    """Return the claims, verified with one of the client's keys.
+
+    The `kid` is only a hint, since clients choose it freely.
+    """
     named = KeySet(keys).choose(unverified.algorithm, unverified.key_id) if unverified.key_id else None
     for key in (named,) if named else keys:
         if key.fits(unverified.algorithm):

@@ -13,7 +13,7 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """Issue tokens, once `code` is saved in the transaction that found it unspent."""
+    """Issue tokens after `code` is saved in the transaction that found it unspent."""
 
     code: AuthorizationCode
 
@@ -29,8 +29,8 @@ class RefuseCode:
 def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
-    A spent code that passes all earlier checks has been copied, so its login ends. If an earlier check fails, the login
-    does not end: the request proves nothing about the client (RFC 6749 §10.5).
+    If a spent code passes all earlier checks, it has been copied, so its login ends. If an earlier check fails, the
+    login continues, since the request does not come from the client for certain (RFC 6749 §10.5).
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:

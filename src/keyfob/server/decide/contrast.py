@@ -1,4 +1,4 @@
-"""Choose colours by contrast (WCAG 2.2 §1.4.3, §1.4.11): text on the tenant's colour, and edges in that colour."""
+"""Choose colours by contrast (WCAG 2.2 §1.4.3, §1.4.11): for text on the tenant's colour, and for visible edges."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def contrast(one: str, other: str) -> float:
 
 
 def text_on(ground: str) -> str:
-    """Return white or black, whichever is easier to read on a colour. One of them always has a contrast above 4.5."""
+    """Return white or black, whichever has the higher contrast to a colour. The contrast is always above 4.5."""
     return max(("#ffffff", "#000000"), key=lambda text: contrast(text, ground))
 
 
 def visible_on(colour: str, ground: str, least: float = CONTROL) -> str:
-    """Return the colour, made darker or lighter until it has that contrast to the ground."""
+    """Return the colour, made darker or lighter until its contrast to `ground` is at least `least`."""
     goal = text_on(ground)
     mixed = (_mix(colour, goal, step / _STEPS) for step in range(_STEPS + 1))
     return next(one for one in mixed if contrast(one, ground) >= least)

@@ -24,7 +24,7 @@ NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333
 
 @light_dataclass(frozen=True, slots=True)
 class Issue:
-    """Issue tokens, once `login` is saved in the transaction that found it approved."""
+    """Issue tokens after `login` is saved in the transaction that found it approved."""
 
     login: DeviceLogin
 
@@ -46,18 +46,18 @@ class Undecided:
 
 @light_dataclass(frozen=True, slots=True)
 class Pace:
-    """The polling state of one client. It is stored in memory, since a pending poll writes nothing to the store.
+    """The polling state of one client. It is kept in memory, so that a pending poll writes nothing to the store.
 
     Attributes:
-        polled_at: The time of the last poll that was not early.
-        interval: The required time between polls; each early poll makes it longer.
+        polled_at: The time of the last poll, early polls excluded.
+        interval: The required time between polls. Each early poll increases it.
     """
 
     polled_at: datetime | None
     interval: timedelta
 
     def is_early(self, now: datetime) -> bool:
-        """Return whether a poll is early. The first poll never is."""
+        """Return whether a poll is early. The first poll is never early."""
         return self.polled_at is not None and now - self.polled_at < self.interval * GRACE
 
 
@@ -78,16 +78,16 @@ def decide_poll(
 ) -> Issue | Answer | Undecided:
     """Decide about one poll (RFC 8628 §3.5).
 
-    The user's decision is returned even if the poll is early: the interval applies to pending logins only.
+    If the user has decided, an early poll returns the decision. The interval applies only to pending logins.
 
     Args:
         login: The record of the device code.
         client_id: The client that polls.
-        now: Aware, UTC.
+        now: The current time, aware, UTC.
         verifier: The `code_verifier` for the login's challenge.
-        number_hash: The hash of the number in the poll, if it has one.
-        pace: The client's polling state; None: the interval is not checked.
-        account: The current user and API; None: they are not checked.
+        number_hash: The hash of the number in the poll, or None if the poll has no number.
+        pace: The client's polling state; if None, the interval is not checked.
+        account: The current user and API; if None, they are not checked.
     """
     is_early = pace is not None and pace.is_early(now)
     facts = DeviceFacts(
@@ -105,7 +105,7 @@ def decide_poll(
 
 
 def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
-    """Return the login after a wrong number. The last one that is allowed ends it."""
+    """Return the login with one more wrong number. After the last allowed attempt, the login ends."""
     counted = replace(login, number_tries=login.number_tries + 1)
     return move(counted, "denied") if counted.number_tries >= NUMBER_TRIES else counted
 
@@ -127,7 +127,7 @@ def is_open(login: DeviceLogin | None, now: datetime) -> bool:
 
 
 def confirm(login: DeviceLogin, session_hash: bytes) -> DeviceLogin:
-    """Return the login as confirmed by a browser session. Only this session may approve it from now on."""
+    """Return the login as confirmed by a browser session. Afterwards only this session may approve the login."""
     return replace(move(login, "confirmed"), session_hash=session_hash)
 
 
@@ -146,8 +146,8 @@ def approve(login: DeviceLogin, user_id: str, auth_time: datetime) -> DeviceLogi
 def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
     """Decide whether a poll for a pending login is early.
 
-    An early poll makes the interval longer, but does not count as the last poll. Otherwise a client with a steady
-    interval would be early for ever.
+    An early poll increases the interval, but does not set `polled_at`. Otherwise, each poll of a client with a constant
+    interval would be early.
     """
     if pace.is_early(now):
         return "slow_down", Pace(pace.polled_at, pace.interval + SLOWER_BY)

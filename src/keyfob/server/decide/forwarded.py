@@ -1,4 +1,4 @@
-"""Decide the address of a client behind proxies (RFC 7239, X-Forwarded-For). Every limit by address uses this one."""
+"""Decide the address of a client behind proxies (RFC 7239, X-Forwarded-For). Every limit by address uses the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NODE: Final = re.compile(
             |   (?P<bare> [0-9a-fA-F:.]+ ) )  "?  \Z""",
     re.VERBOSE,
 )
-# One pair of `Forwarded`, with what ends it: RFC 7239 §4. A quoted string may contain what separates pairs.
+# One pair of `Forwarded` and its separator (RFC 7239 §4). A quoted string may contain separators.
 _PAIR: Final = re.compile(
     r"""  \s* (?P<name> [^\s"=;,]+ ) \s*=\s* (?P<value> "(?: [^"\\] | \\. )*" | [^\s";,]* ) \s* (?P<end> [;,] | \Z )""",
     re.VERBOSE | re.DOTALL,
@@ -27,13 +27,13 @@ _PAIR: Final = re.compile(
 def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
     """Return the address of the client, or "" if it is not known.
 
-    Only a trusted proxy's header is read, from the right: each proxy appends the address that it saw. The first entry
-    that is not itself a trusted proxy is the client. All before it could be forged.
+    The header is read only from a trusted proxy, and from the right, since each proxy appends the address of its peer.
+    The first entry from the right that is not a trusted proxy is the client. Entries to its left could be forged.
 
     Args:
         peer: The address of the connection.
-        headers: Of the request.
-        proxies: The trusted proxies, as networks.
+        headers: The headers of the request.
+        proxies: The networks of the trusted proxies.
         is_hidden: Whether the connection comes from a proxy that is not in `trusted_proxies`.
     """
     trusted = _networks(proxies)
@@ -53,7 +53,7 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
 
 
 def _entries(headers: Headers) -> list[str]:
-    """Return the forwarded addresses. `Forwarded` is read only without the far more usual X-Forwarded-For."""
+    """Return the forwarded addresses from X-Forwarded-For. `Forwarded` is read only if X-Forwarded-For is absent."""
     old = ",".join(value for name, value in headers if name == "x-forwarded-for")
     if old:
         return [entry.strip() for entry in old.split(",")]
@@ -61,7 +61,7 @@ def _entries(headers: Headers) -> list[str]:
 
 
 def _nodes(line: str) -> list[str]:
-    """Return the `for` of each element of a line. What cannot be read is an entry that is no address."""
+    """Return the `for` of each element of a line. An unreadable element becomes an entry that is not an address."""
     found: list[str] = []
     nodes: list[str] = []
     at = 0

@@ -1,6 +1,6 @@
-"""Decide when a signing key is announced, signs, is retired, and is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
+"""Decide when a signing key is announced, signs, is retired, is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
 
-A key's stage follows from the times that are stored with it, so all nodes agree without a word.
+A key's stage is computed from the times that are stored with the key, so all nodes agree without communication.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Changes:
     """The changes that the store needs now.
 
     Attributes:
-        made: The algorithms that need a new key, with the time from which it signs.
-        dropped: The ids of keys that are gone.
-        changed: Keys with other times.
+        made: The algorithms that need a new key, each with the time from which the new key signs.
+        dropped: The ids of the keys to delete.
+        changed: The keys to save, with their new times.
     """
 
     made: tuple[tuple[Algorithm, datetime], ...] = ()
@@ -50,19 +50,23 @@ def _own(keys: Iterable[StoredKey], algorithm: Algorithm) -> list[StoredKey]:
 
 
 def succeeded_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
-    """Return when a later key of the algorithm begins to sign; None: none is known yet."""
+    """Return when the next key of the algorithm begins to sign, or None if there is no such key yet."""
     later = [one for one in _own(keys, key.algorithm) if _order(one) > _order(key)]
     return later[0].signs_at if later else None
 
 
 def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
-    """Return when the key's last token has expired; None: it has no successor yet."""
+    """Return when the key's last token will have expired, or None if the key has no successor yet."""
     end = succeeded_at(key, keys)
     return None if end is None else end + key.longest_token + MARGIN
 
 
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
-    """Return the stage of a key. The first of its algorithm signs even by a clock that is behind: no other could."""
+    """Return the stage of a key.
+
+    The first key of an algorithm signs even before `signs_at`, as on a node whose clock is slow, since there is no
+    other key.
+    """
     own = _own(keys, key.algorithm)
     keys = tuple(own)
     if now < key.signs_at and _order(key) > _order(own[0]):
@@ -97,15 +101,15 @@ def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:
 def due_changes(
     keys: Sequence[StoredKey], longest: Mapping[Algorithm, timedelta], every: timedelta, now: datetime
 ) -> Changes:
-    """Return the changes that are due: missing keys, successors by age, keys that are gone, longer tokens.
+    """Return the changes that are due: missing keys, successors of old keys, keys to delete, longer token lifetimes.
 
-    The first key of an algorithm signs at once. Every other is announced first.
+    The first key of an algorithm signs at once. Every later key is announced first.
 
     Args:
         keys: All stored keys.
         longest: The algorithms in use, each with the longest lifetime of its tokens.
-        every: The age at which a key has a successor; zero: at no age.
-        now: Aware, UTC.
+        every: The age at which a key gets a successor; zero means at no age.
+        now: The current time, aware, UTC.
     """
     made: list[tuple[Algorithm, datetime]] = []
     for algorithm in sorted(longest):
@@ -125,7 +129,7 @@ def due_changes(
 
 
 def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
-    """Return when the keys next change by time alone: a stage, or a successor that is due. None: never."""
+    """Return when time alone next changes a stage or makes a successor due, or None if it never does."""
     times = [step.at for step in timeline(keys, now)]
     if every:
         times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
@@ -135,9 +139,9 @@ def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> d
 def rotation(
     keys: Sequence[StoredKey], algorithms: Iterable[Algorithm], now: datetime, *, at_once: bool = False
 ) -> Changes:
-    """Return the changes that give each algorithm its next key: announced now, or signing at once.
+    """Return the changes that give each algorithm its next key, which is announced now or signs at once.
 
-    A key that is announced already is not announced again; `at_once` lets it sign.
+    If a key is announced already, no other key is created; with `at_once`, the announced key begins to sign.
     """
     made: list[tuple[Algorithm, datetime]] = []
     changed: list[StoredKey] = []
@@ -151,7 +155,10 @@ def rotation(
 
 
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
-    """Return the changes that remove a key at once. If it signs, the announced key or a new one signs in its place."""
+    """Return the changes that remove a key at once.
+
+    If it was signing, the announced key or a new key takes its place.
+    """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]
     succession = Changes()
@@ -172,7 +179,7 @@ class Step:
 
 
 def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
-    """Return the steps that are still to come, the next first."""
+    """Return the future steps of all keys, the next first."""
     found: list[Step] = []
     for key in keys:
         steps: tuple[tuple[datetime | None, Stage], ...] = (
@@ -184,6 +191,6 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return until when an API that keeps copies of the keys that long may not know a key that signs; None: it does."""
+    """Return until when an API that caches the keys for `cache` may lack this key while it signs, or None."""
     known = key.created_at + cache
     return known if known > key.signs_at else None

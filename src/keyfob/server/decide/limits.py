@@ -1,7 +1,7 @@
-"""The limits of what unauthenticated callers can make a tenant read, remember or store, all in one place.
+"""All limits on what unauthenticated callers can make a tenant read, remember or store.
 
-Each is applied where a request is read: connections in `server/io/bounded_http.py`, bodies in `server/io/asgi.py`,
-parameters in `server/endpoints/oauth/parameters.py`. Tables in memory are `LimitedDict`s (`server/site.py`).
+`server/io/bounded_http.py` applies the limits of connections, `server/io/asgi.py` those of bodies, and
+`server/endpoints/oauth/parameters.py` those of parameters. Tables in memory are `LimitedDict`s (`server/site.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONNECTIONS: Final = 900  # fewer than the usual 1,024 open files of a process
 
 # One request, by the names of its parameters, in characters.
 PARAMETERS: Final = 100
-LONGEST_NAME: Final = 40  # in an error text
+LONGEST_NAME: Final = 40  # the part of a value that an error text may repeat
 LONGEST_PASSWORD: Final = 1024
 LONGEST_EMAIL: Final = 320
 LONGEST_PARAMETER: Final = 2048
@@ -42,7 +42,7 @@ LONGEST: Final[dict[str, int]] = {
     "assertion": 16384,
     "id_token_hint": 16384,
     "passkey": 16384,  # the answer of an authenticator; a registration with an attestation is the longest
-    "password": 16384,  # beyond LONGEST_PASSWORD it is wrong, in the words for every wrong one, and is not hashed
+    "password": 16384,  # a longer one than LONGEST_PASSWORD is refused like any wrong password, without hashing
     "request": 16384,
     "state": 16384,
     "subject_token": 16384,
@@ -71,18 +71,18 @@ PUSHES_ONE_IN: Final = 10
 # E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
 MAILS_AT_ONCE: Final = 20
 MAIL_TIME: Final = timedelta(seconds=10)
-# E-mails after a response leave at a random time within this, so that the work for one tells nothing of its request.
+# E-mails after a response are sent at a random time within this span, so that their work reveals no request.
 MAIL_SPREAD: Final = timedelta(seconds=2)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300
 
 
 def bounded(fields: Fields) -> Fields:
-    """Return the parameters of a request.
+    """Check the number and the lengths of a request's parameters, and return them.
 
     Raises:
-        Malformed: There are too many, one is too long, or one contains U+0000, which no parameter may (RFC 6749
-            App. A) and PostgreSQL cannot store.
+        Malformed: There are too many parameters, or one is too long or contains U+0000. RFC 6749 App. A forbids U+0000,
+            and PostgreSQL cannot store it.
     """
     if len(fields.values) > PARAMETERS:
         raise Malformed(f"{fields.what}: there are too many parameters")

@@ -24,7 +24,7 @@ DIGITS: Final = 6
 SECRET_BYTES: Final = 20  # 32 letters of base32
 LOGIN_LIFETIME: Final = timedelta(minutes=10)
 ENROLMENT: Final = "enrolment"  # in place of a grant: a login that begins with an access token
-ANOTHER: Final = "another factor"  # likewise: a login in a browser that has proven a factor, and adds an authenticator
+ANOTHER: Final = "another factor"  # in place of a grant: a browser login that has proven a factor and adds another
 MESSAGE_LIFETIME: Final = timedelta(minutes=5)
 TRIES: Final = 10
 TRY_BACK_AFTER: Final = timedelta(minutes=6)
@@ -38,9 +38,10 @@ def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
 
 
 def is_from_before(login: MfaLogin, factors: Iterable[Authenticator]) -> bool:
-    """Return whether an access token is older than an active factor: a password alone may have been enough for it.
+    """Return whether an access token is older than an active factor.
 
-    `iat` has whole seconds, so a token of the same second counts as older.
+    A password alone may have sufficed for such a token. `iat` has whole seconds, so a token of the same second counts
+    as older.
     """
     return any(one.is_active and int(one.created_at.timestamp()) >= login.created_at.timestamp() for one in factors)
 
@@ -74,7 +75,10 @@ def write_digits(random: bytes) -> str:
 
 
 def write_recovery_code(random: bytes) -> str:
-    """Return a recovery code, from at least 24 random bytes. 32 letters divide 256, so each is equally likely."""
+    """Return a recovery code from at least 24 random bytes.
+
+    Its alphabet has 32 letters. Since 32 divides 256, each letter is equally likely.
+    """
     return "".join(_RECOVERY_ALPHABET[byte % 32] for byte in random[:RECOVERY_LENGTH])
 
 
@@ -102,7 +106,7 @@ class FactorWrong:
 
 
 def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogin | FactorWrong:
-    """Return the login of an mfa_token, or the reason against it."""
+    """Return the login of an mfa_token, or the reason why the token is refused."""
     return check_factor(FactorFacts(record=login, client_id=client_id, now=now))
 
 
@@ -113,7 +117,7 @@ def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
 
 
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
-    """Check the code from a message. Return the login as spent, since the code may be used once."""
+    """Check the code from a message. Return the login as spent, so that the code cannot be used again."""
     if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
         return FactorWrong("binding_code_wrong")
     is_right = hmac.compare_digest(login.oob_hash, oob_hash) and hmac.compare_digest(login.binding_hash, binding_hash)

@@ -1,7 +1,8 @@
 """Decide whether a device login and its approval come from one network, by address prefixes (RFC 10027 §6.1).
 
-Addresses are weak evidence. Two people behind one VPN, one company or one carrier-grade NAT share a network; one person
-with a terminal on a server, or with a phone on mobile data, has two. An answer is `same` only if the prefixes prove it.
+Addresses are weak evidence. Two people behind one VPN, one company or one carrier-grade NAT share a network. One person
+with a terminal on a server, or with a phone on mobile data, uses two networks. The result is `same` only if the
+prefixes are equal.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from keyfob.server.records import Nearness
 # up to a /56 of IPv6 (RFC 6177 §2).
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 56
-# Behind the address of these, anybody may be: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier-grade NAT
+# An address of these networks may stand for anybody: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier NAT
 # as seen from inside (RFC 6598).
 _SAY_NOTHING: Final = tuple(map(ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "100.64.0.0/10")))
 
 
 def nearness_of(device: str, browser: str) -> Nearness:
-    """Return whether two addresses are of one network.
+    """Return whether two addresses belong to one network.
 
     Args:
-        device: The address that the device login came from; "" if it is not known, as behind a proxy without a name.
+        device: The address that the device login came from; "" if it is unknown, as behind a proxy that is not in
+            `trusted_proxies`.
         browser: The address of the browser that approves.
 
     Returns:
-        `unknown` if an address is not known, or one is IPv4 and the other IPv6, which cannot be compared.
+        `unknown` if an address is unknown, or if one is IPv4 and the other IPv6, which cannot be compared.
     """
     one, other = _read(device), _read(browser)
     if one is None or other is None or one.version != other.version:

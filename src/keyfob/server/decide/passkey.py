@@ -1,4 +1,4 @@
-"""Passkeys: what a browser is asked for, and what its answer is worth (W3C WebAuthn Level 3 §5.4, §5.5, §7)."""
+"""Passkeys: options for the browser, and checks of its response (W3C WebAuthn Level 3 §5.4, §5.5, §7)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 def relying_party(issuer: str) -> str:
-    """Return the RP ID of an issuer, or "" where browsers have no passkeys.
+    """Return the RP ID of an issuer, or "" if browsers support no passkeys for the issuer's address.
 
-    They take no IP address, and plain http on this machine only (WebAuthn §5.1.3, W3C Secure Contexts §3.1).
+    Browsers accept no IP address, and plain http only on this machine (WebAuthn §5.1.3, W3C Secure Contexts §3.1).
     """
     parts = urlsplit(issuer)
     host = (parts.hostname or "").rstrip(".")
@@ -41,7 +41,7 @@ def relying_party(issuer: str) -> str:
 
 
 def ceremony(issuer: str, challenge: bytes) -> Ceremony:
-    """Return what an authenticator must sign for a page of this issuer."""
+    """Return the values that an authenticator must sign for a page of this issuer."""
     parts = urlsplit(issuer)
     port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
     return Ceremony(challenge, relying_party(issuer), f"{parts.scheme}://{parts.hostname}{port}")
@@ -53,7 +53,10 @@ def user_handle(user_id: str) -> bytes:
 
 
 def id_of(credential_id: bytes) -> str:
-    """Return the id of the `Authenticator` record, so that a login finds it without an index of its own."""
+    """Return the id of the `Authenticator` record.
+
+    The id is derived from the credential ID, so that a login finds the record without another index.
+    """
     return f"passkey|dev_{write_token(hashlib.sha256(credential_id).digest())}"
 
 
@@ -61,10 +64,10 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
     """Return the `PublicKeyCredentialCreationOptionsJSON` for a new passkey.
 
     Args:
-        asked: What is to be signed.
-        tenant: Its name, for the browser's dialogue.
-        user: The owner.
-        known: The credential IDs that the user has; their authenticators refuse a second one.
+        asked: The values that the authenticator must sign.
+        tenant: The tenant's name, which the browser shows.
+        user: The owner of the passkey.
+        known: The credential IDs of the user's passkeys. Their authenticators refuse to create another passkey.
     """
     selection = {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
     handle = write_token(user_handle(user.user_id))
@@ -82,7 +85,10 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
 
 
 def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
-    """Return the `PublicKeyCredentialRequestOptionsJSON` for a login. Without credential IDs, any passkey will do."""
+    """Return the `PublicKeyCredentialRequestOptionsJSON` for a login.
+
+    Without credential IDs, any passkey is allowed.
+    """
     options = {
         "challenge": write_token(asked.challenge),
         "rpId": asked.rp_id,
@@ -95,10 +101,10 @@ def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PasskeyAnswer:
-    """The answer of a browser, of which nothing is verified yet.
+    """The unverified response of a browser.
 
     Attributes:
-        user_handle: The owner, as the authenticator remembers it; None if it does not say.
+        user_handle: The owner's user handle from the authenticator; None if the response has none.
     """
 
     text: str
@@ -107,7 +113,7 @@ class PasskeyAnswer:
 
 
 def read_answer(text: str) -> PasskeyAnswer | None:
-    """Parse an `AuthenticationResponseJSON` as far as it takes to find its passkey. Return None if it is none."""
+    """Parse the parts of an `AuthenticationResponseJSON` that identify its passkey. Return None if it is malformed."""
     try:
         fields = read_json(text.encode(), "passkey")
         response = fields.values.get("response")
@@ -124,9 +130,9 @@ def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
     """Return whether the user handle is that of the passkey's user (WebAuthn §7.2 step 6).
 
     Args:
-        answer: The answer.
+        answer: The browser's response.
         user_id: The user whose passkey it is.
-        is_known: Whether that user has already logged in with a password. Only then may the handle be absent.
+        is_known: Whether the user has already logged in with a password. Only then may the user handle be absent.
     """
     if answer.user_handle is None:
         return is_known

@@ -24,8 +24,8 @@ class Account:
     """The part of a code's or token's grant that the current settings still allow.
 
     Attributes:
-        user: None: deleted.
-        api: None: the API is gone, or the user or the client may no longer use it.
+        user: The user; None if deleted.
+        api: The API; None if it was deleted, or if the user or the client may no longer use it.
         scope: The part of the scope that may still be granted.
     """
 
@@ -44,9 +44,9 @@ class _RecordFacts(Generic[Record]):
     """The record of a code or token, and the client that presents it.
 
     Attributes:
-        record: None: the code or token is unknown.
-        client_id: The client that presents it.
-        account: None: the account is not checked.
+        record: The record; None if the code or token is unknown.
+        client_id: The client that presents the code or token.
+        account: The current user and API; if None, they are not checked.
     """
 
     record: Record | None
@@ -95,8 +95,8 @@ class DeviceFacts(_RecordFacts[DeviceLogin]):
     """A device code, and the poll that presents it.
 
     Attributes:
-        is_early: Whether the poll came before the client's interval was over.
-        number_hash: The hash of the number in the poll, if it has one.
+        is_early: Whether the poll came before the client's interval had passed.
+        number_hash: The hash of the number in the poll, or None if the poll has no number.
     """
 
     verifier: Secret | None
@@ -135,9 +135,9 @@ class PresentedRefreshToken:
 
     Attributes:
         generation: The generation in the token.
-        secret_hash: The keyed hash of its secret part.
-        client_id: The client that presents it.
-        scope: A narrower scope, or None for the same as before.
+        secret_hash: The keyed hash of the token's secret part.
+        client_id: The client that presents the token.
+        scope: The requested narrower scope, or None for the same scope as before.
         key_thumbprint: The key of the DPoP proof, if any.
     """
 
@@ -148,11 +148,11 @@ class PresentedRefreshToken:
     key_thumbprint: str | None = None
 
     def is_current(self, login: RefreshLogin) -> bool:
-        """Return whether it is one of the newest tokens of its login."""
+        """Return whether the token is one of the newest tokens of its login."""
         return self.generation == login.generation and _is_among(self.secret_hash, login.current_hashes)
 
     def is_previous(self, login: RefreshLogin) -> bool:
-        """Return whether it is one of the tokens before the newest."""
+        """Return whether the token is one of the tokens just before the newest."""
         return self.generation == login.generation - 1 and _is_among(self.secret_hash, login.previous_hashes)
 
 
@@ -161,9 +161,9 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
     """A refresh token, and the login that it belongs to.
 
     Attributes:
-        token: None: it cannot be read.
-        repeats_until: The end of the time in which the previous token is still traded.
-        most_repeats: How often it is traded in that time.
+        token: The refresh token; None if it cannot be read.
+        repeats_until: The time until which the previous token is still accepted.
+        most_repeats: How often the previous token is accepted until then.
     """
 
     token: PresentedRefreshToken | None
@@ -209,7 +209,7 @@ class FactorFacts(_RecordFacts[MfaLogin]):
         lacks_code: Whether the grant requires a `binding_code` and the request has none.
         key_thumbprint: The key of the DPoP proof, if any.
         has_tries: Whether the user may try another second factor.
-        wrong: The outcome of a wrong second factor; None if it is right or has not been verified.
+        wrong: The outcome of a wrong second factor; None if the factor is right or has not been verified.
     """
 
     lacks_code: bool = False

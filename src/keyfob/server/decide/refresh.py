@@ -15,7 +15,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# An answer may be lost, and processes may share a token: the previous one is traded for this long, so many times.
+# A response may be lost, and processes may share a token. So the previous token is accepted this long and this often.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]
@@ -28,10 +28,10 @@ _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 @light_dataclass(frozen=True, slots=True)
 class Renew:
-    """Issue new tokens, once `login` is saved.
+    """Issue new tokens after `login` is saved.
 
     Attributes:
-        scope: The scope of the access token; that of the login stays the same.
+        scope: The scope of the access token. The scope of the login does not change.
         rotates: Whether a new refresh token is issued.
     """
 
@@ -42,7 +42,7 @@ class Renew:
 
 @light_dataclass(frozen=True, slots=True)
 class Refuse:
-    """Issue no tokens. `login` must be saved if it is not None: it has ended."""
+    """Issue no tokens. If `login` is not None, it has ended and must be saved."""
 
     outcome: Outcome
     reason: Reason
@@ -59,18 +59,18 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token rotates. The previous token is traded for the same successor while that has never been used, since
-    the client may not have received the answer: for `REPEAT_WINDOW`, or the client's leeway if that is longer, and at
-    most `MOST_REPEATS` times. An older token has been copied, so the login ends. It ends too if today's rules leave
-    nothing of it.
+    The newest token rotates. The client may not have received the response with the newest token. So the previous token
+    returns the same successor again, as long as the successor has not been used, for `REPEAT_WINDOW` or the client's
+    leeway if that is longer, and at most `MOST_REPEATS` times. An older token has been copied, so the login ends. The
+    login ends too if the current settings allow no part of it any more.
 
     Args:
         login: The login that the token names.
-        presented: None: the token cannot be read.
+        presented: The presented token; None if it cannot be read.
         policy: The client's current settings.
-        now: Aware, UTC.
-        fresh_hash: The keyed hash of the secret part of the next token, which is derived from the presented one.
-        account: What today's rules leave of the login; None: they are not checked.
+        now: The current time, aware, UTC.
+        fresh_hash: The keyed hash of the secret part of the next token, which is derived from the presented token.
+        account: The part of the login that the current settings still allow; if None, it is not checked.
     """
     client_id = "" if presented is None else presented.client_id
     until = None if login is None or login.rotated_at is None else login.rotated_at + max(REPEAT_WINDOW, policy.leeway)

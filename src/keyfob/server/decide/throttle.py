@@ -26,9 +26,9 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
-# E-mails in MESSAGES_SPAN that one network causes for all users together: with a list of stolen passwords, one to each.
+# E-mails in MESSAGES_SPAN that one network causes for all users: a list of stolen passwords could cause one for each.
 MESSAGES_OF_NETWORK: Final = 300
-# E-mails with a link in MESSAGES_SPAN, which people ask for who are not logged in: to one address, and of one network.
+# E-mails with a link in MESSAGES_SPAN that unauthenticated callers request: to one address, and from one network.
 LINKS_OF_ADDRESS: Final = 3
 LINKS_OF_NETWORK: Final = 30
 FAILURES_KEPT: Final = timedelta(days=1)
@@ -44,16 +44,16 @@ _BURST: Final = 0.85  # of the budget; the rest comes back evenly
 
 @dataclass(frozen=True, slots=True)
 class GuessLimit:
-    """The limit of wrong user codes from callers who are not logged in (docs/decisions/0059-guesses-by-arithmetic.md).
+    """The limit on wrong user codes from callers who are not logged in (docs/decisions/0059-guesses-by-arithmetic.md).
 
-    A guess hits some live code with the probability `live / CODES`, so it costs as many units as codes are live. In any
-    span of one code's lifetime, a bucket that begins full gives `size` units and regains `regained`. Both together are
-    `odds x CODES`, so the probability of any hit is at most `odds`, however many codes and addresses there are.
+    A guess matches a live code with the probability `live / CODES`, so it costs one unit for each live code. Within one
+    code's lifetime, a full bucket of `size` units regains `regained` units. The sum of both is `odds x CODES`. So the
+    probability that any guess matches is at most `odds`, for any number of codes and addresses.
 
     Attributes:
         size: The units of a full bucket.
-        regained: The units that come back within one code's lifetime.
-        lifetime: That of a code.
+        regained: The units that the bucket regains within one code's lifetime.
+        lifetime: The lifetime of a code.
     """
 
     size: int
@@ -62,7 +62,7 @@ class GuessLimit:
 
     @classmethod
     def of(cls, odds: float, lifetime: timedelta) -> GuessLimit:
-        """Return the limit that keeps the odds. One guess at one code is always possible: users mistype."""
+        """Return the limit for the given odds. It always allows at least one guess at one code, since users mistype."""
         units, size = odds * CODES, guess_budget(odds)
         return cls(size, units - size if units > size else 1.0, lifetime)
 
@@ -73,7 +73,10 @@ class GuessLimit:
 
     @property
     def most_live(self) -> int:
-        """The number of live codes above which no guess is taken: users log in before they type a code."""
+        """The number of live codes above which guesses are refused.
+
+        Users then have to log in before they type a code.
+        """
         return self.size
 
     @staticmethod
@@ -83,17 +86,17 @@ class GuessLimit:
 
 
 def guess_budget(odds: float) -> int:
-    """Return how many wrong codes all browsers together may enter at once while one code is live.
+    """Return how many wrong codes all browsers together may enter in one burst while one code is live.
 
-    A code is one of 20^8. G guesses find it with probability G / 20^8: 5 for 2^-32, with something left that comes back
-    within the lifetime of a code.
+    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. For odds of 2^-32 the result is 5;
+    the rest of the allowed guesses is regained within the lifetime of a code.
     """
     return max(1, math.floor(_BURST * odds * CODES))
 
 
 @lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
-    """Return the network to count attempts by: an IPv4 address, or a /64 of IPv6, which one household controls."""
+    """Return the network by which attempts are counted: an IPv4 address, or an IPv6 /64, the size of a household's."""
     try:
         address = ip_address(peer)
     except ValueError:
@@ -106,14 +109,14 @@ def network_of(peer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket: the tries that are left at a point in time."""
+    """A token bucket: the number of tries that are left at a point in time."""
 
     left: float
     at: datetime
 
 
 def refill(bucket: Bucket | None, size: float, span: timedelta, now: datetime) -> Bucket:
-    """Return the bucket at the present time. It refills evenly over `span`; a new one is full."""
+    """Return the bucket at the present time. A bucket refills evenly over `span`, and a new bucket is full."""
     if bucket is None:
         return Bucket(size, now)
     passed = (now - bucket.at).total_seconds()
@@ -125,16 +128,17 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until a whole try is available."""
+    """Return the time until the bucket has enough for one try."""
     return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
 
 
 class Counted(NamedTuple):
-    """The state of a limit of volume after one request.
+    """The state of a rate limit after one request.
 
     Attributes:
-        full_at: The nanosecond since 1970 at which the whole limit is there again; all that is remembered of a caller.
-        wait: The time until a request is allowed; 0: this one was allowed, and is counted.
+        full_at: The time, in nanoseconds since 1970, at which the caller may again make the full number of requests.
+            This is all that is stored about a caller.
+        wait: The time until a request is allowed; 0 if this request was allowed and counted.
         left: How many more requests are allowed now.
     """
 
@@ -144,22 +148,22 @@ class Counted(NamedTuple):
 
 
 def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
-    """Count one request of a caller that may make `size` at once, and one more each time that `span / size` has passed.
+    """Count one request of a caller. A caller may make `size` requests at once, and one more after each `span / size`.
 
-    This is the generic cell rate algorithm (ITU-T I.371): the same limit as a `Bucket`, in one integer. A float would
-    not be exact where each request takes a few nanoseconds.
+    This is the generic cell rate algorithm (ITU-T I.371). It has the same limit as a `Bucket`, with one integer as its
+    state. A float would be too inexact if each request takes a few nanoseconds.
 
     Args:
-        full_at: That of the last request; 0 for a new caller.
-        size: The limit.
+        full_at: The `full_at` of the caller's last request; 0 for a new caller.
+        size: The greatest number of requests at once.
         span: The time in which a caller without requests regains all of them.
-        now: Aware.
+        now: The current time, aware.
     """
     now_ns = (now - _EPOCH) // _MICROSECOND * 1000
     each = -(span // _MICROSECOND * -1000 // size)  # rounded up
     whole = each * size
     used = max(full_at - now_ns, 0)
-    # The clock may have been set back: by a little, which raises no limit, or by far, which resets them.
+    # The clock may have been set back. A small step raises no limit; a large step resets the limits.
     used = min(used, whole) if used <= 2 * whole else 0
     if (missing := used + each - whole) > 0:
         return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)
@@ -175,10 +179,10 @@ class Failures:
 
 
 def password_wait(failures: Failures | None, now: datetime) -> timedelta:
-    """Return the time that this address must wait before it may try this account again.
+    """Return how long an address must wait before it may try an account again.
 
-    Five tries are free, then the wait doubles from one second to fifteen minutes. Other addresses do not wait, so an
-    attacker cannot lock out the user.
+    The first five tries need no wait. Then the wait doubles from one second up to fifteen minutes. Other addresses do
+    not wait, so an attacker cannot lock out the user.
     """
     if failures is None or failures.count < FREE_TRIES:
         return timedelta()

@@ -28,7 +28,10 @@ from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCheck:
-    """One row. The columns of `Step` apply to every grant, the other columns to the grants in `GRANTS_OF`."""
+    """One row of the table.
+
+    The columns of `Step` apply to every grant, the other columns to the grants in `GRANTS_OF`.
+    """
 
     name: str
     rule: str

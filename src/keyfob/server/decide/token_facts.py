@@ -65,8 +65,8 @@ class ProofFacts:
 
     Attributes:
         count: The number of DPoP headers.
-        verdict: The result for the first of them; None if there is none.
-        is_new: Whether its replay key is unused.
+        verdict: The result of validating the first proof; None if the request has no proof.
+        is_new: Whether the proof's replay key is unused.
     """
 
     is_needed: bool
@@ -89,7 +89,7 @@ class ProofFacts:
 
 @light_dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """A client credentials grant. `audience` is that of the request, or the default."""
+    """A client credentials grant. `audience` is the requested audience or the default audience."""
 
     grant: ClientCredentialsGrant
     audience: str | None
@@ -136,9 +136,9 @@ class PasswordFacts:
     Attributes:
         realm: The connection that the request names, if any.
         connection: The record of the realm or of the default connection, if it exists.
-        api_outcome: The reason if no token can be issued for the API.
+        api_outcome: The reason why no token can be issued for the API; None if one can be issued.
         wait: The time until the next password is verified.
-        is_right: Whether the password is correct; None: it has not been verified.
+        is_right: Whether the password is correct; None if it has not been verified.
         is_factor_due: Whether a second factor is required.
     """
 

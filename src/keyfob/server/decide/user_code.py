@@ -20,7 +20,7 @@ def write_user_code(random: bytes) -> str:
     """Return a user code from random bytes; every code is equally likely.
 
     Raises:
-        Misuse: Too few of the bytes are below 240, so more are needed.
+        Misuse: Too few of the bytes are below 240. The caller has to pass more bytes.
     """
     # 240 is the largest multiple of 20 in a byte. Larger values would make some letters likelier.
     letters = [ALPHABET[byte % 20] for byte in random if byte < 240][:CODE_LENGTH]
@@ -32,8 +32,8 @@ def write_user_code(random: bytes) -> str:
 def read_user_code(typed: str) -> str | None:
     """Return a typed code in its canonical form, or None if it cannot be a code.
 
-    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1). A pasted text may have one
-    code in it: in the address of a whole link, or between other words.
+    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1). The text may be a pasted
+    link or a sentence that contains one code.
     """
     plain = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED]).upper()
     letters = "".join(letter for letter in plain if letter in ALPHABET)

@@ -1,1 +1,1 @@
-"""The endpoints: each loads records, decides, saves and answers."""
+"""The endpoints. Each loads records, calls the decisions, saves records and returns a response."""

@@ -1,6 +1,6 @@
-"""E-mails about an account: with a link, or that its password or a second factor was changed (NIST SP 800-63B-4 §4.6).
+"""E-mails about an account: links, and notices of changed passwords and second factors (NIST SP 800-63B-4 §4.6).
 
-They are sent after the response, so that its time does not tell whether there is an account.
+E-mails are sent after the response, so that the response time does not reveal whether an account exists.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class WrittenMail(NamedTuple):
 def write_mail(
     site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
 ) -> WrittenMail:
-    """Return an e-mail with one address of ours. A name in it is one line, so that it cannot add a header.
+    """Return an e-mail with one link to this server. A name in it is one line, so that it cannot add a header.
 
     Args:
         site: The tenant.
-        kind: The key of its texts.
-        path: Of the address, with its query.
-        language: Of the texts.
-        minutes: How long the link works; 0 for an address that always works.
-        name: Of the passkey that it is about.
+        kind: The key of the e-mail's texts.
+        path: The path and the query of the link.
+        language: The language of the texts.
+        minutes: How long the link is valid; 0 for a link that does not expire.
+        name: The name of the passkey that was added or removed.
     """
     config = site.config
     words = {
@@ -65,18 +65,24 @@ def write_mail(
 
 
 def unlinked(claimed: str) -> str:
-    """Return a claimed name without what mail programs make a link of, such as a host name or a web address."""
+    """Return a claimed name without host names and web addresses, which mail programs would turn into links."""
     return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
 
 
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
-    """Write and send an e-mail after the response. One to nobody is written too, and not sent: writing takes time."""
+    """Write and send an e-mail after the response.
+
+    If `to` is empty, the e-mail is written but not sent, so that the work takes the same time.
+    """
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))
 
 
 def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
-    """Tell a user by e-mail of a change that another may have made. Many changes in an hour are not all told."""
+    """Notify a user by e-mail of a change that somebody else may have made.
+
+    The number of notices an hour is limited.
+    """
     language = accepted_language(request.header("accept-language") or "")
     budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)
 

@@ -1,4 +1,4 @@
-"""Budgets of tries that are kept in the store, so that every node counts the same and no restart forgets them."""
+"""Budgets of tries. They are kept in the store, so that all nodes share them and a restart does not reset them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Budget:
     """A token bucket in the store.
 
     Attributes:
-        key: The keyed hash of what is counted.
-        size: The tries of a full bucket, which refills evenly over `span`.
-        of_stranger: See `Tries`.
+        key: The keyed hash of the counted thing, such as a user or a network.
+        size: The number of tries in a full bucket. The bucket refills evenly over `span`.
+        of_stranger: Whether an unauthenticated caller chooses the counted thing, as in `Tries`.
     """
 
     key: bytes

@@ -1,4 +1,4 @@
-"""GET /healthz and /readyz: whether this process answers, and whether it can use its store."""
+"""GET /healthz and /readyz: whether this process is alive, and whether it can use its store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ SLOW: Final = timedelta(seconds=5)
 
 
 async def health(_: Site, __: Request) -> Response:
-    """Answer that the process is alive. A restart does not mend a store, so the store does not matter here."""
+    """Report that the process is alive.
+
+    The store is not checked, since a restart of the process would not repair it.
+    """
     return json_response(200, {"status": "ok"}, headers=NO_STORE)
 
 
 async def ready(site: Site, _: Request) -> Response:
-    """Answer whether the store can be read and written. It is checked once a second at most, and once at a time."""
+    """Report whether the store can be read and written. At most one check runs at a time, and at most one a second."""
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:
         is_slow = now - state.checking_since > SLOW
@@ -44,7 +47,7 @@ def _answer(reason: str) -> Response:
 
 
 async def _failure(site: Site, now: datetime) -> str:
-    """Use the store. Return the code of the failure, or ""."""
+    """Read and write the store. Return the code of the failure, or ""."""
 
     async def write(transaction: Transaction) -> None:
         await transaction.save_tries(Tries(b"health", 0, now, now + SLOW))

@@ -1,7 +1,7 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-All tries are counted in the store, in the same way whether or not the name is a user's. A flood of names and networks
-forgets none of a user's (`Tries.of_stranger`).
+All tries are counted in the store, in the same way for existing and unknown users. A flood of names and networks does
+not displace the counters of an existing user (`Tries.of_stranger`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class PasswordRefused:
     """The password was refused.
 
     Attributes:
-        wait: The time until the next password is verified; then this one was not.
-        is_blocked: The password is correct, but the user is blocked.
-        is_busy: The server has no time to verify it now; `wait` is for all users.
-        is_of_network: The network must wait, at all accounts.
+        wait: The time until the next password is verified. If it is not zero, this password was not verified.
+        is_blocked: Whether the password is correct, but the user is blocked.
+        is_busy: Whether the server is too busy to verify the password now. `wait` then applies to all users.
+        is_of_network: Whether the network must wait, for all accounts.
     """
 
     wait: timedelta = timedelta()
@@ -58,9 +58,9 @@ class _Counted:
     """A try that was counted.
 
     Attributes:
-        user: The user, if the name is one's.
-        own: The key of the wrong passwords for this account from this network.
-        budgets: Those of the account at all networks, and of the network at all accounts.
+        user: The user with the typed name, if there is one.
+        own: The key of the counter of wrong passwords for this account from this network.
+        budgets: The budget of the account for all networks, and the budget of the network for all accounts.
     """
 
     user: User | None
@@ -71,15 +71,15 @@ class _Counted:
 async def check_password(
     site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
 ) -> User | PasswordRefused:
-    """Return the user with that e-mail address and password. An unknown address takes as long as a known one.
+    """Return the user with an e-mail address and a password. The check takes the same time for an unknown address.
 
     Args:
         site: The tenant.
-        request: For the audit log, and its address.
+        request: The request, for its IP address and the audit log.
         connections: The connections to search, in this order.
-        email: As typed.
-        password: As typed.
-        peer: The user's address, if a trusted client sent it; else that of the request is used.
+        email: The e-mail address as typed.
+        password: The password as typed.
+        peer: The user's IP address, if a trusted client sent it. Otherwise the address of the request is used.
     """
     now, network = site.now(), network_of(peer or request.peer)
     if len(password) > LONGEST_PASSWORD:
@@ -117,10 +117,10 @@ async def check_password(
 
 
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
-    """Return the user as stored now, or None if the password is another by now, or the user is blocked.
+    """Return the user as stored now. Return None if the password was changed meanwhile or the user is blocked.
 
-    Verifying a password takes long. An attacker who logs in without a pause always has one login under way when the
-    user chooses a new password.
+    Verifying a password takes long. If an attacker logs in again and again, one of these logins is under way when the
+    user changes the password.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):
@@ -132,12 +132,12 @@ async def _current(site: Site, user: User, password: Secret, network: str) -> Us
 
 
 def is_changed(stored: User | None, user: User) -> bool:
-    """Return whether a user was deleted or blocked, or has another password, since the record was loaded."""
+    """Return whether a user was deleted, was blocked or got a new password after the record was loaded."""
     return stored is None or stored.is_blocked or stored.password_hash != user.password_hash
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
-    """Save a stronger hash of the same password, unless the user has another password by now."""
+    """Save a stronger hash of the same password, unless the password was changed meanwhile."""
     stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
         await transaction.save_user(replace(stored, password_hash=password_hash))
@@ -170,7 +170,7 @@ async def _count(
 
 
 async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -> None:
-    """Take back a try whose password was not verified."""
+    """Undo the counting of a try whose password was not verified."""
     last = await _failures(transaction, counted.own, now)
     if last is not None:
         await transaction.save_tries(replace(last, count=max(0.0, last.count - 1)))
@@ -179,7 +179,7 @@ async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -
 
 
 async def _succeed(transaction: Transaction, counted: _Counted, now: datetime) -> None:
-    """Take back a try that was right. Its network is then exempt from the limit for all networks."""
+    """Undo the counting of a try that was right. Its network becomes exempt from the limit for all networks."""
     await _uncount(transaction, counted, now)
     await transaction.save_tries(Tries(counted.own, 0, now, now + KNOWN_NETWORK))
 

@@ -33,9 +33,10 @@ class ResponsePolicy:
     Attributes:
         cors: The allowed origins; `registered` are the clients' web origins.
         is_limited: Whether the requests of one network are limited.
-        one_in: The part of the usual limit of requests, for an endpoint that stores what it is sent.
-        limits_forms: Whether the forms that one network sends are limited; the answer is a page.
-        names_charset: Whether its JSON has `charset=utf-8` under `auth0`, as some of Auth0's endpoints do.
+        one_in: The divisor of the usual limit of requests, for an endpoint that stores data of the request.
+        limits_forms: Whether the number of forms of one network is limited. The error response is then a page.
+        names_charset: Whether the media type of JSON has `charset=utf-8` under `auth0`, as at some of Auth0's
+            endpoints.
     """
 
     cors: Literal["none", "registered", "any"] = "none"
@@ -83,7 +84,7 @@ async def apply_policy(
 
 
 def named(request: Request, request_id: str) -> Request:
-    """Return the request with that id. `replace` would take four times as long, at every request."""
+    """Return the request with an id. `dataclasses.replace` would take four times as long at every request."""
     return Request(
         request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
     )
@@ -111,7 +112,7 @@ def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Head
 
 
 def _spend(site: Site, request: Request, path: str, size: int) -> tuple[timedelta, Headers]:
-    """Count one request of this network. Return the time that it must wait, and the headers of the limit."""
+    """Count one request of this network. Return the time that the network must wait, and the rate limit headers."""
     key = (path, network_of(request.peer))
     counted = count_request(site.endpoint_requests.get(key) or 0, size, _SPAN, site.now())
     site.endpoint_requests.put(key, counted.full_at)

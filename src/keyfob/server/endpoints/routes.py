@@ -1,4 +1,4 @@
-"""The endpoint and the response policy of each path. An unknown path is answered with JSON (RFC 9110 §15.5)."""
+"""The endpoint and the response policy of each path. The response to an unknown path is JSON (RFC 9110 §15.5)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PUBLIC: Final = ResponsePolicy(cors="any")
 CLIENT: Final = ResponsePolicy(cors="registered", is_limited=True)
 CLIENT_UTF8: Final = ResponsePolicy(cors="registered", is_limited=True, names_charset=True)
 PUSH: Final = ResponsePolicy(cors="registered", is_limited=True, one_in=PUSHES_ONE_IN, names_charset=True)
-# Answered whatever the store does: without a reload of settings, and never limited.
+# These paths work even if the store does not: settings are not reloaded, and requests are not limited.
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 ONE_AUTHENTICATOR: Final = "/mfa/authenticators/"
 
@@ -90,13 +90,13 @@ ROUTES: Final[dict[str, tuple[ResponsePolicy, dict[str, Endpoint]]]] = {
 
 
 def handle(site: Site, request: Request) -> Coroutine[Any, Any, Response]:
-    """Return the coroutine that answers a request. A HEAD is answered like a GET."""
+    """Return the coroutine that returns the response to a request. HEAD is handled like GET."""
     path = request.path
     found = ROUTES.get(path)
     if found is None:
         if path.startswith(ONE_AUTHENTICATOR):
             path = ONE_AUTHENTICATOR
-        elif path.startswith("//.well-known/"):  # some clients append to the issuer and its slash another one
+        elif path.startswith("//.well-known/"):  # some clients append a second slash to the issuer
             path = path[1:]
         found = ROUTES.get(path)
     if found is None:

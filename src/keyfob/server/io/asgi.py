@@ -1,4 +1,4 @@
-"""A tenant as an ASGI application, and the conversion of ASGI messages to requests and responses."""
+"""The ASGI application of a tenant, and the conversion between ASGI messages and requests and responses."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 
 
 class AsgiApp:
-    """A tenant as an ASGI application."""
+    """The ASGI application of a tenant."""
 
     def __init__(self, site: Site, reload: Reload | None = None, wait: Wait | None = None) -> None:
         """Create the application.
 
         Args:
             site: The state of the tenant.
-            reload: Called before each request, to reload changed settings.
-            wait: Called before each e-mail that is sent after a response; None: they are sent at once.
+            reload: The function to call before each request, which reloads changed settings.
+            wait: The function to call before each e-mail that is sent after a response. If None, e-mails are sent at
+                once.
         """
         self._site = site
         self._reload = reload
@@ -71,7 +72,7 @@ class AsgiApp:
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request. Log every exception, without details in the response."""
+        """Return the response to one request. An exception is logged, and the response has no details of it."""
         path = request.path
         if path in PROBES:
             return _checked(await handle(self._site, request))
@@ -94,7 +95,7 @@ class AsgiApp:
             return self._site.refuse("server_error")
 
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
-        """Delete expired rows: about once a second at requests, and every ten seconds without."""
+        """Delete expired rows: about once a second while there are requests, otherwise every ten seconds."""
         now = self._site.now()
         if self._is_sweeping or not self._is_sweep_due(now, limits.SWEEP_IDLE if is_idle else _NO_TIME):
             return
@@ -113,7 +114,10 @@ class AsgiApp:
             self._sweep_at = now - limits.SWEEP_IDLE  # there are more
 
     async def _do_later(self) -> None:
-        """Send the e-mails that wait for the response. Log every exception: the response is sent."""
+        """Send the e-mails that wait for the end of the response.
+
+        Exceptions are logged, since the response is already sent.
+        """
         while self._site.later:
             work = self._site.later.pop(0)
             try:
@@ -125,11 +129,11 @@ class AsgiApp:
                 _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
-        """Return whether the time to sweep has come, or the clock has been set back."""
+        """Return whether a sweep is due, or the clock has been set back."""
         return not _NO_TIME < self._sweep_at - now + later <= _LONGEST_WAIT
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
-        """Answer a request. Return None if its sender left before it was complete."""
+        """Return the response to a request, or None if the sender left before the request was complete."""
         body = await _read(receive)
         if body is None:
             return None
@@ -158,7 +162,7 @@ async def _sweep(transaction: Transaction, now: datetime, config: TenantConfig) 
 
 
 def _certificate_of(scope: Message) -> bytes:
-    """Return the client certificate of ASGI's TLS extension, in DER, or b"". A header is not trusted."""
+    """Return the client certificate from ASGI's TLS extension in DER, or b"". Headers with certificates are ignored."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)
@@ -174,10 +178,10 @@ def _asset(kind: str, content: bytes) -> Response:
 
 
 def _checked(response: Response) -> Response:
-    """Return the response if every ASGI server can send its headers.
+    """Check that every ASGI server can send the headers of a response, and return the response.
 
     Raises:
-        ValueError: A header has control characters, which would end it, or others that HTTP does not have.
+        ValueError: A header has control characters, which could end it, or other characters that HTTP forbids.
     """
     values = "".join([value for _, value in response.headers])
     if not (values.isascii() and values.isprintable()):
@@ -186,7 +190,7 @@ def _checked(response: Response) -> Response:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the body, not much more than the limit of it, or None if the sender has left."""
+    """Return the body, or None if the sender has left. Reading stops soon after the limit is exceeded."""
     body = bytearray()
     while True:
         message = await receive()

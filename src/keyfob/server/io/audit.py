@@ -1,7 +1,7 @@
-"""The audit log: a bounded queue of events, and where they are written: a file, standard output, or the store.
+"""The audit log: a bounded queue of events, and the sinks: a file, standard output, or the store.
 
-A request only puts an event into the queue. If the log cannot be written, requests are answered all the same: the
-events wait, and those for which the queue has no room are counted.
+A request only puts an event into the queue. If the log cannot be written, requests are still answered, and the events
+wait in the queue. Events that the full queue cannot take are lost and counted.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def audit_log(event: Event) -> None:
 
 
 class Sink(Protocol):
-    """Where events are written."""
+    """The destination of events."""
 
     async def write(self, events: Sequence[Event]) -> None:
         """Write events.
 
         Raises:
-            OSError: None of them was written.
-            StoreUnavailable: As above.
+            OSError: No event was written.
+            StoreUnavailable: The store cannot be used, and no event was written.
         """
         ...
 
@@ -63,14 +63,14 @@ class Sink(Protocol):
 
 
 class AuditQueue:
-    """Events that wait to be written, in batches, after the requests that caused them.
+    """A queue of events, which are written in batches after the requests that caused them.
 
     Attributes:
         lost: The number of events that were not written.
     """
 
     def __init__(self, sink: Sink, most: int = MOST_WAITING) -> None:
-        """Create a queue for at most that many events."""
+        """Create a queue for at most `most` events."""
         self.lost: int = 0
         self._sink = sink
         self._most = most
@@ -91,7 +91,7 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S)
 
     async def flush(self) -> None:
-        """Write all events that wait, for five seconds at most."""
+        """Write all queued events. Stop after five seconds."""
         self._is_flushing = True
         if self._timer is not None:  # else it would fire beside the next one, and two would write the same events
             self._timer.cancel()
@@ -103,7 +103,7 @@ class AuditQueue:
             self._is_flushing, self._loop = False, None
 
     async def close(self) -> None:
-        """Write all events that wait, and close the sink. Those that cannot be written are lost."""
+        """Write all queued events, and close the sink. Events that cannot be written are lost."""
         await self.flush()
         if self._waiting:
             self._lose(len(self._waiting))
@@ -135,7 +135,7 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S if has_room else _RETRY_AFTER_S)
 
     async def _write_all(self) -> bool:
-        """Write until no event waits. Return False if that failed."""
+        """Write until the queue is empty. Return False if an event could not be written."""
         while self._waiting:
             batch = list(islice(self._waiting, _BATCH))
             untold = self._untold
@@ -179,7 +179,7 @@ class LinesSink:
         """Write events, and block until they are written.
 
         Raises:
-            OSError: None of them was written.
+            OSError: No event was written.
         """
         self._write_rest()
         self._rest = "".join([f"{write_line(event)}\n" for event in events]).encode("utf-8", "replace")
@@ -190,10 +190,10 @@ class LinesSink:
             if len(self._rest) == before:
                 self._rest = b""
                 raise
-            # Some are written: the others follow, before anything else.
+            # Some events are written. The others are written first next time.
 
     def close(self) -> None:
-        """Leave the descriptor open, since others use it too."""
+        """Do nothing, since other code uses the descriptor too."""
 
     def _write_rest(self) -> None:
         while self._rest:
@@ -201,13 +201,16 @@ class LinesSink:
 
 
 class FileSink(LinesSink):
-    """Lines of JSON in a file that only its owner may read. At 10 MiB it is renamed, and nine old files are kept."""
+    """Lines of JSON in a file that only its owner may read.
+
+    A file of 10 MiB is renamed, and nine old files are kept.
+    """
 
     def __init__(self, path: Path, most_bytes: int = _MOST_BYTES) -> None:
         """Open or create the file.
 
         Raises:
-            Misuse: It cannot be written.
+            Misuse: The file cannot be written.
         """
         self._path = path
         self._most_bytes = most_bytes
@@ -249,7 +252,7 @@ class FileSink(LinesSink):
 
     def _rotate(self) -> None:
         with contextlib.suppress(OSError):  # it goes on in the same file
-            if sys.platform != "win32":  # of several processes one renames, and closes the file, which unlocks it
+            if sys.platform != "win32":  # one of several processes renames the file, and closes it, which unlocks it
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
             for number in numbers:
@@ -272,16 +275,16 @@ class TableSink:
         await self._store.write(lambda transaction: transaction.log_events(events))
 
     def close(self) -> None:
-        """Leave the store open, which its owner closes."""
+        """Do nothing, since the owner of the store closes it."""
 
 
 def old_file(path: Path, number: int) -> Path:
-    """Return the name of a file that was renamed that many times."""
+    """Return the name that a log file has after a number of renames."""
     return path.with_name(f"{path.name}.{number}") if number else path
 
 
 def open_audit(place: Audit | Place, store: Store) -> Audit:
-    """Open the audit log at a place. A function is the log itself.
+    """Open the audit log at a place. If `place` is a function, it is returned unchanged.
 
     Raises:
         Misuse: The file cannot be written.
@@ -300,7 +303,10 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Return the place that a command names; "" for `audit.jsonl` in the folder, or the table of a shared database."""
+    """Return the place that a command line names.
+
+    "" means `audit.jsonl` in the folder, or the table of a shared database.
+    """
     match text:
         case "-" | "off" | "table":
             return text

@@ -1,4 +1,4 @@
-"""Read the audit log again: its files, also the renamed ones, and the table of the store; and follow both."""
+"""Read and follow the audit log: its current file, the renamed files, and the table of the store."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ def read_log(
     """Yield the events of the files and of the table, oldest first.
 
     Args:
-        path: The file; there may be none.
-        fetch: Return events of the table: the oldest after a number, and how many at most.
+        path: The file, which may not exist.
+        fetch: The function that returns events of the table. Its arguments are the number after which to begin, and the
+            most events to return.
         since: The earliest time, or None.
-        wait: If given, go on with new events each time that it returns, without an end.
+        wait: A function that waits a while. If given, the iterator never ends: it calls the function and yields new
+            events.
     """
     files, table = _Files(path, since), _Table(fetch)
     with contextlib.closing(files):
@@ -43,7 +45,7 @@ def read_log(
 
 
 class _Files:
-    """The file of the log and its renamed predecessors. What has been read is not read again."""
+    """The file of the log and its renamed predecessors. Each event is read once."""
 
     def __init__(self, path: Path, since: datetime | None) -> None:
         self._path = path
@@ -64,7 +66,7 @@ class _Files:
             self._open.close()
 
     def _unread(self) -> Iterator[BinaryIO]:
-        """Yield the open file, and those that are newer."""
+        """Yield the open file, and then each newer file."""
         last = OLD_FILES
         if self._open is not None:
             yield self._open
@@ -89,7 +91,7 @@ class _Files:
                     self._open = file
 
     def _number_of(self, file: BinaryIO) -> int | None:
-        """Return how often a file was renamed since it was opened; None: it is gone."""
+        """Return how often a file was renamed since it was opened, or None if it was deleted."""
         for number in range(OLD_FILES + 1):
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(old_file(self._path, number).stat(), os.fstat(file.fileno())):
@@ -98,7 +100,7 @@ class _Files:
 
 
 class _Table:
-    """The table of the log. Its numbers grow in the order of the commits, so the last one is a cursor."""
+    """The table of the log. The events' numbers grow in the order of the commits, so the last number is a cursor."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -118,7 +120,7 @@ class _Table:
 
 
 def _event_of(line: str | bytes) -> Iterator[Event]:
-    """Yield the event of a line. One that was cut off by a crash is left out."""
+    """Yield the event of a line, or nothing if a crash has cut off the line."""
     try:
         event = json.loads(line)
         _time(event)

@@ -1,4 +1,4 @@
-"""Back up a tenant on SQLite into one file while it runs, and restore it into an empty folder.
+"""Back up a running tenant on SQLite into one file, and restore a backup into an empty folder.
 
 The file is a tar archive with a manifest, a copy of the database and, if wanted, the master key.
 """
@@ -40,11 +40,11 @@ class Manifest:
     """The manifest of a backup.
 
     Attributes:
-        keyfob: The version that made it.
-        schema: The number of migrations that the database had seen.
-        made_at: RFC 3339, UTC.
-        bytes: The size of the database.
-        sha256: Of the database.
+        keyfob: The version of keyfob that made the backup.
+        schema: The number of migrations that were applied to the database.
+        made_at: The time of the backup (RFC 3339, UTC).
+        bytes: The size of the database in bytes.
+        sha256: The SHA-256 of the database.
     """
 
     keyfob: str
@@ -59,13 +59,13 @@ class Manifest:
 def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, source: str | None = None) -> Manifest:
     """Write a backup into a new private file.
 
-    The database is copied in one read transaction, so the copy is the state between two transactions of the tenant,
-    which goes on meanwhile.
+    The tenant can run meanwhile. The database is copied in one read transaction, so the copy is a consistent state
+    between two transactions of the tenant.
 
     Args:
         folder: The tenant's folder.
-        file: A new file.
-        version: Of keyfob.
+        file: The file to create.
+        version: The version of keyfob.
         with_key: Whether the backup contains the master key.
         source: The place of the master key, as for `find_master_key`.
 
@@ -100,12 +100,16 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 
 
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
-    """Restore a backup into a folder that is empty, or has only the master key or its name. All is checked before.
+    """Restore a backup into a folder, after checking all of the backup.
 
-    The master key is at the source, where `find_master_key` looks, or in the backup, and then goes into the folder.
+    The folder must be empty, or contain only the master key or the file with its place.
+
+    The master key comes from the source, from a place where `find_master_key` looks, or from the backup. A key from the
+    backup is written into the folder.
 
     Raises:
-        Misuse: The backup is damaged, from a newer keyfob, or not of this master key; or the folder has other files.
+        Misuse: The backup is damaged, was made by a newer keyfob, or belongs to another master key; or the folder has
+            other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
     if found - {MASTER_KEY, NAME_FILE}:
@@ -149,10 +153,10 @@ def _copy_database(path: Path, copy: Path) -> None:
 
 
 def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
-    """Write the database of a backup to a new file. Return the manifest, and the master key if it is there.
+    """Write the database of a backup to a new file. Return the manifest, and the master key if the backup has it.
 
     Raises:
-        Misuse: The backup is damaged, or none.
+        Misuse: The file is damaged, or is not a backup.
     """
     damaged = Misuse(
         f"{file} is damaged, or is not a backup of keyfob", hint="Take another backup; nothing was changed."
@@ -181,10 +185,11 @@ def _unpack(file: Path, fresh: Path) -> tuple[Manifest, bytes | None]:
 
 
 def _check(database: Path, master: bytes) -> None:
-    """Check a database with the master key. Its schema is migrated.
+    """Check a database with the master key, and migrate its schema.
 
     Raises:
-        Misuse: It is damaged, was written by a newer keyfob, or its keys were encrypted with another master key.
+        Misuse: The database is damaged, was written by a newer keyfob, or its keys were encrypted with another master
+            key.
     """
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
@@ -220,10 +225,10 @@ def _check_integrity(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
-    """Yield two names beside a file, for a copy of the database and for the archive. Both are deleted in the end.
+    """Yield the paths of two temporary files beside a file, for the database and the archive. Delete both at the end.
 
     Raises:
-        Misuse: They cannot be written there.
+        Misuse: Files cannot be written there.
     """
     name = secrets.token_hex(8)
     copy, archive = file.with_name(f".{name}.sqlite3"), file.with_name(f".{name}.tar")

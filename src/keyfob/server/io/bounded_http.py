@@ -1,7 +1,7 @@
 """HTTP connections with limits: size of the request head, time to read a request, number of connections.
 
-uvicorn's parser `httptools` has no limit of its own, and `h11` takes twice the CPU. Another ASGI server needs limits of
-its own: docs/https.md.
+uvicorn's parser `httptools` has no limits, and `h11` takes twice the CPU. If a tenant runs under another ASGI server,
+that server has to set such limits (docs/https.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _TooLarge(Exception):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. Times are of the event loop's clock, in seconds."""
+    """One connection. Times are seconds of the event loop's clock."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._since = self.loop.time()
-        self._is_reading = True  # a request has begun and is not complete; so is the first one
+        self._is_reading = True  # a request has begun and is not complete; true before the first request
         self._is_head = True
         self._received = 0  # bytes of the present head or body
         self._is_too_large = False
@@ -46,7 +46,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._stopping_since: float | None = None  # the server ends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection. If there are too many, end the one that has waited longest for its peer."""
+        """Accept the connection.
+
+        If there are too many connections, close the one that has waited longest for its peer.
+        """
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:
             waiting = [one for one in self.connections if isinstance(one, BoundedHttp) and one.waits]
@@ -54,7 +57,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     @property
     def waits(self) -> bool:
-        """Whether the connection waits for its peer, and not for an answer of the application."""
+        """Whether the connection waits for its peer, not for a response of the application."""
         cycle = self._present_cycle()
         return self._is_reading or cycle is None or cycle.response_complete
 
@@ -62,7 +65,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle  # None before the first request, whatever uvicorn's annotation
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data in small pieces, since the parser itself stores an unfinished header or URL of any size."""
+        """Parse the data in small pieces, since the parser itself stores unfinished headers and URLs of any size."""
         for at in range(0, len(data), _PIECE):
             if self.transport.is_closing():
                 return
@@ -74,7 +77,7 @@ class BoundedHttp(HttpToolsProtocol):
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """Begin a request. The pieces before do not count."""
+        """Begin a request. Data before it does not count towards its limit."""
         super().on_message_begin()
         self._since, self._is_reading, self._is_head = self.loop.time(), True, True
         self._received = min(self._received, _PIECE)
@@ -87,7 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the application, or queue the request behind the one before."""
+        """Start the application, or queue the request until the previous one is finished."""
         if len(self.pipeline) >= limits.PIPELINED:
             raise _TooLarge
         self._is_head, self._received = False, 0
@@ -107,7 +110,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Note since when the peer does not read."""
+        """Record the time since which the peer has not read."""
         self._stalled_since = self.loop.time()
         super().pause_writing()
 
@@ -117,7 +120,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse the request, and close the connection. If an answer to an earlier one is due, only close."""
+        """Refuse the request, and close the connection.
+
+        If the response to an earlier request is not sent, only close.
+        """
         del msg
         if self.transport.is_closing():
             return
@@ -128,7 +134,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
     def end_if_late(self, now: float) -> None:
-        """Close the connection if its peer is too slow. Called about once a second."""
+        """Close the connection if its peer is too slow. The server calls this method about once a second."""
         if self._stalled_since is not None and now - self._stalled_since > _READ_S:
             self.transport.abort()
         elif self.transport.is_closing():
@@ -137,9 +143,10 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Finish the request under way, take one that the peer may be sending, and end. Called until that has happened.
+        """Finish the current request and one that the peer may be sending, then close the connection.
 
-        uvicorn closes a connection at once if no request is complete, and so cuts those on their way.
+        The server calls this method until the connection is closed. uvicorn's own method would close a connection at
+        once if no request is complete, and so cut off a request that is being sent.
         """
         now = self.loop.time()
         if self._stopping_since is None:
@@ -152,7 +159,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Answer a request for a WebSocket like any other, and close: nothing after it is HTTP."""
+        """Treat a WebSocket request like any other, then close the connection, since the following data is not HTTP."""
         cycle = self._present_cycle()
         if cycle is not None:
             cycle.keep_alive = False

@@ -21,7 +21,7 @@ _READABLE_BY_ALL: Final = 0o644
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The paths of the files.
+    """The paths of a tenant's TLS files.
 
     Attributes:
         authority: The certificate authority that clients must trust.
@@ -35,14 +35,14 @@ class TlsFiles:
 
 
 def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
-    """Return the certificates of a tenant. Create missing ones, and renew those that expire soon.
+    """Return the TLS files of a tenant. Create missing certificates, and renew certificates that expire soon.
 
-    A key is never replaced, and a certificate can be renewed for its key at any time. So if two processes start at
-    once, the files that each reads belong together.
+    A key is never replaced, and a renewed certificate is for the same key. So even if two processes start at once, each
+    reads a key and a certificate that belong together.
 
     Args:
         folder: The tenant's folder.
-        now: Defaults to the current time.
+        now: The time to use; by default the current time.
 
     Raises:
         Misuse: The folder cannot be used, or its files are damaged or do not belong together.
@@ -76,7 +76,7 @@ def read_authorities(file: Path) -> tuple[bytes, ...]:
 
 
 def read_own_certificate(file: Path) -> str:
-    """Return the first certificate of a PEM file, in PEM, without the other content, which could be a key.
+    """Return the first certificate of a PEM file as PEM. Other content, which could be a key, is left out.
 
     Raises:
         Misuse: The file cannot be read, or has no certificate.

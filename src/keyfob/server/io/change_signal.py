@@ -12,13 +12,16 @@ _NAME: Final = "registered"
 
 
 class ChangeSignal:
-    """The change signal of one tenant's folder. Checking it is a hundred times faster than reading the settings."""
+    """The change signal of one tenant's folder. It is checked a hundred times faster than the settings are read."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
 
     def send(self) -> None:
-        """Signal a change. A tenant also checks its settings every second, in case the signal is lost."""
+        """Signal a change.
+
+        If the signal is lost, the tenant finds the change at its check of the settings every second.
+        """
         replace(self._path, b"")
 
     def state(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The time and the random bytes of the operating system."""
+"""The current time and random bytes from the operating system."""
 
 from __future__ import annotations
 

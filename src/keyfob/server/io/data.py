@@ -22,7 +22,7 @@ _OTHERS_WRITE: Final = 0o022
 
 
 def default_folder() -> Path:
-    """Return `KEYFOB_DATA`, or the platform's folder for application data."""
+    """Return the folder that `KEYFOB_DATA` names, or the platform's folder for application data."""
     return platform_folder("KEYFOB_DATA", "keyfob-tenant", unix_variable="XDG_DATA_HOME", unix_default=".local/share")
 
 
@@ -30,8 +30,7 @@ def master_key(folder: Path) -> bytes:
     """Return the master key, from which the other keys are derived. Create it at the first start.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user or may have been written by one, or the file is
-            not a key.
+        Misuse: The folder cannot be used, belongs to another user or is writable by others, or the file is not a key.
     """
     path = folder / MASTER_KEY
     prepare_folder(folder)
@@ -51,7 +50,7 @@ def prepare_folder(folder: Path) -> None:
     """Create the tenant's folder, readable only by its owner.
 
     Raises:
-        Misuse: It cannot be used, belongs to another user, or may have been written by one.
+        Misuse: The folder cannot be used, belongs to another user, or was writable by others.
     """
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -61,7 +60,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of the files that others can read, who can also enter the folder. Nothing is changed."""
+    """Return the first of the files that other users can read, if they can enter the folder. No file is changed."""
     if os.name != "posix" or not folder.is_dir() or not folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
         return None
     files = (folder / name for name in names if (folder / name).is_file())
@@ -69,11 +68,11 @@ def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:
 
 
 def _make_private(path: Path, *, has_content: bool = True) -> None:
-    """Let only the owner read a file, or enter a folder.
+    """Restrict the permissions of a file or a folder to its owner.
 
     Raises:
-        Misuse: It belongs to another user, or has content that others could have written.
-        OSError: Its mode cannot be changed.
+        Misuse: The file or folder belongs to another user, or has content that others could have written.
+        OSError: The permissions cannot be changed.
     """
     if os.name != "posix":
         return
@@ -92,7 +91,7 @@ def write_once(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Create a file atomically, by a hard link to a temporary file.
 
     Raises:
-        FileExistsError: The file exists; it is not changed.
+        FileExistsError: The file exists already, and was not changed.
     """
     with _temporary(path, content, mode) as fresh:
         os.link(fresh, path)

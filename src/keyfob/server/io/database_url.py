@@ -1,4 +1,4 @@
-"""Read the URL of a PostgreSQL database, and never show its password."""
+"""Parse the URL of a PostgreSQL database without ever showing its password."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def shown(url: str) -> str:
 
 
 def connect_arguments(url: str) -> dict[str, Any]:
-    """Return the arguments that asyncpg connects with.
+    """Return the arguments for asyncpg to connect with.
 
-    A connection to another machine is encrypted, and the server's certificate is checked, unless `sslmode` or
-    PGSSLMODE says otherwise.
+    A connection to another machine is encrypted and the server's certificate is verified, unless `sslmode` or PGSSLMODE
+    has another value.
 
     Raises:
-        Misuse: It is no URL of a PostgreSQL database.
+        Misuse: The text is not the URL of a PostgreSQL database.
     """
     found = _split(url)
     query = parse_qs(found.query)

@@ -1,7 +1,8 @@
-"""The device logins that wait for their user, in the memory of a process, so that most pending polls read no database.
+"""A cache of pending device logins in the memory of a process, so that most pending polls read no database.
 
-A store that changes a login drops it here in the same transaction. Another process can change it too; so the logins are
-used only for `DEVICE_STALENESS` after a look at the database's version, which every commit of another process changes.
+A store that changes a device login removes it from the cache in the same transaction. Another process can change the
+login too, and each of its commits changes the database's version. So cached logins are used only for `DEVICE_STALENESS`
+after a check of this version.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _STALENESS_S: Final = DEVICE_STALENESS.total_seconds()
 
 
 class DeviceCache:
-    """A cache of device logins. A change by another process is seen after `DEVICE_STALENESS` at most.
+    """A cache of pending device logins. It sees a change by another process after `DEVICE_STALENESS` at most.
 
-    Thread-safe. Times are seconds of a monotonic clock.
+    The cache is thread-safe. Times are seconds of a monotonic clock.
 
     Attributes:
         valid_until: The time of the next check of the database's version.
@@ -43,16 +44,16 @@ class DeviceCache:
         return self._logins.get(device_code_hash) if now < self.valid_until else None
 
     def keep(self, login: DeviceLogin, changes: int) -> None:
-        """Keep a login that waits for its user, unless it may have changed.
+        """Cache a pending login, unless it may have been changed after it was read.
 
         Args:
-            login: As read from a snapshot.
-            changes: `changes` before the snapshot.
+            login: The login as read from a snapshot.
+            changes: The value of `changes` before the snapshot.
         """
         if login.stage not in _WAITING or login.user_id is not None:
             return
         with self._lock:
-            # The snapshot may be older than a change that is committed, or be so soon.
+            # A change may have been committed after the snapshot, or be about to be committed.
             if self._is_changing or changes != self.changes:
                 return
             self._logins[login.device_code_hash] = login
@@ -60,7 +61,7 @@ class DeviceCache:
                 del self._logins[next(iter(self._logins))]
 
     def validate(self, version: int, now: float) -> None:
-        """Take note of the version that the database had at that time or later, and drop what is older."""
+        """Record that the database had a version at or after a time. If the version is new, clear the cache."""
         with self._lock:
             if version != self._version:
                 self._version = version
@@ -69,13 +70,16 @@ class DeviceCache:
             self.valid_until = now + _STALENESS_S
 
     def change(self, device_code_hash: bytes) -> None:
-        """Drop a login that a transaction changes. Until `settle` none is kept, since readers see it unchanged."""
+        """Remove a login that a transaction changes.
+
+        No login is cached until `settle` is called, since readers still see the unchanged record.
+        """
         with self._lock:
             self._is_changing = True
             self._logins.pop(device_code_hash, None)
 
     def sweep(self, before: datetime) -> None:
-        """Drop the logins that a transaction may have deleted."""
+        """Remove the logins that a transaction may have deleted."""
         with self._lock:
             self._is_changing = True
             late = [name for name, login in self._logins.items() if login.expires_at <= before]
@@ -83,7 +87,7 @@ class DeviceCache:
                 del self._logins[name]
 
     def settle(self) -> None:
-        """Keep logins again, after a transaction was committed or rolled back."""
+        """Allow logins to be cached again, after a transaction was committed or rolled back."""
         with self._lock:
             if self._is_changing:
                 self._is_changing = False
@@ -95,14 +99,14 @@ class DeviceCache:
 
 
 class ReadingTransaction(SqlTransaction):
-    """A transaction that reads, in which a poll finds a login that waits in memory.
+    """A read transaction in which a poll finds a pending login in the cache.
 
     Attributes:
-        changes: Those of the cache before the snapshot.
+        changes: The value of the cache's `changes` before the snapshot.
     """
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache, look: Callable[[], float]) -> None:
-        """Create a transaction. `look` validates the cache if that is due and possible, and returns the time."""
+        """Create a transaction. `look` validates the cache if this is due and possible, and returns the time."""
         super().__init__(connection)
         self.changes: int = 0
         self._cache = cache
@@ -118,7 +122,7 @@ class ReadingTransaction(SqlTransaction):
 
 
 class WritingTransaction(SqlTransaction):
-    """A transaction that drops from memory what it changes."""
+    """A write transaction that removes each device login that it changes from the cache."""
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache) -> None:
         super().__init__(connection)

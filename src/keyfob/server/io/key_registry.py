@@ -1,4 +1,4 @@
-"""List and change the keys in a tenant's store, even while the tenant runs."""
+"""List and change the keys in the store of a tenant, which may be running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KeyRegistry:
     """The keys of a tenant, for its administrators.
 
     Attributes:
-        signal: Tells running tenants to look.
+        signal: The change signal, after which running tenants reload the keys.
     """
 
     store: Store
@@ -41,20 +41,20 @@ class KeyRegistry:
         return asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
 
     def plan_rotation(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> Changes:
-        """Return what a rotation would change, without changing it."""
+        """Return the changes of a rotation without making them."""
         keys, now = self.all(), self.now()
         return rotation(keys, tuple(algorithms) or signers(keys, now), now, at_once=at_once)
 
     def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
-        """Announce the next key of each algorithm that signs, or let it sign at once. Return all keys then.
+        """Announce the next key of each algorithm, or let it sign at once. Return all keys after the change.
 
-        An announced key is not announced again.
+        If a key is announced already, no other key is created.
         """
         chosen = tuple(algorithms)
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
 
     def revoke(self, name: str) -> tuple[StoredKey, ...]:
-        """Remove a key at once; if it signs, another does in its place. Return all keys then.
+        """Remove a key at once. If it was signing, another key takes its place. Return all keys after the change.
 
         Raises:
             Misuse: There is no such key.
@@ -70,12 +70,13 @@ class KeyRegistry:
     def rewrap(self, fresh: bytes, grace: timedelta) -> int:
         """Replace the master key. Return how many ciphertexts were encrypted again.
 
-        In one transaction, the tenant's sealing key is replaced, and everything under it is encrypted again.
+        The tenant's sealing key is replaced, and everything that it encrypted is encrypted again, in one transaction.
 
         Args:
             fresh: The new master key.
-            grace: How long the present one is accepted too, so that all nodes can be started with the new one. Zero is
-                for a stolen one: what it has encrypted elsewhere, such as tokens for /userinfo, is not accepted either.
+            grace: How long the present master key is still accepted, so that all nodes can be restarted with the new
+                key. Use zero for a stolen key: then ciphertexts outside the store that depend on it, such as tokens for
+                /userinfo, become invalid at once.
         """
         now, random = self.now(), self.surroundings.random(KEY_BYTES + 2 * NONCE_BYTES)
         nonces = random[KEY_BYTES : KEY_BYTES + NONCE_BYTES], random[KEY_BYTES + NONCE_BYTES :]

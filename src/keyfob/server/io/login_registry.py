@@ -1,4 +1,4 @@
-"""List and end the logins and browser sessions in a tenant's store, even while the tenant runs."""
+"""List and end the logins and browser sessions in the store of a tenant, which may be running."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class LoginShown:
     """A login in a client, or a session of a browser.
 
     Attributes:
-        login_id: In hex. It is no credential. That of a login is the `sid` of its access tokens.
-        kind: `refresh`: with refresh tokens. `access`: with one access token. `session`: of a browser.
-        user: None if it was deleted.
-        client_id: "" for a session.
-        used_at: The last refresh, or the last page.
-        expires_at: If it is not used before.
-        device: What the client claims to run on.
+        login_id: The id in hex, which is not a credential. The access tokens of a login contain it as `sid`.
+        kind: `refresh` for a login with refresh tokens, `access` for a login with one access token, `session` for a
+            browser session.
+        user: The user; None if deleted.
+        client_id: The client; "" for a session.
+        used_at: The time of the last refresh or the last page.
+        expires_at: The time at which the login or session expires if it is not used before.
+        device: The device that the client claims to run on.
     """
 
     login_id: str
@@ -54,12 +55,12 @@ class LoginRegistry:
     def all(
         self, user: User | None = None, client_id: str | None = None, most: int = MOST_LISTED
     ) -> tuple[LoginShown, ...]:
-        """Return the logins and sessions that have not ended, the newest first, and no more than `most`.
+        """Return the active logins and sessions, the newest first, at most `most`.
 
         Args:
-            user: Only those of this user.
-            client_id: Only those in this client; a session is in none.
-            most: The limit.
+            user: The user whose logins and sessions to return; None for all users.
+            client_id: The client whose logins to return; None for all. A session belongs to no client.
+            most: The greatest number of results.
         """
         now, chosen = self.surroundings.now(), None if user is None else user.user_id
 
@@ -77,10 +78,10 @@ class LoginRegistry:
         return tuple(sorted(found, key=lambda one: (one.created_at, one.login_id), reverse=True)[:most])
 
     def end(self, login_id: str) -> LoginShown:
-        """End one login or session. Return it.
+        """End one login or session, and return it.
 
         Raises:
-            Misuse: There is none, or it has ended.
+            Misuse: The login or session does not exist, or has ended.
         """
         try:
             raw = bytes.fromhex(login_id)
@@ -106,9 +107,9 @@ class LoginRegistry:
         return ended
 
     def end_all(self, user: User | None = None, client_id: str | None = None) -> int:
-        """End all logins of a user, in a client, or of everybody, and what is under way. Return how many logins.
+        """End all logins of a user, of a client, or of all users, and all pending logins. Return the number of logins.
 
-        Without a client, browser sessions end too.
+        If no client is named, browser sessions end too.
         """
         user_id = None if user is None else user.user_id
         return asyncio.run(self.store.write(lambda transaction: transaction.end_logins(user_id, client_id=client_id)))

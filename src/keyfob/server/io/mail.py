@@ -34,10 +34,10 @@ class Mail:
 
 
 def read_address(text: str, name: str = "") -> Address:
-    """Return an e-mail address, with a name to show. It stands for exactly one mailbox.
+    """Parse the address of exactly one mailbox, with an optional display name.
 
     Raises:
-        ValueError: It is not one address, or too long.
+        ValueError: The text is not exactly one address, or is too long.
     """
     local, _, domain = text.rpartition("@")
     is_plain = text.isprintable() and not _NOT_IN_ADDRESSES & set(text)
@@ -47,7 +47,7 @@ def read_address(text: str, name: str = "") -> Address:
 
 
 def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
-    """Return a message with its text, the same as HTML if there is any, and the headers of one sent by a program."""
+    """Return a message with the plain text, the HTML if there is any, and the headers of an automatic message."""
     is_ascii = f"{to.addr_spec}{sender.addr_spec}".isascii()
     message = EmailMessage((policy.SMTP if is_ascii else policy.SMTPUTF8).clone(cte_type="7bit"))
     message["From"], message["To"] = sender, to
@@ -62,10 +62,10 @@ def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
 
 
 def address_to(text: str) -> Address:
-    """Return a user's address.
+    """Parse a user's e-mail address.
 
     Raises:
-        Unreachable: It is not one address.
+        Unreachable: The text is not exactly one address.
     """
     try:
         return read_address(text)
@@ -74,7 +74,7 @@ def address_to(text: str) -> Address:
 
 
 class MemoryOutbox:
-    """Store messages in `sent`, newest last."""
+    """An outbox in memory. `sent` contains the messages, the newest last."""
 
     def __init__(self) -> None:
         self.sent: list[Mail] = []
@@ -84,9 +84,9 @@ class MemoryOutbox:
 
 
 class FolderOutbox:
-    """Write each message to a file that only its owner may read: `outbox/*.eml` in the tenant's folder.
+    """An outbox of files `outbox/*.eml` in the tenant's folder, which only their owner may read.
 
-    It is removed when its code or link has expired.
+    A file is deleted when its code or link has expired.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class FolderOutbox:
         asyncio.get_running_loop().call_later(_KEPT.total_seconds() + 1, self._remove_lapsed)
 
     def _remove_lapsed(self) -> None:
-        """Remove the messages whose codes and links are no longer valid."""
+        """Delete the messages whose codes or links have expired."""
         oldest = time.time() - _KEPT.total_seconds()
         for path in self._folder.glob("*.eml"):
             with contextlib.suppress(OSError):

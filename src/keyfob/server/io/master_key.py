@@ -40,8 +40,8 @@ class MasterKey:
     """A master key.
 
     Attributes:
-        where: Its place, for messages.
-        is_beside: Whether it is in the folder of the database.
+        where: The place of the key, for messages.
+        is_beside: Whether the key is in the folder of the database.
     """
 
     key: bytes
@@ -52,20 +52,21 @@ class MasterKey:
 def find_master_key(
     folder: Path, source: str | None = None, *, is_dev: bool = False, creates: bool = True
 ) -> MasterKey:
-    """Return the master key of the tenant in a folder. Create one for a new tenant, if no source is named.
+    """Return the master key of the tenant in a folder. For a new tenant without a named source, create a key.
 
-    Without a source it is, in this order: what `KEYFOB_MASTER_KEY` names, the credential `keyfob-master-key` of
-    systemd, the file in the user's configuration folder, and the file in the tenant's folder. A new one is created in
-    the configuration folder, so that a copy of the tenant's folder opens nothing; for development, in the tenant's.
+    Without a source, the key is searched in this order: the source that `KEYFOB_MASTER_KEY` names, the systemd
+    credential `keyfob-master-key`, the file in the user's configuration folder, and the file in the tenant's folder. A
+    new key is created in the configuration folder, so that a copy of the tenant's folder alone decrypts nothing. For
+    development, it is created in the tenant's folder.
 
     Args:
-        folder: The tenant's folder. It is created.
-        source: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-        is_dev: Whether a new key is created in the folder.
+        folder: The tenant's folder. If it is missing, it is created.
+        source: The named source: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+        is_dev: Whether a new key is created in the tenant's folder.
         creates: Whether a missing key is created at all.
 
     Raises:
-        Misuse: There is none, it is no key, or its place is not safe. The key is never part of the message.
+        Misuse: There is no key, the content is not a key, or the place is not safe. The message never contains the key.
     """
     prepare_folder(folder)
     known = known_master_key(folder, source)
@@ -87,7 +88,7 @@ def find_master_key(
 
 
 def known_master_key(folder: Path, source: str | None = None) -> MasterKey | None:
-    """Return the master key of the tenant in a folder, or None if there is none where `find_master_key` looks.
+    """Return the master key of the tenant in a folder, or None if no place that `find_master_key` searches has a key.
 
     Raises:
         Misuse: The named place has no key, or is not safe.
@@ -108,11 +109,11 @@ def read_source(source: str, *, creates: bool = False) -> bytes:
     """Return the master key at a source.
 
     Args:
-        source: As for `find_master_key`.
+        source: A source as in `find_master_key`.
         creates: Whether a missing file is created, with a random key.
 
     Raises:
-        Misuse: As `find_master_key`.
+        Misuse: There is no key, the content is not a key, or the place is not safe.
     """
     place, _, name = source.partition(":")
     if place not in PLACES or not name:
@@ -136,7 +137,7 @@ def read_source(source: str, *, creates: bool = False) -> bytes:
 
 
 def create_key(path: Path) -> bytes:
-    """Create a file with a random key that only its owner may read; if there is one, return its key."""
+    """Create a file with a random key that only its owner may read. If the file exists, return its key."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -149,9 +150,9 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the file in the user's configuration folder, or None if that is within the tenant's folder.
+    """Return the file in the user's configuration folder, or None if this folder is inside the tenant's folder.
 
-    Its name is stored in the tenant's folder, so that the folder may be moved.
+    The name of the file is stored in the tenant's folder, so that the folder can be moved.
     """
     try:
         parent = platform_folder(
@@ -177,7 +178,7 @@ def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
 
 
 def default_source(folder: Path) -> str | None:
-    """Return the place of a new key outside the tenant's folder, as a source; None if there is none."""
+    """Return the place for a new key outside the tenant's folder, as a source, or None if there is no such place."""
     found = _default_place(folder, creates=True)
     return None if found is None else f"file:{found}"
 
@@ -211,7 +212,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def _run(line: str) -> bytes:
-    """Return the output of a command. It is run without a shell; what it prints to stderr is not shown."""
+    """Run a command without a shell, and return its output. Its stderr is not shown."""
     try:
         arguments = shlex.split(line)
         done = subprocess.run(  # noqa: S603  the operator names it, and no shell reads it
@@ -235,7 +236,7 @@ def _failed(why: str) -> NoReturn:
 
 
 def _parsed(content: bytes, where: str) -> bytes:
-    """Return the key of 32 bytes that is written so, in hex or in base64."""
+    """Parse a key of 32 bytes from hex or base64."""
     if len(content) == MASTER_KEY_BYTES:
         return content
     text = content.strip()

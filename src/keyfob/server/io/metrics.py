@@ -1,6 +1,6 @@
-"""Metrics of a running tenant for Prometheus, served at a port of their own.
+"""Metrics of a running tenant for Prometheus, served at a separate port.
 
-Each label has few values, all of them ours: a path that is not in the table of routes is `other`.
+Each label has few values, none of which a caller chooses. A path that is not in the table of routes is `other`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PATHS: Final = frozenset({*ROUTES, "/assets/style.css"})
 
 
 class PrometheusMeter:
-    """The meter of one tenant, with a registry of its own. The event loop counts, and a thread answers scrapes."""
+    """The meter of one tenant, with a separate registry. The event loop counts, and a thread answers scrapes."""
 
     def __init__(self) -> None:
         self.registry: CollectorRegistry = CollectorRegistry()
@@ -68,7 +68,7 @@ class PrometheusMeter:
         self._request_children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def watch(self, site: Site, lost_events: Callable[[], int]) -> None:
-        """Read the state of a tenant at each scrape, and count for it."""
+        """Make this the meter of a tenant, and read the tenant's state at each scrape."""
         self.registry.register(_State(site, lost_events))
         site.meter = self
         site.store = MeasuredStore(site.store, self)
@@ -103,10 +103,10 @@ class PrometheusMeter:
             self._store_errors.labels(operation).inc()
 
     def serve(self, host: str, port: int) -> tuple[str, Callable[[], None]]:
-        """Serve the metrics in a thread. Return their URL, and a function that ends it.
+        """Serve the metrics in a thread. Return their URL, and a function that ends the thread.
 
         Raises:
-            Misuse: The port is taken, or the address is not one of this machine.
+            Misuse: The port is in use, or the address does not belong to this machine.
         """
         try:
             server, thread = start_http_server(port, host, self.registry)
@@ -147,7 +147,10 @@ class MeasuredStore:
 
 
 class _Timer:
-    """Time a transaction. An error of keyfob's own is an answer of the function in it, and not of the store."""
+    """Time a transaction.
+
+    A `KeyfobError` comes from the function in the transaction, so it does not count as a failure of the store.
+    """
 
     __slots__ = ("_began", "_meter", "_operation")
 

@@ -1,6 +1,6 @@
-"""The numbered migrations of the schema: one text for SQLite and PostgreSQL.
+"""The numbered migrations of the schema, written once for SQLite and PostgreSQL.
 
-They are written in the words of SQLite. A step that was released never changes; a new one gets the next number.
+The statements are in the SQL of SQLite. A released step never changes; a new step gets the next number.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def missing_steps(version: int) -> list[tuple[int, list[str]]]:
 
 
 def in_postgresql(statement: str) -> str:
-    """Return a statement of a step in the words of PostgreSQL."""
+    """Translate a statement of a step to the SQL of PostgreSQL."""
     return _WORDS.sub(lambda found: _POSTGRESQL[found[1]], statement)
 
 

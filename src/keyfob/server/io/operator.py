@@ -1,4 +1,4 @@
-"""The account at the operating system that runs this process, for the audit log."""
+"""The operating system account that runs this process, for the audit log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if sys.platform != "win32":
 
 
 def operator() -> str:
-    """Return the name of the account; under sudo also that of the account that called it.
+    """Return the name of the account. Under sudo, the name of the calling account is added.
 
-    It comes from the system, not from the environment, which the account itself could change. Only what root says of
-    its caller is believed.
+    The name comes from the operating system, not from the environment, which the account could change. The environment
+    variables of sudo are trusted only if the process runs as root.
     """
     if sys.platform == "win32":
         return getpass.getuser()

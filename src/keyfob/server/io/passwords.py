@@ -1,6 +1,7 @@
 """Argon2id off the event loop; concurrent hashes are limited, since they use memory (NIST SP 800-63B-4 §3.1.1.2).
 
-The queue is limited too. A caller who leaves gives up the place, so that abandoned requests do not delay others.
+The queue is limited too. If a caller disconnects, its place is released, so that abandoned requests do not delay
+others.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ class Argon2Passwords:
 
     @property
     def waiting(self) -> int:
-        """The number of passwords that wait for their check."""
+        """The number of passwords that wait to be checked."""
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
-        """Wait for a turn. Return False if too many wait already, or if the caller has left."""
+        """Wait for a place. Return False if too many passwords wait already, or the caller has disconnected."""
         if not self._limit.locked():
             return await self._limit.acquire()
         if self._waiting.total() >= limits.HASHES_WAITING or self._waiting[network] >= limits.HASHES_WAITING_OF_ONE:
@@ -85,7 +86,7 @@ class Argon2Passwords:
 
 
 async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
-    """Acquire a place. Return False, without one, if the caller left before."""
+    """Acquire a place of the limit. Return False without a place if the caller disconnects first."""
     left = CALLER_LEFT.get()
     if left is None:
         return await limit.acquire()
@@ -104,7 +105,7 @@ async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
 
 
 def _let_go(turn: asyncio.Future[Literal[True]], limit: asyncio.Semaphore) -> None:
-    """Give up a turn, whether it has come or not."""
+    """Release an acquired place, or stop waiting for one."""
     if turn.done() and not turn.cancelled():
         limit.release()
     else:

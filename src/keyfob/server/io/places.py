@@ -1,4 +1,4 @@
-"""The place of an address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or another with their fields."""
+"""The place of an IP address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or one with the same fields."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LANGUAGE: Final = "en"
 
 
 class Reader(Protocol):
-    """The part of `maxminddb.Reader` that is used."""
+    """The method of `maxminddb.Reader` that this module calls."""
 
     def get(self, ip_address: str) -> object: ...
 
 
 def place_of(path: str, address: str) -> str:
-    """Return the city and the country of an address; "" if it is not in the file, or the file cannot be read."""
+    """Return the city and the country of an IP address; "" if the file lacks the address or cannot be read."""
     try:
         found = open_places(path).get(address)
     except ValueError:  # not an address, or IPv6 in a file without it
@@ -32,12 +32,12 @@ def place_of(path: str, address: str) -> str:
 
 
 def open_places(path: str) -> Reader:
-    """Return the reader of a file, opened again after it was replaced.
+    """Return a reader of a file. If the file was replaced, open it again.
 
     Raises:
         ImportError: The library is not installed (extra `places`).
         OSError: The file cannot be read.
-        RuntimeError: It is not a MaxMind DB file.
+        RuntimeError: The file is not a MaxMind DB file.
     """
     return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  a plain text, from the settings
 
@@ -51,12 +51,12 @@ def _open(path: str, changed_at: int) -> Reader:
 
 @lru_cache(maxsize=8)
 def _warn(path: str, why: str) -> None:
-    """Log once why places are not shown. `keyfob doctor --tenant` says more."""
+    """Log once why places are not shown. `keyfob doctor --tenant` reports details."""
     _LOG.warning("no places are shown: %s cannot be read (%s)", path, why)
 
 
 def _name(found: object, kind: str) -> str:
-    """Return the name of a city or country in a record, which is the file's and may have any form."""
+    """Return the name of a city or country in a record; "" if the record has an unexpected form."""
     part = cast("dict[str, object]", found).get(kind) if isinstance(found, dict) else None
     names = cast("dict[str, object]", part).get("names") if isinstance(part, dict) else None
     name = cast("dict[str, object]", names).get(_LANGUAGE) if isinstance(names, dict) else None

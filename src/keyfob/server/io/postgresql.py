@@ -1,7 +1,8 @@
 """A store in a PostgreSQL database, which many nodes share.
 
-Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, all
-but one run again, the third time alone on all nodes, which cannot conflict (docs/decisions/0043-postgresql.md).
+Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, one
+commits and the others run again. The third attempt runs alone across all nodes, so it cannot conflict
+(docs/decisions/0043-postgresql.md).
 """
 
 from __future__ import annotations
@@ -42,22 +43,22 @@ _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN
 _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
-# It excludes itself and _ALONE, and no other. The table of events is not locked, as that would wait for its autovacuum.
+# This lock conflicts only with itself and _ALONE. A lock of the events table would have to wait for autovacuum.
 _LOCK_LOG: Final = "LOCK TABLE keyfob_schema IN SHARE UPDATE EXCLUSIVE MODE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
-_TRIES: Final = 5  # a transaction that runs alone conflicts only with what others than keyfob do
+_TRIES: Final = 5  # a transaction that runs alone conflicts only with other programs than keyfob
 _LONGEST_PAUSE_S: Final = 0.01
 _MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
-# What a transaction has not seen may violate a unique constraint; that of one that runs alone has another cause.
+# A concurrent change may violate a unique constraint. If the transaction ran alone, there is another cause.
 _CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 _FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
-# The database works, and a value is at fault. asyncpg raises a ValueError for one that it cannot send.
+# The database works, but a value is wrong. asyncpg raises a ValueError for a value that it cannot send.
 _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
 class _Connection(Protocol):
-    """A connection of asyncpg, which has no types."""
+    """The methods of an asyncpg connection, since asyncpg has no type annotations."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
     async def executemany(self, command: str, args: Sequence[Row]) -> None: ...
@@ -69,7 +70,7 @@ class _Connection(Protocol):
 
 
 class _Pool(Protocol):
-    """A pool of asyncpg."""
+    """The methods of an asyncpg pool."""
 
     async def acquire(self, *, timeout: float) -> _Connection: ...  # noqa: ASYNC109
     async def release(self, connection: _Connection) -> None: ...
@@ -102,11 +103,14 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """A function that reads needs more than one query, and so a snapshot."""
+    """A read function sends a second query, so it needs a transaction with a snapshot."""
 
 
 class _OneQuery(_PostgresStatements):
-    """Runs one query without a transaction: it has a snapshot of its own, and takes one round trip for three."""
+    """Runs one query without a transaction.
+
+    A single query has its own snapshot, and takes one round trip instead of three.
+    """
 
     _is_used = False
 
@@ -118,14 +122,14 @@ class _OneQuery(_PostgresStatements):
 
 
 class PostgresStore:
-    """A store in a PostgreSQL database. It connects when it is used, and once more after a failure."""
+    """A store in a PostgreSQL database. It connects at its first use, and again after a failure."""
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
-        """Create a store; the first use migrates the schema.
+        """Create a store. Its first use migrates the schema.
 
         Args:
             url: `postgresql://USER@HOST/DATABASE`, with the parameters of libpq.
-            connections: The most that one event loop opens.
+            connections: The greatest number of connections of one event loop.
 
         Raises:
             Misuse: The URL cannot be used.
@@ -157,13 +161,13 @@ class PostgresStore:
         raise AssertionError
 
     async def is_tenant(self) -> bool:
-        """Return whether the database has a tenant. It is not changed."""
+        """Return whether the database contains a tenant. The database is not changed."""
         with _translated():
             async with self._lent(await self._pool()) as connection:
                 return await _version(connection) > 0
 
     async def close(self) -> None:
-        """Close the connections of this event loop. Those of others are closed when their loop is."""
+        """Close the connections of this event loop. Those of another loop are closed when that loop is closed."""
         if found := self._pools.pop(asyncio.get_running_loop(), None):
             await found[1].aclose()
 
@@ -177,7 +181,7 @@ class PostgresStore:
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> AsyncGenerator[_Connection]:
-        """Lend a connection to a database with the present schema."""
+        """Borrow a connection from the pool, after migrating the schema."""
         pool = await self._pool()
         if not self._is_current:
             async with self._lent(pool) as connection:
@@ -188,7 +192,7 @@ class PostgresStore:
 
     @contextlib.asynccontextmanager
     async def _lent(self, pool: _Pool) -> AsyncGenerator[_Connection]:
-        """Lend a connection, and roll back what was not committed."""
+        """Borrow a connection from the pool. At the end, roll back a transaction that was not committed."""
         try:
             connection = await pool.acquire(timeout=_CONNECT_S)
         except TimeoutError:
@@ -219,7 +223,7 @@ class PostgresStore:
 
 
 async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
-    """Yield a pool. A loop that ends closes its generators, and this one its pool."""
+    """Yield a pool. When an event loop ends, it closes this generator, which then closes the pool."""
     pool = await made
     try:
         yield pool
@@ -267,17 +271,17 @@ def _numbered(sql: str) -> str:
 
 
 async def _version(connection: _Connection) -> int:
-    """Return the number of the last step that the schema has; 0 for an empty database."""
+    """Return the number of the last migration of the schema; 0 for an empty database."""
     if await connection.fetchval("SELECT to_regclass('keyfob_schema')") is None:
         return 0
     return int(await connection.fetchval("SELECT max(version) FROM keyfob_schema") or 0)
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    """Migrate the schema, unless it is the present one: then no right is needed to change it.
+    """Migrate the schema. If it is current, do nothing, so that no privilege to change it is needed.
 
     Raises:
-        Misuse: A newer keyfob made it, or the database is not for keyfob.
+        Misuse: A newer keyfob made the schema, or the database belongs to another program.
     """
     if not missing_steps(await _version(connection)):
         return
@@ -304,7 +308,7 @@ async def _make_durable(connection: _Connection) -> None:
 
 
 async def _keep_session(_: object) -> None:
-    """Keep the session as it is when a connection returns to the pool; the usual reset takes a round trip."""
+    """Do nothing when a connection returns to the pool, since asyncpg's usual reset takes a round trip."""
 
 
 def _pool_arguments() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read and change the settings and users in a tenant's folder, even while the tenant runs."""
+"""Read and change the settings and users of a tenant, which may be running."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Registry:
     def __init__(
         self, store: Store, master: bytes, *, passwords: Passwords | None = None, signal: ChangeSignal | None = None
     ) -> None:
-        """Use `open` or `empty` to create one."""
+        """Create a registry. Callers use `open` or `empty` instead."""
         self._signal = signal
         self._store = store
         self._passwords = passwords
@@ -69,10 +69,10 @@ class Registry:
 
         Args:
             folder: The tenant's folder.
-            database: The URL of its PostgreSQL database; "" for a file in the folder.
+            database: The URL of the tenant's PostgreSQL database; "" for a file in the folder.
             creates: Whether to create a missing tenant.
-            master_key: The place of its master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`;
-                else where `keyfob serve` looks.
+            master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+                By default, the places that `keyfob serve` searches.
             is_dev: Whether the master key of a new tenant is created in the folder.
 
         Raises:
@@ -103,11 +103,11 @@ class Registry:
         asyncio.run(self._store.close())
 
     def documents(self) -> tuple[Document, ...]:
-        """Return the stored settings; none if nothing was applied yet."""
+        """Return the stored settings; () if no settings were applied yet."""
         return self._read(lambda transaction: transaction.documents())
 
     def tables(self) -> Table:
-        """Return the settings as tables of tenant.toml. A tenant without stored settings has the ready ones.
+        """Return the settings as tables of tenant.toml. If no settings are stored, return the ready settings.
 
         Raises:
             Misuse: The store is damaged, or was written by a newer keyfob.
@@ -124,7 +124,7 @@ class Registry:
         return config_of(self.documents() or _ready(), SERVED)
 
     def live_codes(self, now: datetime, most: int) -> int:
-        """Return how many user codes wait for a browser, but at most `most`."""
+        """Return the number of live user codes, at most `most`."""
         return self._read(lambda transaction: transaction.live_codes(now, most))
 
     def users(self) -> tuple[User, ...]:
@@ -145,11 +145,11 @@ class Registry:
         return found
 
     def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return the oldest events in the table of the audit log with a higher number."""
+        """Return at most `most` events of the audit log's table, the oldest of those with a number above `after`."""
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan the change to the content of a tenant.toml. Users that it does not name are not changed.
+        """Plan the change to the content of a tenant.toml. Users that the file does not name are not changed.
 
         Raises:
             Misuse: A user exists with another user_id, or a new password is weak.
@@ -181,7 +181,7 @@ class Registry:
         return plan_of(stored, after, before=stored or _ready())
 
     def plan_person(self, wanted: PersonWanted) -> Plan:
-        """Plan the change of one user. A given password is a new one, even if it is the same as before.
+        """Plan the change of one user. A given password counts as new, even if it equals the present password.
 
         Raises:
             Misuse: The user exists with another user_id, or the new password is weak.
@@ -190,7 +190,7 @@ class Registry:
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
-        """Make the changes of a plan in one transaction. Log out users who have a new password or are now blocked.
+        """Make the changes of a plan in one transaction. End the logins of users with a new password or a new block.
 
         The same transaction adds an event for each change to the table of the audit log.
 
@@ -233,9 +233,10 @@ class Registry:
         self._write(work)
 
     def note(self, code: str, **fields: str) -> None:
-        """Add an event about what a command did to the table of the audit log.
+        """Add an audit event about a command to the table in the store.
 
-        It is there whatever the audit log of the running tenant is, and names the account that ran the command.
+        The event is written to the table even if the running tenant logs elsewhere. It names the account that ran the
+        command.
         """
         events = self._events([(code, fields)])
         self._write(lambda transaction: transaction.log_events(events))
@@ -251,7 +252,7 @@ class Registry:
         """Return the tenant's keys; create them at the first start.
 
         Raises:
-            Malformed: It is not the master key of the tenant.
+            Malformed: The master key is not that of the tenant.
         """
         now = self._surroundings.now()
         found = self._read(lambda transaction: find_keyring(transaction, self._master, now))
@@ -273,7 +274,7 @@ class Registry:
         return found
 
     async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
-        """Return the hash of the wanted password; the present hash if the password is the same.
+        """Return the hash of the wanted password. If the password is unchanged, return the present hash.
 
         Raises:
             Misuse: A new user has no password, or the new password is weak.
@@ -343,7 +344,7 @@ async def _save_user(transaction: Transaction, known: User | None, wanted: User)
 
 
 def _never(reference: Reference) -> Secret:
-    """Raise Misuse: a command cannot resolve references to secrets."""
+    """Raise Misuse, since a command cannot resolve references to secrets."""
     raise Misuse(f"refer to a secret ({reference.where})", hint="Write it into tenant.toml and apply the file.")
 
 

@@ -1,4 +1,4 @@
-"""Reload the settings and the keys of a running tenant after another process, or time, has changed them."""
+"""Reload the settings and the keys of a running tenant after another process or the passage of time changed them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 
 
 class Reloader:
-    """Check at requests whether settings or keys have changed: after a change signal, and else once a second."""
+    """Check whether settings or keys have changed.
+
+    The check runs at a request, after a change signal or once a second.
+    """
 
     def __init__(
         self,
@@ -36,10 +39,11 @@ class Reloader:
 
         Args:
             site: The running tenant.
-            keys: Follows its keys.
-            read: Return the settings of documents; raise KeyfobError. Without it, the settings stay.
-            seen: The documents that the site's settings were read from.
-            state: Return a value that differs after each change signal.
+            keys: The follower of the tenant's keys.
+            read: The function that converts documents to settings and may raise KeyfobError. If None, settings are not
+                reloaded.
+            seen: The documents that the site's present settings were read from.
+            state: The function that returns a different value after each change signal.
         """
         self._site = site
         self._keys = keys
@@ -51,7 +55,7 @@ class Reloader:
         self._seen_state: object = None  # so that the first request checks for changes since `seen` was read
 
     async def reload_if_changed(self) -> None:
-        """Reload changed settings. If they are not valid, log that and continue with the old ones."""
+        """Reload changed settings. If the new settings are not valid, log the error and keep the old settings."""
         now, state = self._site.now(), self._state()
         # abs: the clock may have been set back
         if state == self._seen_state and abs(now - self._checked_at) < CHECK_EVERY:
@@ -93,7 +97,7 @@ async def _read_all(transaction: Transaction) -> _Found:
 
 
 def note_password_users(site: Site) -> None:
-    """Log the clients that may use the password grants, if any, as Auth0's deprecation notice `depnote`."""
+    """Log Auth0's deprecation notice `depnote` with the clients that may use the password grants, if there are any."""
     names = site.config.password_users()
     if names:
         site.record("depnote", description=f"These applications may use the password grants: {', '.join(names)}")

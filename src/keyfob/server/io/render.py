@@ -45,14 +45,14 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, words: Mapping[str, object]) -> bytes:
-    """Render a template. `lang` chooses its texts, which it finds by `t("table.key", value=...)`."""
+    """Render a template. `lang` selects the language of its texts, which it gets by `t("table.key", value=...)`."""
     texts = texts_of(str(words["lang"]))
 
     def t(key: str, **values: Any) -> str:  # noqa: ANN401
         return texts[key].format(**values)
 
     def lasting(parts: Sequence[tuple[int, str]]) -> str:
-        """Return a length of time, such as (1, "hour")."""
+        """Return a length of time as a number and a unit, such as (1, "hour")."""
         units = {"minute": ("minute_long", "minutes_long"), "hour": ("hour", "hours"), "day": ("day", "days")}
         shown = [t(f"about.{units[unit][number != 1]}", number=number) for number, unit in parts if number]
         return " ".join(shown) or t("about.short")
@@ -73,7 +73,7 @@ def script() -> bytes:
 
 @lru_cache(maxsize=8)
 def style(colour: str) -> bytes:
-    """Return the style sheet, with a text colour and edges that can be seen beside the tenant's colour.
+    """Return the style sheet. Its text colour and edges have enough contrast to the tenant's colour.
 
     `TenantConfig` has checked the colour.
     """

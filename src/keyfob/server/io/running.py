@@ -1,7 +1,7 @@
 """Serve an ASGI application on a socket, in this thread or in a new one.
 
-A second socket can request client certificates (RFC 8705 §5). It is separate, since a browser would ask its user for a
-certificate.
+A second socket can request client certificates (RFC 8705 §5). It is separate, since a browser that receives such a
+request asks its user for a certificate.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Certified:
 
     Attributes:
         listener: A bound socket.
-        authorities: A file with the accepted certificate authorities; None: only registered certificates are accepted.
-        registered: Return the clients' registered certificates, in DER.
+        authorities: A file with the accepted certificate authorities. If None, only registered certificates are
+            accepted.
+        registered: The function that returns the clients' registered certificates in DER.
     """
 
     listener: socket.socket
@@ -51,10 +52,10 @@ class Certified:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Port 0 selects a free port.
+    """Return a listening socket. With port 0, the system selects a free port.
 
     Raises:
-        Misuse: The port is in use (code `port-taken`), or the address is not one of this machine.
+        Misuse: The port is in use (code `port-taken`), or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only if the protocol is given. Without it, the second half of every response waits 40 ms
@@ -85,8 +86,8 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
 
     Args:
         listener: A bound socket.
-        is_tls: Whether it serves https.
-        name: The host name for the URL; "" for the address of the socket.
+        is_tls: Whether the socket serves https.
+        name: The host name for the URL; "" uses the address of the socket.
     """
     host, port = listener.getsockname()[:2]
     host = name or host
@@ -94,7 +95,7 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
 
 
 class _LimitedServer(uvicorn.Server):
-    """A server with limits, which can also listen on a second socket that requests client certificates."""
+    """A server with limits. It can listen on a second socket that requests client certificates."""
 
     def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
         super().__init__(config)
@@ -118,7 +119,7 @@ class _LimitedServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Accept newly registered certificates, delete expired rows, and end connections that are too slow.
 
-        Removed certificates are still accepted here, but the endpoints refuse them.
+        The TLS layer still accepts certificates that were removed, but the endpoints refuse them.
         """
         if counter % _CHECK_EVERY == 0:
             await self._accept_registered()
@@ -131,7 +132,7 @@ class _LimitedServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, answer all that was accepted, and end every connection."""
+        """Stop listening, respond to all accepted requests, and close every connection."""
         self._end_connections()
         await self._accept_last(sockets or [])
         ending = asyncio.ensure_future(self._keep_ending())
@@ -141,7 +142,7 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening. Accept what the system has accepted already, which would be reset otherwise.
+        """Stop listening. First take the connections that the system has accepted, since it would reset them.
 
         The event loop first closes its sockets, while copies keep the ports. Each copy is closed at once after its last
         connection was accepted.
@@ -167,14 +168,17 @@ class _LimitedServer(uvicorn.Server):
             connection.shutdown()
 
     async def _keep_ending(self) -> None:
-        """Ask every connection to end, those too that complete their TLS handshake only now."""
+        """Shut down every connection, including those that complete their TLS handshake only now."""
         while True:
             self._end_connections()
             await asyncio.sleep(_END_EVERY_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """End at SIGINT or SIGTERM as at a call. uvicorn raises it again, before the store is closed."""
+        """Shut down at SIGINT or SIGTERM.
+
+        The method of uvicorn would raise the signal again before the store is closed.
+        """
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -248,16 +252,16 @@ def until_signal(
     tls: TlsFiles | None = None,
     certified: Certified | None = None,
 ) -> Generator[Callable[[], None]]:
-    """Yield the function that serves until SIGINT or SIGTERM, over https with `tls`, and finishes pending requests.
+    """Yield a function that serves until SIGINT or SIGTERM and then finishes pending requests. `tls` enables https.
 
-    A signal in the block before the call is not lost: the function then ends at once.
+    If a signal arrives in the block before the call, the function returns at once.
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
     # Taken over before any event loop begins: one that ends just then loses a KeyboardInterrupt or a SystemExit.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
-        # What exists now stays. Without this, each full collection would look at 50,000 objects, and hold every request
-        # up for 30 ms, on a busy machine for 200. An exception by a signal would be lost in a collection.
+        # Collections skip the present objects. Otherwise each full one would visit 50,000 objects, and delay every
+        # request for 30 ms, on a busy machine for 200. An exception by a signal would be lost in a collection.
         gc.collect()
         gc.freeze()
         yield partial(server.run, sockets=[listener])
@@ -267,7 +271,7 @@ class Running:
     """An application that is served in a thread.
 
     Attributes:
-        url: Its URL, with a trailing slash.
+        url: The URL of the application, with a trailing slash.
     """
 
     def __init__(
@@ -280,7 +284,7 @@ class Running:
         """Start the server, with https if `tls` is given, and wait until it is ready.
 
         Raises:
-            Unreachable: It did not start in time.
+            Unreachable: The server did not start in time.
         """
         self.url: str = url_of(listener, is_tls=tls is not None)
         self._listener = listener

@@ -1,4 +1,4 @@
-"""The keys of a running tenant: follow the store, and make the changes that are due by age, once for all nodes."""
+"""The keys of a running tenant: follow the store, and make the changes that are due, once for all nodes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LONGEST_TOKEN: Final = timedelta(days=30)
 
 
 class KeyFollower:
-    """Follows the keys in a store. It decrypts a key once."""
+    """Follows the keys in a store. It decrypts each key once."""
 
     def __init__(self, store: Store, master: bytes, surroundings: TimeAndRandom) -> None:
-        """Nothing is read yet."""
+        """Create a follower, which reads nothing yet."""
         self._store, self._master, self._surroundings = store, master, surroundings
         self._keyring: Keyring | None = None
         self._slot: KeySlot | None = None
@@ -34,20 +34,20 @@ class KeyFollower:
         self._changes_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether the keys change by time alone."""
+        """Return whether a change of the keys by time alone is due."""
         return self._changes_at is not None and now >= self._changes_at
 
     async def look(self, config: TenantConfig) -> TenantKeys:
-        """Read all, create what is missing, and make the changes that are due.
+        """Read all keys, create missing keys, and make the changes that are due.
 
         Raises:
-            Malformed: It is not the master key of the tenant, or a key is damaged.
+            Malformed: The master key is not that of the tenant, or a key is damaged.
         """
         stored, slots = await self._store.read(read_keys)
         return await self.follow(config, stored, slots)
 
     async def follow(self, config: TenantConfig, stored: Sequence[StoredKey], slots: tuple[KeySlot, ...]) -> TenantKeys:
-        """Return the keys for what was read from the store, after the changes that are due."""
+        """Make the changes that are due for the stored keys, and return the tenant's keys."""
         now = self._surroundings.now()
         keyring = await self._follow_slots(slots, now)
         due = due_changes(stored, longest_tokens(config), config.rotate_keys_every, now)
@@ -73,7 +73,7 @@ class KeyFollower:
 
         async def take_over(transaction: Transaction) -> Keyring:
             keyring = await begin_keyring(transaction, self._master, random, now)
-            # What this process has encrypted since another changed the keys is under the former one.
+            # Data that this process encrypted after another process changed the keys is under the former key.
             await reseal(transaction, keyring)
             return keyring
 
@@ -106,9 +106,9 @@ async def read_keys(transaction: Transaction) -> tuple[tuple[StoredKey, ...], tu
 async def make_changes(
     store: Store, keyring: Keyring, surroundings: TimeAndRandom, config: TenantConfig, decide: Decide
 ) -> tuple[StoredKey, ...]:
-    """Make the changes that `decide` returns for the stored keys. Return all keys then.
+    """Make the changes that `decide` returns for the stored keys. Return all keys after the changes.
 
-    It decides again within the transaction: if several nodes begin at once, one makes the changes.
+    `decide` is called again in the transaction, so that only one of several nodes makes the changes.
     """
     wanted = decide(await store.read(lambda transaction: transaction.signing_keys()), surroundings.now())
     made: dict[Algorithm, tuple[SigningKey, bytes]] = {}

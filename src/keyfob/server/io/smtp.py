@@ -34,10 +34,10 @@ _URL_HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """The server that takes this tenant's e-mail.
+    """The mail server that this tenant sends e-mail through.
 
     Attributes:
-        security: `starttls`: the connection is encrypted or ended. `implicit`: it is TLS from the first byte.
+        security: `starttls` upgrades the connection to TLS or closes it. `implicit` uses TLS from the first byte.
         user: The name to log in with, or "" for no login.
     """
 
@@ -48,12 +48,12 @@ class MailServer:
 
     @classmethod
     def read(cls, url: str) -> MailServer:
-        """Read an address, `smtp://USER@HOST:PORT` or `smtps://...`.
+        """Parse a URL `smtp://USER@HOST:PORT` or `smtps://...`.
 
-        `smtp` is STARTTLS, except on this machine itself, where nothing is encrypted.
+        `smtp` means STARTTLS, except for a server on this machine, where the connection is not encrypted.
 
         Raises:
-            Misuse: It is none, or has a password.
+            Misuse: The text is not such a URL, or contains a password.
         """
         try:
             parts = urlsplit(url)
@@ -74,21 +74,22 @@ class MailServer:
 
 
 class SmtpMailer:
-    """Send each message over a connection of its own, in ten seconds at most.
+    """Send each message over a new connection, in ten seconds at most.
 
-    Connecting is tried twice. A message is handed over once, since a server that does not answer may have taken it.
+    Connecting is tried twice. A message is sent once, since a server that does not respond may have accepted it.
     """
 
     def __init__(
         self, server: MailServer, sender: str, password: Secret | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Create the mailer. It does not connect yet.
+        """Create the mailer without connecting.
 
         Args:
             server: The server.
-            sender: Who messages are from: an address, or `Name <address>`.
-            password: For the user of the server.
-            tls: How to check the server's certificate; else by the system's authorities, or those of SSL_CERT_FILE.
+            sender: The sender of the messages: an address, or `Name <address>`.
+            password: The password of the server's `user`.
+            tls: The TLS context that verifies the server's certificate. By default, the system's authorities or those
+                in SSL_CERT_FILE are trusted.
 
         Raises:
             Misuse: The sender is not one address of ASCII letters, or a user has no password.
@@ -168,7 +169,7 @@ class SmtpMailer:
     async def _look_up(self) -> None:
         """Look up the server's name, once at a time.
 
-        A name server that does not answer then takes one thread, and not all of those that hash passwords.
+        If the name server does not respond, only one thread waits, and the other threads can hash passwords.
         """
         lookup = self._lookup
         if lookup is None or lookup.done():
@@ -182,7 +183,7 @@ async def _look_up(server: MailServer) -> None:
 
 
 def _abandon(client: aiosmtplib.SMTP) -> None:
-    """Close a connection at once. With TLS, an orderly end would wait for a server that does not answer."""
+    """Close a connection at once. With TLS, a regular close would wait for a server that does not respond."""
     transport = client.transport
     client.close()
     if transport is not None:
@@ -194,7 +195,7 @@ def _unsent(message: str) -> Unreachable:
 
 
 def _words(problem: Exception) -> str:
-    """Return what happened. A server's texts are left out, since they may repeat addresses and messages."""
+    """Describe a problem. Texts of the server are left out, since they may repeat addresses and messages."""
     match problem:
         case aiosmtplib.SMTPAuthenticationError():
             return f"the mail server refused the user name and the password ({problem.code})"

@@ -1,7 +1,7 @@
 """A store in one SQLite file, or in memory.
 
-Functions run one after the other on the event loop, where SQLite never waits for the disk. Those that are ready at the
-same time are committed together by a thread, so one fsync is enough for many of them, and each returns after it.
+Functions run one after the other on the event loop, where SQLite never waits for the disk. A thread commits all
+functions that are ready at the same time together, with one fsync. Each function returns after this commit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOCK_WAIT_MS: Final = 5_000  # for another process that writes
 
 @dataclass(eq=False, slots=True)
 class _Piece:
-    """One function that waits for its commit, and where its result goes."""
+    """One function that waits for its commit, and the future for its result."""
 
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
@@ -58,11 +58,11 @@ class _Statements:
         self._connection.executemany(sql, values)
 
     async def lock_log(self) -> None:
-        """Do nothing: one transaction writes at a time."""
+        """Do nothing, since only one transaction writes at a time."""
 
 
 class _Snapshot(_Statements):
-    """Begins a transaction with its first query, so that what is found in memory takes none."""
+    """Begins a transaction at its first query, so that a read from the cache needs no transaction."""
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
         if not self._connection.in_transaction:
@@ -71,17 +71,17 @@ class _Snapshot(_Statements):
 
 
 class SqliteStore:
-    """A store in a file that only its owner may read, or in memory without a path."""
+    """A store in a file that only its owner may read. Without a path, the store is in memory."""
 
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
         """Open or create the file, and migrate its schema.
 
         Args:
-            path: The file; None: a database in memory.
-            clock: Seconds that only grow.
+            path: The file; None for a database in memory.
+            clock: A monotonic clock in seconds.
 
         Raises:
-            Misuse: It cannot be used as a store, or a newer keyfob wrote it.
+            Misuse: The file cannot be used as a store, or a newer keyfob wrote it.
         """
         self._is_file = path is not None
         self._writer = _open_file(path) if path else _open_memory()
@@ -123,12 +123,12 @@ class SqliteStore:
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             self._waiting.append(_Piece(work, loop, future))
-            # A loop that was closed before it began leaves the turn to the next.
+            # If a loop was closed before it began the batch, the next caller begins it.
             is_first = not self._is_busy or (self._begins_on is not None and self._begins_on.is_closed())
             if is_first:
                 self._is_busy, self._begins_on = True, loop
         if is_first:
-            loop.call_soon(self._begin)  # what else this turn of the loop makes ready shares the commit
+            loop.call_soon(self._begin)  # functions that become ready in the same iteration share the commit
         return await future
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class SqliteStore:
         self._writer.close()
 
     def _look(self) -> float:
-        """Validate the cache of device logins if that is due and no batch is under way. Return the time."""
+        """Validate the cache of device logins if this is due and no batch is under way. Return the time."""
         now = self._clock()
         if now >= self._cache.valid_until:
             if not self._is_file:
@@ -176,10 +176,10 @@ class SqliteStore:
                 self._cache.settle()
 
     def _begin(self) -> None:
-        """Begin the transaction of a batch; on a thread if another process holds the lock."""
+        """Begin the transaction of a batch. If another process holds the lock, wait on a thread."""
         self._begins_on = None
         try:
-            if self._writer.in_transaction:  # of a loop that was closed before it went on
+            if self._writer.in_transaction:  # the transaction of a loop that was closed meanwhile
                 self._writer.execute("ROLLBACK")
             # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
             self._writer.execute("BEGIN IMMEDIATE")
@@ -205,7 +205,7 @@ class SqliteStore:
                 self._writer.execute("ROLLBACK")
 
     def _run_waiting(self) -> None:
-        """Run the functions that wait. If one raises, roll back, and run the others again."""
+        """Run the waiting functions. If one raises, roll back, and run the others again."""
         with self._lock:
             pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
             self._waiting, self._begins_on = [], None
@@ -238,14 +238,14 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Set the results, each on its loop; normally there is one loop, and one call."""
+        """Set each result on its event loop. Normally there is one loop, which needs one call."""
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
             with contextlib.suppress(RuntimeError):  # a closed loop: no caller waits
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:
-        """Go on with a step on the loop of a piece that waits. Return False if none does."""
+        """Schedule a step on the event loop of a waiting function. Return False if no function waits."""
         while True:
             with self._lock:
                 if not self._waiting:
@@ -294,7 +294,7 @@ def _translated() -> Generator[None]:
 
 
 def _failure(problem: BaseException) -> BaseException:
-    """Return what the caller sees: StoreUnavailable for a database that cannot be used now."""
+    """Return the exception to raise for the caller: StoreUnavailable if the database cannot be used now."""
     if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
         return problem
     failure = StoreUnavailable(f"the store cannot be used ({problem})")
@@ -332,7 +332,7 @@ def _open_memory() -> sqlite3.Connection:
 
 @cache
 def _empty() -> bytes:
-    """Return an empty database with the present schema."""
+    """Return an empty database with the current schema."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         _migrate(connection)
         return connection.serialize()
@@ -350,7 +350,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Migrate the schema. `user_version` is the number of the migrations that were run.
+    """Migrate the schema. `user_version` is the number of migrations that have run.
 
     Raises:
         Misuse: A newer keyfob created the file.

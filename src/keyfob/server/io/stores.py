@@ -30,7 +30,7 @@ def open_store(folder: Path, database: str = "") -> Store:
 
 
 def is_tenant(folder: Path, database: str = "") -> bool:
-    """Return whether the folder, or the database, has the data of a tenant."""
+    """Return whether the folder or the database contains a tenant."""
     if not database:
         return (folder / DATABASE).is_file()
     return asyncio.run(_has_schema(_postgres(database)))

@@ -51,11 +51,11 @@ class Tenant:
 
     Attributes:
         app: The ASGI application.
-        first_user: The user that was added at the first start of a ready tenant; else None.
+        first_user: The user that was added at this first start of a ready tenant, else None.
     """
 
     def __init__(self, site: Site, reload: Reload | None = None) -> None:
-        """Use `create`, `in_memory`, `open` or `follow` to create one."""
+        """Create a tenant. Callers use `create`, `in_memory`, `open` or `follow` instead."""
         self.app: AsgiApp = AsgiApp(site, reload, None if isinstance(site.mailer, _AT_ONCE) else asyncio.sleep)
         self.first_user: FirstUser | None = None
         self._site = site
@@ -67,7 +67,7 @@ class Tenant:
         return self._site.config
 
     async def certificates(self) -> tuple[bytes, ...]:
-        """Return the clients' registered certificates, in DER, after a reload of changed settings."""
+        """Reload changed settings. Return the clients' registered certificates in DER."""
         if self._reload is not None:
             await self._reload()
         return tuple(read_certificate(one) for known in self.config.applications for one in known.certificates)
@@ -86,7 +86,7 @@ class Tenant:
     ) -> Tenant:
         """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
 
-        Without a mailer, there are no codes by e-mail.
+        Without a mailer, codes by e-mail are not available.
 
         Raises:
             Malformed: The stored keys were encrypted with another master key.
@@ -133,13 +133,13 @@ class Tenant:
         """Open a tenant with its keys and data in a folder.
 
         Args:
-            folder: It is created at the first start.
+            folder: The tenant's folder, which is created at the first start.
             config: The settings.
             with_first_user: Whether to add a user at the first start; `first_user` then has the password.
-            mailer: Sends codes by e-mail, such as `SmtpMailer`; without one there are none.
+            mailer: The mailer for codes by e-mail, such as `SmtpMailer`. If None, codes by e-mail are not available.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
             master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-                Else it is where `keyfob serve` looks, and a new one is created in the folder.
+                By default, the places that `keyfob serve` searches; a new key is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -173,16 +173,16 @@ class Tenant:
         """Open a tenant with its settings, keys and data in a folder, and reload the settings when they change.
 
         Args:
-            folder: It is created at the first start.
-            ready: The settings before any are stored, with a first user as in `open`; later its issuer is used if the
-                stored settings have none.
-            wire: The dialect, if not that of the settings.
+            folder: The tenant's folder, which is created at the first start.
+            ready: The settings to use until settings are stored, with a first user as in `open`. Later, their issuer is
+                used if the stored settings have no issuer.
+            wire: The dialect, if it differs from the settings.
             for_certificates: The address for client certificates, if any.
-            audit: Where the audit log is written: a file, `-` for standard output, `table` for the store, or `off`; or
-                a function, such as the one that writes to the logger `keyfob.audit`.
-            mailer: As in `open`.
-            database: As in `open`.
-            master: The master key; else it is found or created as in `open`.
+            audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
+                function such as the one that writes to the logger `keyfob.audit`.
+            mailer: The mailer, as in `open`.
+            database: The URL of a PostgreSQL database, as in `open`.
+            master: The master key. If None, it is found or created as in `open`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -252,7 +252,7 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event that no request has caused to the audit log, at once. No event loop may run in this thread."""
+        """Write an audit event that no request has caused, at once. No event loop may be running in this thread."""
         self._site.record(code, **fields)
         if isinstance(self._site.audit, AuditQueue):
             asyncio.run(self._site.audit.flush())
@@ -262,7 +262,7 @@ class Tenant:
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
 
     def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
-        """Count what happens from now on."""
+        """Set the meter that counts from now on."""
         meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
@@ -271,7 +271,7 @@ class Tenant:
         return found is not None and not found.is_blocked
 
     def close(self) -> None:
-        """Write the events that wait, and close the store."""
+        """Write the queued audit events, and close the store."""
         asyncio.run(self._close())
 
     async def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Run a server in several processes that share its listening sockets, and replace each that dies."""
+"""Run a server in several processes that share its listening sockets, and replace a process that dies."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def cores() -> int:
 
 
 def refuse_elsewhere() -> None:
-    """Refuse several workers where there is no fork.
+    """Raise Misuse on a platform without fork, since several workers need it.
 
     Raises:
-        Misuse: This is Windows.
+        Misuse: The platform has no fork, as on Windows.
     """
     if not hasattr(os, "fork"):
         raise Misuse(
@@ -40,14 +40,15 @@ def refuse_elsewhere() -> None:
 
 
 def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> None:
-    """Run `work(0)` to `work(count - 1)`, each in a process of its own, until SIGTERM or SIGINT.
+    """Run `work(0)` to `work(count - 1)`, each in a separate process, until SIGTERM or SIGINT.
 
-    Then the sockets are closed here, and the workers are asked to end; a second SIGINT ends them at once. Workers end
-    by themselves if this process is killed. It must have no other threads.
+    After the signal, this process closes the sockets and asks the workers to end. A second SIGINT ends the workers at
+    once. If this process is killed, the workers end by themselves. This process must have no other threads.
 
     Args:
         count: The number of workers.
-        work: Serves until SIGTERM or SIGINT, and returns an exit code. It is called again if the process ends.
+        work: The function that serves until SIGTERM or SIGINT and returns an exit code. If its process ends, it is
+            called again in a new process.
         listeners: The sockets that all workers accept on.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -75,7 +76,7 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
 
 
 def _ended(workers: dict[int, int]) -> list[int]:
-    """Forget the processes that have ended. Return their numbers."""
+    """Remove the processes that have ended from `workers`. Return their numbers."""
     numbers: list[int] = []
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG)[0]) != 0:
@@ -101,7 +102,7 @@ def _fork(work: Work, number: int, life: tuple[int, int], began: dict[int, float
 
 
 def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoReturn:
-    """Serve as a worker until SIGTERM, which also comes if the supervisor is gone. End this process, never return."""
+    """Serve as a worker until SIGTERM, which is sent too if the supervisor has ended. Then exit this process."""
     code = 1
     try:
         os.close(life[1])
@@ -119,6 +120,9 @@ def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoRet
 
 
 def _end_with(life: int) -> None:
-    """Wait for the end of the supervisor, whose copy of the pipe is the only one that could be written to."""
+    """Wait until the supervisor ends, which closes the only write end of the pipe.
+
+    Then send SIGTERM to this process.
+    """
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Convert an export of auth0-deploy-cli to the tables of tenant.toml, and report what is not converted."""
+"""Convert an export of auth0-deploy-cli to the tables of tenant.toml, and report the parts that are not converted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
 
 
 def client_id_of(name: str) -> str:
-    """Derive a client id of 32 letters from a name, since an export has names in place of client ids."""
+    """Derive a client id of 32 letters from a client's name, since an export has names in place of client ids."""
     number, found = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big"), ""
     while len(found) < 32:
         number, at = divmod(number, len(string.ascii_letters))
@@ -331,7 +331,7 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 
 
 def _prune(tables: Table, leave: Leave) -> None:
-    """Remove what is not valid, until the tables are valid."""
+    """Remove parts that are not valid until the tables are valid."""
     wrong: list[tuple[Location, str]] = []
 
     def report(at: Location, message: str, hint: str) -> None:
@@ -358,5 +358,5 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Sort key to remove the last element of an array first, so that the others keep their numbers."""
+    """Return a sort key by which later elements of an array are removed first, so that the others keep their index."""
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

@@ -15,7 +15,7 @@ Leave = Callable[[str, str], None]  # the member that is not imported, and the r
 
 
 def texts(value: object) -> list[str]:
-    """Return the strings of a list, or nothing if it is not a list."""
+    """Return the strings of a list, or [] if the value is not a list."""
     found = cast("list[object]", value) if isinstance(value, list) else []
     return [one for one in found if isinstance(one, str)]
 
@@ -36,8 +36,8 @@ class Auth0Fields:
     """The members of one object. Each method that reads a member also removes it.
 
     Attributes:
-        what: The object, for messages.
-        leave: Report a member that is not imported.
+        what: The name of the object in messages.
+        leave: The function that reports a member that is not imported.
     """
 
     def __init__(self, members: Mapping[str, object], what: str, leave: Leave) -> None:
@@ -73,7 +73,10 @@ class Auth0Fields:
         return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a number of units (in seconds) to `table[word]` as a duration, if the member is present."""
+        """Write a member to `table[word]` as a duration, if it is present.
+
+        The member counts units of `unit` seconds.
+        """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
             if value is not None:
@@ -88,7 +91,7 @@ class Auth0Fields:
         table[word] = write_span(timedelta(seconds=value * unit))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
-        """Return whether a check passes; report the reason if not."""
+        """Return whether a check passes. If it fails, report the reason."""
         try:
             check()
         except Misuse as wrong:
@@ -97,11 +100,11 @@ class Auth0Fields:
         return True
 
     def note(self, name: str, why: str) -> None:
-        """Report a member that is not imported, or imported differently."""
+        """Report a member that is not imported, or is imported with a change."""
         self.leave(f"{self.what}: {name}", why)
 
     def drop(self, *names: str) -> None:
-        """Remove members that have no meaning here, or are read elsewhere."""
+        """Skip members that have no meaning for keyfob, or that other code reads."""
         for name in names:
             self.take(name)
 

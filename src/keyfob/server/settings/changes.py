@@ -1,4 +1,4 @@
-"""The plan of a change of settings: what is added, changed and removed, with a text for the operator."""
+"""The plan of a change of settings: additions, changes and removals, with a text for the operator."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LONGEST: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change.
+    """One change of a document or a user.
 
     Attributes:
-        sign: Added, changed or removed.
+        sign: Whether it is an addition, a change or a removal.
         kind: The kind of the document, or `user`.
         lines: The changed fields: `name: "a" -> "b"`.
     """
@@ -35,12 +35,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A change of the store that is ready to be made.
+    """A planned change of the stored settings and users.
 
     Attributes:
-        stored: The documents that the plan is based on. If the store has others now, the plan is void.
+        stored: The documents that the plan is based on. If the stored documents have changed since, the plan is void.
         documents: The wanted documents.
-        people: The present record, or None, and the wanted record of each changed user.
+        people: Each changed user as a pair: the present record or None, and the wanted record.
         changes: The changes, for the operator.
     """
 
@@ -62,13 +62,13 @@ def plan_of(
     *,
     before: tuple[Document, ...] | None = None,
 ) -> Plan:
-    """Return a plan.
+    """Compare stored and wanted settings, and return a plan.
 
     Args:
         stored: The present documents.
         documents: The wanted documents.
-        people: The present record, or None, and the wanted record of each user. Unchanged users are left out.
-        before: The documents to show the changes against, if not `stored`.
+        people: Each user as a pair: the present record or None, and the wanted record. The plan omits unchanged users.
+        before: The documents that the shown changes compare with; by default `stored`.
     """
     changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
     changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]

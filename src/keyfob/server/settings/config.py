@@ -42,12 +42,13 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ForCertificates:
-    """A second address, at which clients present certificates. Browsers do not use it and are never asked for one.
+    """A second address, at which clients present certificates.
+
+    Browsers do not use it, so they never ask their users for one.
 
     Attributes:
-        address: With a trailing slash.
-        authorities: The certificate authorities, in DER, that must have signed a client's certificate directly
-            (RFC 8705 §2.1).
+        address: The URL, with a trailing slash.
+        authorities: The authorities in DER. One must have signed a client's certificate directly (RFC 8705 §2.1).
     """
 
     address: str
@@ -60,32 +61,34 @@ class TenantConfig:
 
     Attributes:
         issuer: The issuer URL with a trailing slash: https, or plain http on this machine.
-        wire: The dialect: the statuses and texts of Auth0 or of the RFCs.
-        default_audience: The API of a request that names none. Without it, such a token is for /userinfo only.
+        wire: The dialect: the statuses and texts of Auth0 or those of the RFCs.
+        default_audience: The API of a request that names no API. If there is no default, such a token is only for
+            /userinfo.
         default_directory: The connection of a password grant without a realm.
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
         factors: The second factors that users may enrol.
-        introspection: Whether /oauth/introspect is enabled (RFC 7662); None: only under `rfc`, since Auth0 has none.
+        introspection: Whether /oauth/introspect is enabled (RFC 7662). None enables it only under `rfc`, since Auth0
+            lacks it.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
-        logo: On the pages: a picture as a data: URL, which the tenant serves; or an address.
+        logo: The logo on the pages: a picture as a data: URL, which the tenant serves, or a web address.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
         requests_per_minute: The limit of requests of one network to one endpoint.
-        trusted_proxies: The networks of the proxies before the tenant, whose X-Forwarded-For or Forwarded is trusted.
-        refresh_limit: The limit of logins of one user in one client; the oldest one ends first.
+        trusted_proxies: The networks of the proxies whose X-Forwarded-For or Forwarded is trusted.
+        refresh_limit: The limit of logins of one user in one client. If it is exceeded, the oldest login ends.
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
-        rotate_keys_every: The age at which a signing key has a successor; zero: only by command.
+        rotate_keys_every: The age at which a signing key gets a successor; zero means only by command.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the table of the audit log.
-        audit_rows: The limit of events in that table; the oldest go first.
-        logo_dark: The logo on a dark ground.
+        audit_rows: The limit of events in this table. If it is exceeded, the oldest events are deleted.
+        logo_dark: The logo on a dark background.
         favicon: The icon of the pages in the browser.
-        support: Where users find help: a web address, or mailto:. The next two are web addresses.
+        support: The web address or mailto: URL where users find help. `privacy` and `terms` are web addresses.
         sign_up: Whether people may create accounts, in the first connection.
         device: The rules for approving device logins.
-        places: A MaxMind DB file that has the places of addresses, for the page and the e-mail about a device login.
-        for_certificates: The address for client certificates, if any. It is set by the process, not stored.
+        places: A MaxMind DB file with the places of IP addresses, for the page and the e-mail about a device login.
+        for_certificates: The address for client certificates, if any. The process sets it; it is not stored.
     """
 
     issuer: str
@@ -211,7 +214,7 @@ class TenantConfig:
                 )
 
     def _check_references(self) -> None:
-        """Check that the names of clients, APIs, connections and scopes exist, and none is defined twice."""
+        """Check that all names of clients, APIs, connections and scopes exist, and that none is defined twice."""
         client_ids = _unique("application", (found.client_id for found in self.applications))
         audiences = _unique("API", (found.audience for found in self.apis))
         connections = _unique("connection", (found.name for found in self.connections))
@@ -259,7 +262,7 @@ class TenantConfig:
         return f"{parts.scheme}://{parts.netloc}"
 
     def address_of(self, request: Request) -> str:
-        """Return the URL of a request. A request with a certificate came to the address for certificates."""
+        """Return the URL of a request. A request with a client certificate came to the address for certificates."""
         base = self.for_certificates.address if self.for_certificates and request.certificate else self.issuer
         return f"{base}{request.path[1:]}"
 
@@ -307,12 +310,12 @@ class TenantConfig:
         return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
-        """Return the API with that audience, or the default API."""
+        """Return the API with the audience; without an audience, the default API."""
         wanted = audience or self.default_audience
         return None if wanted is None else self._apis.get(wanted)
 
     def target(self, audience: str | None) -> Api | None:
-        """Return the API with that audience, the default API, or else the API of /userinfo."""
+        """Return the API with the audience; without an audience, the default API or else the API of /userinfo."""
         wanted = audience or self.default_audience or self.userinfo_audience
         return self.userinfo_api if wanted == self.userinfo_audience else self._apis.get(wanted)
 
@@ -320,11 +323,11 @@ class TenantConfig:
         return next((found for found in self.connections if found.name == name), None)
 
     def grant(self, client_id: str, audience: str) -> ApiGrant | None:
-        """Return the grant of a client for an API."""
+        """Return the grant of a client for an API, or None."""
         return self._grants.get((client_id, audience))
 
-    # The indexes. They are no fields, since the fields are the keys of tenant.toml. If settings name something twice,
-    # the first one counts.
+    # The indexes. They are not fields, since the fields are the keys of tenant.toml. If settings define a name twice,
+    # the first definition counts.
     @cached_property
     def _applications(self) -> dict[str, Application]:
         return {one.client_id: one for one in reversed(self.applications)}
@@ -348,7 +351,7 @@ class TenantConfig:
         return self.mfa != "always" and self.password_length < ONLY_FACTOR_LENGTH
 
     def grantable(self, asked: Scope, api: Api) -> Scope:
-        """Return the requested scope without the values that are neither standard nor of the API."""
+        """Return the requested scope, reduced to the standard scopes and the scopes of the API."""
         offered = frozenset([name for name in asked.names if name in STANDARD_SCOPES or name in api.scopes])
         return Scope(offered if api.allow_offline_access else offered - {OFFLINE_ACCESS})
 
@@ -371,7 +374,7 @@ def _known(what: str, name: str, known: set[str]) -> None:
     """Check that a name exists.
 
     Raises:
-        Misuse: It does not exist; the hint has a similar name.
+        Misuse: The name does not exist. The hint contains a similar name.
     """
     if name in known:
         return

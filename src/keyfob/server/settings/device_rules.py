@@ -1,4 +1,4 @@
-"""The rules for approving device logins, which a tenant has and each of its clients may change (docs/phishing.md)."""
+"""The rules for approving device logins: those of a tenant, and a client's exceptions (docs/phishing.md)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class DeviceRules:
     """The rules of a tenant.
 
     Attributes:
-        nearness: What follows if the browser is not in the device's network: nothing, a warning, a new login with the
-            second factor, or a refusal.
-        complete_links: Whether an address with the code in it opens the page to compare it. Otherwise the code is
-            typed, and the device response has no `verification_uri_complete`.
-        number_back: Whether the user must type a number of the page into the program after the approval.
-        login_age: The greatest age of the browser's login at an approval; None: any.
-        far_lifetime: The longest life of a login that was approved from another network; None: as others.
-        far_scopes: The scopes of such a login at most; None: all.
-        notice: Whether the user gets an e-mail about each new device, with a link that ends its login.
+        nearness: The consequence if the browser is not in the device's network: nothing, a warning, a new login with
+            the second factor, or a refusal.
+        complete_links: Whether an address that contains the code opens the page to compare it. If False, the user types
+            the code, and the device response has no `verification_uri_complete`.
+        number_back: Whether the user must type a number from the page into the client after the approval.
+        login_age: The greatest age of the browser's login at an approval; None allows any age.
+        far_lifetime: The longest life of a login that was approved from another network; None means the usual life.
+        far_scopes: The scopes that a login approved from another network may have; None allows all.
+        notice: Whether the user gets an e-mail about each new device, with a link that ends the login.
     """
 
     nearness: NearnessPolicy = "warn"
@@ -51,7 +51,7 @@ DEFAULT_RULES: Final = DeviceRules()
 
 @dataclass(frozen=True, slots=True)
 class OwnDeviceRules:
-    """The rules that one client has instead of the tenant's. None: as the tenant."""
+    """The rules of one client. A rule that is None is the tenant's rule."""
 
     nearness: NearnessPolicy | None = None
     complete_links: bool | None = None
@@ -62,7 +62,7 @@ class OwnDeviceRules:
     notice: bool | None = None
 
     def over(self, rules: DeviceRules) -> DeviceRules:
-        """Return the rules of the client."""
+        """Return the rules of the client: its own rules, and the tenant's where it has none."""
         own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(rules, **{name: value for name, value in own.items() if value is not None})
 

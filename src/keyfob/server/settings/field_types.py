@@ -30,9 +30,10 @@ class FieldType:
     """A type of value.
 
     Attributes:
-        description: The type in words: "a string", "a duration".
-        read: Convert from TOML, JSON or YAML. Raise Misuse with a message that is a continuation of the key's name.
-        write: Convert to TOML or JSON.
+        description: The name of the type in messages: "a string", "a duration".
+        read: The function that converts a value from TOML, JSON or YAML. It raises Misuse with a message that continues
+            the key's name.
+        write: The function that converts a value to TOML or JSON.
     """
 
     description: str
@@ -162,7 +163,7 @@ def chosen_list(options: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
 
 
 def suggestion(word: object, options: Sequence[str]) -> str:
-    """Return a hint with the option that is similar to the word, else with all options."""
+    """Return a hint with the option that is similar to the word, or with all options if none is."""
     near = get_close_matches(word, options, 1) if isinstance(word, str) else []
     return f'Did you mean "{near[0]}"?' if near else f"Use one of: {', '.join(options)}"
 
@@ -244,10 +245,10 @@ def _example(kind: str) -> str:
 
 
 def field_type_of(hint: Any) -> FieldType:  # noqa: ANN401  a type, or what typing makes of one
-    """Return the type of values of a dataclass field, from its annotation.
+    """Return the field type for the annotation of a dataclass field.
 
     Raises:
-        TypeError: There is none for the annotation.
+        TypeError: The annotation has no field type.
     """
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:  # the latter with a Literal
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)

@@ -15,7 +15,7 @@ from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
 _ESTIMATED: Final = 72  # zxcvbn takes no more
-# The time of an estimate grows with the square of the length, times the ways to read signs such as `1` as letters.
+# The time of an estimate grows with the square of the length, times the readings of signs such as `1` as letters.
 MOST_WORK: Final = 4 * _ESTIMATED**2
 # Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
 _LEAST_SCORE: Final = 3
@@ -24,12 +24,12 @@ _HINT: Final = "Choose another, such as five words at random, or have one made w
 
 
 def check_new_password(password: Secret, config: TenantConfig, *own_words: str) -> None:
-    """Check a password that is about to be set. There are no rules about its composition.
+    """Check a new password. There are no rules about its composition.
 
     Args:
         password: The password.
-        config: The settings of the tenant, whose names a password must not consist of.
-        own_words: The e-mail address and the name of the user, likewise.
+        config: The settings of the tenant. A password must not consist of the tenant's names.
+        own_words: The e-mail address and the name of the user. A password must not consist of these words.
 
     Raises:
         Misuse: The password is too short, too long, common, or easily guessed.
@@ -49,7 +49,7 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
 
 
 def estimated_part(password: str) -> str:
-    """Return the longest beginning of a password whose estimate is quick."""
+    """Return the longest first part of a password that can be estimated quickly."""
     letters: dict[str, list[str]] = import_module("zxcvbn.matching").L33T_TABLE
     for length in range(min(len(password), _ESTIMATED), 0, -1):
         signs = set(password[:length])

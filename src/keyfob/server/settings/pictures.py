@@ -1,4 +1,4 @@
-"""Logos and icons: files that tenant.toml names, which the settings contain as data: URLs (RFC 2397)."""
+"""Logos and icons. tenant.toml names their files; the settings contain them as data: URLs (RFC 2397)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Image(NamedTuple):
 
 
 def is_file_name(value: str) -> bool:
-    """Return whether the value of a logo is the name of a file, and not an address."""
+    """Return whether the value of a logo is a file name, not a URL."""
     return not value.startswith(("/", "data:")) and "://" not in value
 
 
@@ -35,7 +35,7 @@ def write_image(content: bytes) -> str:
     """Return the content of an image file as a data: URL.
 
     Raises:
-        Misuse: It is too large, or not an image. The message is a continuation of the key's name.
+        Misuse: The file is too large, or not an image. The message continues the key's name.
     """
     if len(content) > LARGEST_BYTES:
         raise Misuse("is a file of more than 48 kB", hint="Make the picture smaller: it is shown 48 pixels high.")
@@ -50,7 +50,7 @@ def write_image(content: bytes) -> str:
 
 
 def read_image(address: str | None) -> Image | None:
-    """Return the image of a data: URL, or None if it is another address."""
+    """Return the image of a data: URL, or None for any other URL."""
     found = None if address is None else _DATA.match(address)
     if found is None:
         return None
@@ -64,7 +64,7 @@ def check_picture(name: str, value: str | None) -> None:
     """Check the value of a logo or an icon.
 
     Raises:
-        Misuse: It is neither an image of ours nor an address.
+        Misuse: The value is neither an image as a data: URL nor a web address.
     """
     if value is None or value.startswith("/") or is_web_url(value) or read_image(value) is not None:
         return

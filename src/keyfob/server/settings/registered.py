@@ -41,8 +41,8 @@ class RefreshPolicy:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
         absolute: The lifetime of a login.
-        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap), if that is
-            longer than a minute.
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). Below one
+            minute, it has no effect.
     """
 
     rotates: bool = True
@@ -58,22 +58,22 @@ class Application:
     Attributes:
         kind: `native` and `spa` are public clients, whose code cannot keep a secret (RFC 8252 §8.5).
         auth_methods: The authentication methods at the token endpoint; `none` for a public client.
-        secrets: The client secrets, several to change one without a gap. At its start a tenant replaces them with keyed
-            hashes in `secret_hashes`.
-        public_keys: The JWKs that verify its assertions (RFC 7523).
-        certificate_name: The subject name of its certificate, if an authority signs that (RFC 8705 §2.1): one of
+        secrets: The client secrets. With several, one can be changed without an interruption. When a tenant starts, it
+            replaces them with keyed hashes in `secret_hashes`.
+        public_keys: The JWKs that verify the client's assertions (RFC 7523).
+        certificate_name: The subject name of the client's certificate if an authority signs it (RFC 8705 §2.1): one of
             `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
-        certificates: Its self-signed certificates in PEM (RFC 8705 §2.2).
+        certificates: The client's self-signed certificates in PEM (RFC 8705 §2.2).
         callbacks: The redirect URIs, compared exactly.
-        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), also under `auth0`.
+        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even under `auth0`.
         web_origins: The origins of pages whose scripts may call the tenant (CORS).
-        is_first_party: Whether it belongs to the operator. A third-party client always needs consent.
-        trusts_forwarded_for: Whether its header `auth0-forwarded-for` is trusted as the user's address.
-        requires_dpop: Whether its tokens must be bound to a key (RFC 9449).
-        icon: On the pages: a picture file, or an address, as the tenant's logo.
-        maker: Who makes it, for the pages.
-        requires_par: Whether it must push its authorization requests (RFC 9126 §5).
-        device: Its own rules for approving its device logins.
+        is_first_party: Whether the client belongs to the operator. A third-party client always needs consent.
+        trusts_forwarded_for: Whether the client's header `auth0-forwarded-for` is trusted as the user's address.
+        requires_dpop: Whether the client's tokens must be bound to a DPoP key (RFC 9449).
+        icon: The icon on the pages: a picture file or a web address, like the tenant's logo.
+        maker: The maker of the client, as shown on the pages.
+        requires_par: Whether the client must push its authorization requests (RFC 9126 §5).
+        device: The client's rules for approving device logins.
     """
 
     client_id: str
@@ -103,7 +103,7 @@ class Application:
 
     @property
     def is_public(self) -> bool:
-        """Whether it is a public client, which does not authenticate."""
+        """Whether the client is public, so that it does not authenticate."""
         return "none" in self.auth_methods
 
     def check(self) -> None:
@@ -142,14 +142,14 @@ class Api:
     """An API (resource server).
 
     Attributes:
-        audience: Its identifier, compared exactly, including a trailing slash.
-        scopes: The description of each scope, for the consent page.
-        profile: The format of its access tokens: Auth0's or RFC 9068.
-        algorithm: The signing algorithm of its access tokens.
+        audience: The API's identifier, compared exactly, including a trailing slash.
+        scopes: The scopes, each with its description for the consent page.
+        profile: The format of the API's access tokens: Auth0's or RFC 9068.
+        algorithm: The signing algorithm of the API's access tokens.
         enforces_permissions: Whether users get only the scopes of their roles and permissions (RBAC).
         lists_permissions: Whether tokens have the claim `permissions` (Auth0's dialects with `_authz`).
         skips_consent: Whether a first-party client with a verifiable redirect URI needs no consent.
-        users: Whether all clients may request tokens on behalf of users, only those with a grant, or none.
+        users: The clients that may request tokens on behalf of users: all, only those with a grant, or none.
     """
 
     audience: str
@@ -209,8 +209,8 @@ class Connection:
     """A user directory. Auth0 calls it a database connection.
 
     Attributes:
-        name: Its name, as the `realm` of a password grant.
-        allows_password: Whether the password grants may use it; the login page always may.
+        name: The name of the connection, which is the `realm` of a password grant.
+        allows_password: Whether the password grants may use the connection. The login page always may.
     """
 
     name: str = DEFAULT_CONNECTION

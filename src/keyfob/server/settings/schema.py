@@ -1,4 +1,4 @@
-"""The schema of tenant.toml: the keys of each table and their types, from the dataclass of its settings."""
+"""The schema of tenant.toml: the keys of each table and their types, derived from the dataclass of its settings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _AUTH0_WORDS: Final = {
 
 
 class Key(NamedTuple):
-    """A key of a table, and the field for its value. `default` is MISSING if the key is required."""
+    """A key of a table, and the dataclass field for its value. `default` is MISSING if the key is required."""
 
     name: str
     field: str
@@ -62,9 +62,9 @@ class TableSchema:
     """The schema of a table.
 
     Attributes:
-        title: The name of its content, for messages.
+        title: The name of the table's content in messages.
         keys: The keys by their names, in the order of the dataclass.
-        extra: The names of keys that are read separately.
+        extra: The names of the keys that other code reads.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class TableSchema:
 
         Args:
             record: The dataclass.
-            title: The name of its content.
-            special: The name and the type of the keys that do not follow from the field.
-            extra: The names of keys that are read separately.
-            skipped: The fields that have no key.
+            title: The name of the table's content in messages.
+            special: The names and types of the keys that cannot be derived from their fields.
+            extra: The names of the keys that other code reads.
+            skipped: The fields without a key.
         """
         self.title = title
         self.extra = tuple(extra)
@@ -138,7 +138,7 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _shown(word: str) -> str:
-    """Return a key for a message. A long one is not shown, since it could be a misplaced secret."""
+    """Return a key for a message. A long key is not shown, since it could be a misplaced secret."""
     return f'"{word}"' if len(word) <= 40 and word.isprintable() else "of that name"
 
 
@@ -149,7 +149,7 @@ def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
 
 
 def _inside(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise an error of a nested table, as a continuation of the outer key's name."""
+    """Raise an error of a nested table. Its message continues the name of the outer key."""
     del at
     raise Misuse(f"has a mistake: {message.partition(': ')[2]}", hint=hint)
 
@@ -167,7 +167,7 @@ def _read_own_device(value: object) -> OwnDeviceRules:
 
 
 def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
-    """Return the tables of an array of tables with their locations. Report a value that is not such an array."""
+    """Return the tables of an array of tables with their locations. Report any other value."""
     found: list[tuple[Location, Table]] = []
     try:
         for number, one in enumerate(read_list(value)):

@@ -1,4 +1,4 @@
-"""Convert a tenant's settings to tables with the field names of tenant.toml, to documents of the store, and back."""
+"""Convert settings to tables with the field names of tenant.toml and to documents of the store, and back."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _ISSUER_HINT: Final = 'Such as "https://login.example.com/". Without it, the ten
 
 
 def write_tables(config: TenantConfig, *, names_issuer: bool = True) -> Table:
-    """Return settings as tables, without default values.
+    """Return settings as tables. Default values are left out.
 
     Args:
         config: The settings, with keyed hashes in place of client secrets.
         names_issuer: Whether to write the issuer.
 
     Raises:
-        Misuse: The settings have a client secret in clear.
+        Misuse: The settings contain a client secret in plain text.
     """
     if any(application.secrets for application in config.applications):
         raise Misuse("client secrets are not written in clear")
@@ -71,10 +71,11 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
     """Return the settings, or None if errors were reported.
 
     Args:
-        tables: With the field names of tenant.toml. `users` and unknown tables are ignored.
-        issuer: The issuer if the tables have none.
-        resolve: Return a secret, or raise Misuse with a message that is a continuation of the key's name.
-        report: Called for each error.
+        tables: The tables, with the field names of tenant.toml. `users` and unknown tables are ignored.
+        issuer: The issuer to use if the tables have no issuer.
+        resolve: The function that returns the secret of a reference. It raises Misuse with a message that continues the
+            key's name.
+        report: The function to call for each error.
     """
     errors: list[Location] = []
 
@@ -185,7 +186,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
 
 
 def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[bool]:
-    """Report what is defined twice."""
+    """Report each name that is defined twice."""
     found: list[bool] = []
     for name, (kind, _, identity) in ARRAYS.items():
         seen: set[tuple[str, ...]] = set()
@@ -199,7 +200,7 @@ def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[
 
 
 def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
-    """Return whether settings are invalid; report the reason."""
+    """Return whether settings are invalid. If they are, report the reason."""
     try:
         TenantConfig(**settings)
     except Misuse as wrong:
@@ -257,13 +258,13 @@ def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Do
     """Return settings as documents.
 
     Raises:
-        Misuse: The settings have a client secret in clear.
+        Misuse: The settings contain a client secret in plain text.
     """
     return write_documents(write_tables(config, names_issuer=names_issuer))
 
 
 def _never(reference: Reference) -> Secret:
-    """Raise Misuse: stored settings have keyed hashes, never references."""
+    """Raise Misuse, since stored settings contain keyed hashes, never references."""
     raise Misuse(f"point to a secret elsewhere ({reference.where})", hint="The store is damaged.")
 
 

@@ -1,4 +1,4 @@
-"""Read tenant.toml: its settings, or each error with its line and a hint."""
+"""Parse tenant.toml. The result is its settings, or each error with its line and a hint."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TenantFile:
     """The content of a file.
 
     Attributes:
-        config: The settings, with the client secrets in clear.
+        config: The settings, with the client secrets in plain text.
         people: The users of `[[users]]`.
         names_issuer: Whether the file has an issuer.
     """
@@ -58,9 +58,10 @@ def read_tenant_file(
 
     Args:
         text: The text of the file.
-        issuer: The issuer if the file has none.
-        resolve: Return a secret; raise Misuse if there is none.
-        read_bytes: Return the content of a picture file; raise OSError. Without it, files of pictures are errors.
+        issuer: The issuer to use if the file has no issuer.
+        resolve: The function that returns the secret of a reference. It raises Misuse if there is no secret.
+        read_bytes: The function that returns the content of a picture file or raises OSError. If None, a picture file
+            is an error.
     """
     try:
         tables: Table = tomllib.loads(text)
@@ -93,7 +94,7 @@ def read_tenant_file(
 
 
 def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Report) -> None:
-    """Replace the names of picture files by their content."""
+    """Replace the names of picture files by the content of the files."""
     applications = tables.get("applications")
     places: list[tuple[Location, object, tuple[str, ...]]] = [(("tenant",), tables.get("tenant"), PICTURES)]
     if isinstance(applications, list):
@@ -116,7 +117,7 @@ def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Re
 
 
 def _syntax(message: str, text: str) -> Mistake:
-    """Return the error of tomllib without its quotes from the file, which could be secrets."""
+    """Return the error of tomllib without the quoted parts of the file, which could be secrets."""
     where = _WHERE.search(message)
     line = int(where[1]) if where else max(1, len(text.splitlines()))
     what = re.sub(r"""(['"]).*\1""", "...", _WHERE.sub("", message).removesuffix(" (at end of document)"))
@@ -126,15 +127,15 @@ def _syntax(message: str, text: str) -> Mistake:
 def find_secret(reference: Reference, environment: Mapping[str, str], read_file: Callable[[str], str]) -> Secret:
     """Return the secret that a reference points to.
 
-    Messages do not repeat the name of the variable or the file, since it could be a misplaced secret.
+    Messages do not repeat the name of the variable or the file, since the name could be a misplaced secret.
 
     Args:
         reference: `env` or `file`.
         environment: The environment variables.
-        read_file: Return the text of a file; raise OSError or ValueError.
+        read_file: The function that returns the text of a file, or raises OSError or ValueError.
 
     Raises:
-        Misuse: The secret cannot be found. The message is a continuation of the key's name.
+        Misuse: The secret cannot be found. The message continues the key's name.
     """
     if reference.where == "env":
         if not _VARIABLE.match(reference.name):
@@ -156,6 +157,6 @@ def find_secret(reference: Reference, environment: Mapping[str, str], read_file:
 
 
 def any_secret(reference: Reference) -> Secret:
-    """Return a placeholder for a secret, to check the settings without it. It passes every check of secrets."""
+    """Return a placeholder that passes every check of secrets, to check settings without the secret."""
     del reference
     return Secret("this reference was not resolved to a secret")

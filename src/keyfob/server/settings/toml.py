@@ -13,10 +13,10 @@ Location = tuple[str | int, ...]  # such as ("applications", 0, "callbacks")
 
 
 def write_toml(tables: Mapping[str, object]) -> str:
-    """Write tables and arrays of tables.
+    """Return tables and arrays of tables as TOML.
 
     Raises:
-        Misuse: TOML has no such value.
+        Misuse: A value has no form in TOML.
     """
     from tomlkit import dumps  # noqa: PLC0415  takes 60 ms, needs the extra serve, and only what prints settings wants it
 
@@ -29,8 +29,8 @@ def write_toml(tables: Mapping[str, object]) -> str:
 class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
-    tomllib reports no lines. But the first lines of a text can be parsed only if they are whole statements. So the line
-    of a key is that of the first statement with which the key is found.
+    tomllib reports no lines, but it can parse the first lines of a text if they are complete statements. So the line of
+    a key is the line of the first statement whose addition makes the key appear.
     """
 
     def __init__(self, text: str) -> None:
@@ -38,13 +38,13 @@ class Lines:
         self._parsed = cache(self._parse)
 
     def of(self, location: Location) -> int:
-        """Return the line of a location, or of the nearest enclosing one, or 1."""
+        """Return the line of a location, or else of the nearest enclosing location, or else 1."""
         end = len(self._lines)
         while location and not _has(self._parsed(end)[1], location):
             location = location[:-1]
         if not location:
             return 1
-        without = 0  # no statement that ends up to here has it; one that ends at `end` does
+        without = 0  # the key is missing in the first `without` lines, and present in the first `end` lines
         while end - without > 1:
             middle = (without + end) // 2
             whole, tables = self._parsed(middle)
@@ -52,7 +52,10 @@ class Lines:
         return self._parsed(without)[0] + 1
 
     def _parse(self, number: int) -> tuple[int, dict[str, Any]]:
-        """Return how many of the first lines are whole statements, and their tables."""
+        """Parse the first lines, up to the last complete statement.
+
+        Return the number of parsed lines and the tables.
+        """
         while True:
             try:
                 return number, tomllib.loads("\n".join(self._lines[:number]))

@@ -30,8 +30,8 @@ class PersonWanted:
     """The wanted state of a user.
 
     Attributes:
-        user_id: Such as `auth0|...`; None: the tenant creates one for a new user.
-        password: In clear. Without it and without `password_hash`, the password is not changed.
+        user_id: The id, such as `auth0|...`. If None, the tenant creates an id for a new user.
+        password: The password in plain text. Without `password` and `password_hash`, the password is not changed.
     """
 
     email: str
@@ -56,7 +56,7 @@ USER: Final = TableSchema(PersonWanted, "user", extra=(PASSWORD,), skipped=("pas
 
 
 def read_people(tables: Table, resolve: Callable[[Reference], Secret], report: Report) -> tuple[PersonWanted, ...]:
-    """Return the users of a file, except those with an error, which is reported."""
+    """Return the users of a file. A user with an error is left out, and the error is reported."""
     found: list[PersonWanted] = []
     seen: set[tuple[str, str]] = set()
     for at, table in tables_of(tables.get("users", []), ("users",), report):
@@ -188,5 +188,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Return the user with the same identity as the wanted one."""
+    """Return the user with the same identity as the wanted user, or None."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

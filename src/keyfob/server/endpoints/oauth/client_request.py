@@ -35,9 +35,10 @@ class ClientRequest:
 
     Attributes:
         now: The time of the request, the same for all its checks.
-        key_thumbprint: The key of its DPoP proof (RFC 9449), if any.
-        headers: The headers of every answer.
-        certificate_thumbprint: The certificate that its tokens are bound to (RFC 8705 §3), if any.
+        key_thumbprint: The thumbprint of the DPoP proof's key (RFC 9449), if any.
+        headers: The headers of every response to this request.
+        certificate_thumbprint: The thumbprint of the certificate that the issued tokens are bound to (RFC 8705 §3), if
+            any.
     """
 
     site: Site
@@ -63,7 +64,7 @@ class ClientRequest:
 
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
-    """Authenticate the client, or refuse it, with the same answer for an unknown client and a wrong secret."""
+    """Authenticate the client, or refuse it. An unknown client and a wrong secret get the same response."""
     authorization = request.header("authorization")
     headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
     facts = _client_facts(site, request, fields, authorization)

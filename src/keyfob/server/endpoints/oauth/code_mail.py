@@ -1,4 +1,4 @@
-"""Write the e-mail with a code, from its templates: a subject, plain text, and the same as HTML."""
+"""Write the e-mail with a code from its templates: a subject, plain text, and HTML with the same content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyfob.server.site import Site
 def code_mail(site: Site, client_id: str, code: str, language: Language) -> WrittenMail:
     """Return the e-mail with a code for a login.
 
-    The names in it are one line each, so that none can add a header or a paragraph of its own.
+    Each name in the e-mail is one line, so that a name cannot add a header or a paragraph.
     """
     client = site.config.application(client_id)
     words = {
@@ -23,6 +23,6 @@ def code_mail(site: Site, client_id: str, code: str, language: Language) -> Writ
         "code": code,
         "minutes": int(MESSAGE_LIFETIME.total_seconds() // 60),
     }
-    # The subject is the first line of the text, so that the words of one e-mail are in two files.
+    # The subject is the first line of the text template, so that one e-mail has only two files.
     subject, _, text = site.render("code_mail.txt", words).decode().partition("\n")
     return WrittenMail(subject, text.lstrip("\n"), site.render("code_mail.html", words).decode())

@@ -29,7 +29,7 @@ _TRIES: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
-    """Issue a device code and a user code. Clients do not authenticate here; like Auth0, refuse those that do."""
+    """Issue a device code and a user code. As at Auth0, a client that authenticates here is refused."""
     try:
         fields = read_parameters(request)
         asked = DeviceRequest.read(fields)
@@ -64,7 +64,7 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 
 
 def _wait(site: Site, request: Request) -> timedelta:
-    """Count one request of this network. Return the time that it must wait."""
+    """Count one request of this network. Return the time that the network must wait."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
     counted = count_request(site.device_requests.get(peer) or 0, size, span, site.now())
     site.device_requests.put(peer, counted.full_at)

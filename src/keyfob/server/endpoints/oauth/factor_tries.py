@@ -26,8 +26,9 @@ from keyfob.server.site import Site
 async def has_tries(site: Site, transaction: Transaction, user_id: str, peer: str, now: datetime) -> bool:
     """Return whether a second factor of the user may be tried from this address.
 
-    Each network has tries of its own, and all networks together have a limit for one user. A network from which the
-    user has proven a factor is exempt from the second, so that wrong codes from elsewhere do not lock the user out.
+    Each network has a limit of tries, and all networks together have a second limit for one user. A network from which
+    the user has proven a factor is exempt from the second limit, so that wrong codes from elsewhere do not lock the
+    user out.
     """
     own, everybody = _budgets(site, user_id, peer)
     if await own.wait(transaction, now):
@@ -51,7 +52,7 @@ async def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> bool:
 
 
 async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) -> None:
-    """Forget the wrong codes of this network, since the user has proven a factor there, and the pause of messages."""
+    """Reset the tries of a network where the user has proven a factor, and the pause between messages."""
     own, everybody = _budgets(site, user_id, peer)
     proven = _key(site, f"proven {user_id} {network_of(peer)}")
 
@@ -91,12 +92,15 @@ async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
 
 
 async def end_message_pause(site: Site, user_id: str) -> None:
-    """Let the next e-mail to a user go at once, since the last one was not sent. It still counts."""
+    """End the pause between e-mails to a user, since the last e-mail was not sent.
+
+    The failed e-mail still counts towards the limit.
+    """
     await site.store.write(lambda transaction: transaction.drop_tries(_key(site, f"messages pause {user_id}")))
 
 
 def _budgets(site: Site, user_id: str, peer: str) -> tuple[Budget, Budget]:
-    """Return the budgets of the network, and of all networks together."""
+    """Return the budget of the network, and the budget of all networks together."""
     own = Budget(_key(site, f"factor {user_id} {network_of(peer)}"), TRIES, TRIES * TRY_BACK_AFTER)
     span = ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER
     return own, Budget(_key(site, f"factor {user_id}"), ACCOUNT_TRIES, span)

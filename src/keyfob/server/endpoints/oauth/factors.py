@@ -47,9 +47,9 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Answer that a second factor is required, and of which kind (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists the possible kinds (Auth0's mfa_required).
 
-    Return None if the user's password is another by now.
+    Return None if the user's password was changed meanwhile.
     """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
@@ -75,7 +75,7 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save that the password was right. Return False, and save nothing, if it is another by now."""
+    """Save the login of a user whose password was right. If it was changed meanwhile, save nothing and return False."""
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)
@@ -94,17 +94,17 @@ class Enrolled:
 async def enrol(
     site: Site, user: User, factor: Factor, login: MfaLogin, *, with_recovery: bool = True
 ) -> Enrolled | FactorWrong:
-    """Add a second factor that belongs to a login, inactive until a correct code there.
+    """Store a new, inactive second factor for a login. A correct code in the same login activates it.
 
     Args:
         site: The tenant.
         user: The user of the login.
-        factor: The kind.
-        login: The login. One that begins with an access token is stored with the factor.
-        with_recovery: Whether the user's first factor is added with a recovery code.
+        factor: The kind of the factor.
+        login: The login that enrols the factor. A login that began with an access token is stored with the factor.
+        with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
-        The factor, or the reason if the login is spent or its user has got another factor in the meantime.
+        The factor, or the reason for refusal: the login is spent, or the user has added another factor meanwhile.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -144,16 +144,17 @@ async def enrol(
 
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
-    """Return the record of a recovery code, which has a keyed hash only."""
+    """Return the record of a recovery code. The record contains only a keyed hash of the code."""
     hashed = keyed_hash(site.hash_keys.recovery, f"recovery {user_id} {code}")
     name = f"recovery-code|dev_{write_token(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
 
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
-    """Return whether a code matches an authenticator that is active, or that this login began.
+    """Return whether a code matches an active authenticator, or one whose enrolment this login began.
 
-    If so, use the code up and activate the authenticator. A login that began with an access token proves its own only.
+    If it matches, mark the code as used and activate the authenticator. A login that began with an access token can
+    only prove the authenticator that it enrols.
     """
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
@@ -168,10 +169,10 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
 
 
 async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
-    """Activate an authenticator that the login began, and the recovery code that was added with it.
+    """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
-    All other unproven factors and recovery codes of the user are dropped, since an attacker could have begun them.
-    Sessions and logins with a password alone end, unless the tenant's settings disable that.
+    All other unproven factors and recovery codes of the user are deleted, since an attacker could have enrolled them.
+    Sessions and logins that began with a password alone end, unless the tenant's settings disable this.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
@@ -190,7 +191,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
 async def check_recovery(
     site: Site, transaction: Transaction, login: MfaLogin, typed: str, fresh: Authenticator
 ) -> bool:
-    """Return whether it is the user's recovery code. If so, replace it with `fresh`."""
+    """Return whether the typed text is the user's recovery code. If it is, replace the code by `fresh`."""
     hashed = keyed_hash(site.hash_keys.recovery, f"recovery {login.user_id} {read_recovery_code(typed)}")
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.factor == "recovery-code" and one.is_active and login.grant != ENROLMENT
@@ -204,9 +205,10 @@ async def check_recovery(
 async def send_message(
     site: Site, request: Request, login: MfaLogin, user: User, authenticator_id: str
 ) -> Secret | Outcome:
-    """Send a code by e-mail. Return its oob_code, or why there is none.
+    """Send a code by e-mail. Return the oob_code, or the outcome if no code was sent.
 
-    The code of an earlier message is no longer valid. After a failure, the next try need not wait for the usual pause.
+    The code of an earlier message becomes invalid. If sending failed, the next message need not wait for the usual
+    pause.
     """
     if site.mailer is None:
         return "mail_off"
@@ -249,7 +251,7 @@ def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
 async def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
-    """Check the code of a message. If it is correct, return the spent login and activate the authenticator."""
+    """Check the code of a message. If the code is correct, activate the authenticator and return the spent login."""
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:

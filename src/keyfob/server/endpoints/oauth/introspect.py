@@ -21,7 +21,10 @@ _INACTIVE = {"active": False}
 
 
 async def introspect(site: Site, request: Request) -> Response:
-    """Describe a token to a confidential client. All inactive and unknown tokens have one answer (RFC 7662 §2.2)."""
+    """Describe a token to a confidential client.
+
+    All inactive and unknown tokens get the same response (RFC 7662 §2.2).
+    """
     if not site.config.offers_introspection:
         return site.refuse("endpoint_disabled")
     try:
@@ -52,7 +55,7 @@ async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | Non
 
 
 def _may_read(call: ClientRequest, claims: AccessClaims) -> bool:
-    """Return whether the token was issued to the caller, or is for an API that the caller has a grant for."""
+    """Return whether the token was issued to the caller, or its API is one that the caller has a grant for."""
     if claims.client_id == call.application.client_id:
         return True
     config = call.site.config

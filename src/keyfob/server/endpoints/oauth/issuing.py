@@ -1,4 +1,4 @@
-"""Issue the tokens of a new login: sign them, then spend the grant and save the refresh token in one transaction."""
+"""Issue the tokens of a new login: sign, then spend the grant and save the refresh token in one transaction."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ async def issue_once(
 ) -> TokenAnswer | None:
     """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
 
-    The tokens are signed before the grant is spent, so that a failed signature spends nothing.
+    The tokens are signed first, so that the grant is not spent if signing fails.
 
     Args:
         call: The request.
-        code: The event to write to the audit log for issued tokens.
-        content: The content of the tokens, before it is reduced to the user's permissions.
-        spend: Spend the grant in the transaction, if it is not spent yet. Return False if it is already spent.
-        description: For the event.
+        code: The code of the audit event for issued tokens.
+        content: The content of the tokens, not yet reduced to the user's permissions.
+        spend: The function that spends the grant in the transaction. It returns False if the grant is already spent.
+        description: The description in the audit event.
     """
     site, user = call.site, content.user
     assert user is not None, "client credentials have no login"  # noqa: S101
@@ -64,7 +64,7 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Return the content with the user's permissions, its scope reduced to them, and the keys that bind the token."""
+    """Return the content with the user's permissions, the scope that they allow, and the keys that bind the tokens."""
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,
@@ -78,7 +78,7 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
 def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:
     """Return the record of a new login, and its refresh token if the client may have one.
 
-    A login without a refresh token has a record too: its access tokens are active only while the record exists.
+    A login without a refresh token needs a record too, since its access tokens are active only while the record exists.
     """
     application, site, policy = call.application, call.site, call.application.refresh
     is_offline = "offline_access" in content.scope and content.api.allow_offline_access

@@ -31,7 +31,7 @@ async def metadata(site: Site, _: Request) -> Response:
 
 
 def describe_tenant(config: TenantConfig) -> ServerMetadata:
-    """Return the metadata. Features that Auth0 lacks are listed under `rfc`, or if they are switched on."""
+    """Return the metadata. A feature that Auth0 lacks is listed under `rfc`, or if the settings enable it."""
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
     methods = [*_auth_methods(config), *(TLS_METHODS if config.for_certificates else ())]
@@ -94,13 +94,16 @@ def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
 
 
 def _auth_methods(config: TenantConfig) -> tuple[AuthMethod, ...]:
-    """Return the authentication methods; `none` only if there is a public client, or no client yet."""
+    """Return the authentication methods. `none` is listed only if there is a public client, or no client yet."""
     has_public = not config.applications or any(application.is_public for application in config.applications)
     return tuple(method for method in AUTH_METHODS if method != "none" or has_public)
 
 
 def _grants(config: TenantConfig) -> tuple[str, ...]:
-    """Return the grants that some client may use. Under `rfc` the password grants are not listed (RFC 9700 §2.4)."""
+    """Return the grants that at least one client may use.
+
+    Under `rfc` the password grants are not listed (RFC 9700 §2.4).
+    """
     used = {grant for application in config.applications for grant in application.grants}
     hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else frozenset[str]()
     return tuple(grant for grant in GRANT_TYPES if grant in used - hidden)

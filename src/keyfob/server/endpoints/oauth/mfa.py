@@ -40,8 +40,9 @@ class MfaUser:
     """The user of an MFA token.
 
     Attributes:
-        factors: The active factors, and those that were added with this token. The API shows all but the passkeys.
-        login: The login of the mfa_token; for an access token, one of its own that can only prove a new factor.
+        factors: The active factors, and the factors that were added with this token. The API lists all of them except
+            passkeys.
+        login: The login of the mfa_token. For an access token, a new login that can only prove a new factor.
     """
 
     user: User
@@ -66,7 +67,7 @@ async def list_authenticators(site: Site, request: Request) -> Response:
 
 
 async def remove_authenticator(site: Site, request: Request) -> Response:
-    """DELETE /mfa/authenticators/{id}: delete a second factor. It requires an access token, not an mfa_token."""
+    """DELETE /mfa/authenticators/{id}: delete a second factor. This requires an access token, not an mfa_token."""
     mfa_user = await _mfa_user(site, request, REMOVE_AUTHENTICATORS)
     if isinstance(mfa_user, Response):
         return mfa_user
@@ -83,7 +84,7 @@ async def remove_authenticator(site: Site, request: Request) -> Response:
 
 
 async def associate(site: Site, request: Request) -> Response:
-    """POST /mfa/associate: add a second factor. With an mfa_token only the first one can be added."""
+    """POST /mfa/associate: add a second factor. An mfa_token can only add the user's first factor."""
     try:
         asked = AssociateRequest.read(read_parameters(request))
     except Malformed as problem:
@@ -120,7 +121,7 @@ async def associate(site: Site, request: Request) -> Response:
 
 
 async def challenge(site: Site, request: Request) -> Response:
-    """POST /mfa/challenge: choose the second factor, and send its code by e-mail if it needs one."""
+    """POST /mfa/challenge: choose the second factor. If the factor is e-mail, send a code."""
     try:
         fields = read_parameters(request)
         asked = ChallengeRequest.read(fields)
@@ -166,7 +167,7 @@ def _described(one: Authenticator, user: User) -> dict[str, object]:
 
 
 async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Response:
-    """Return the user of an mfa_token, or of an access token for the MFA API with that scope."""
+    """Return the user of an mfa_token, or of an access token for the MFA API with the scope `scope`."""
     scheme, _, value = (request.header("authorization") or "").partition(" ")
     token = Secret(value.strip())
     if scheme.lower() not in {"bearer", "dpop"} or not value.strip():

@@ -31,21 +31,21 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
     Args:
         site: The tenant.
         request: The request with the token.
-        scheme: The scheme of the `Authorization` header, in lower case.
+        scheme: The authentication scheme of the request, in lower case.
         claims: The claims that `verify_own` returned.
         token: The token.
 
     Raises:
-        InvalidToken: The proof or the certificate is missing, wrong, or the proof has been used before.
+        InvalidToken: The proof or the certificate is missing or wrong, or the proof has been used before.
     """
     _check_certificate(claims, request)
     await _check_key(site, request, scheme, claims, token)
 
 
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
-    """Check the signature or the encryption, issuer, lifetime and audience.
+    """Verify a token's signature or encryption, its issuer, lifetime and audience. Return its claims.
 
-    `check_binding` checks the key of the token, and `check_active` whether its login has ended.
+    The caller also needs `check_binding` for the token's key, and `check_active` for its login.
 
     Args:
         site: The tenant.
@@ -68,10 +68,10 @@ def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
 
 
 async def check_active(site: Site, claims: AccessClaims) -> User | None:
-    """Return the user of a token, or None for a token of the client itself.
+    """Check that a token is active. Return its user, or None for a token of the client itself.
 
     Raises:
-        InvalidToken: The token was revoked, its login has ended, or its user or client may no longer use it.
+        InvalidToken: The token was revoked, its login has ended, or its user or its client is no longer allowed.
     """
     application, mark = site.config.application(claims.client_id), revocation_mark(site, claims)
     login_id = _login_id(claims)
@@ -88,7 +88,7 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
 
 
 def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
-    """Return the key under which a revoked token is stored: a keyed hash of its claims, however it is encoded."""
+    """Return the key under which a revoked token is stored: a keyed hash of its claims, independent of its encoding."""
     return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
 
 
@@ -108,7 +108,7 @@ def _opaque(site: Site, token: Secret) -> Fields:
 
 
 def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
-    """Return the claims of a JWT that this server has signed, without checking them.
+    """Verify that this server has signed a JWT. Return its claims, which are not checked.
 
     Raises:
         InvalidToken: The signature is wrong, or the type is not one of `types`.
@@ -121,7 +121,7 @@ def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
 
 
 def _check_certificate(claims: AccessClaims, request: Request) -> None:
-    """Check that the connection has the certificate that the token is bound to (RFC 8705 §3)."""
+    """Check that the connection's client certificate is the one that the token is bound to (RFC 8705 §3)."""
     bound = claims.certificate_thumbprint
     if bound is not None and bound != (thumbprint_of(request.certificate) if request.certificate else None):
         raise InvalidToken("the token is bound to a certificate that was not shown")

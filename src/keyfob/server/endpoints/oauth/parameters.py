@@ -1,6 +1,6 @@
 """Read the parameters of a request: a query, a form or, as at Auth0, a JSON object (RFC 6749 §3.2, App. B).
 
-Every endpoint reads them here, where their number and lengths are limited.
+Every endpoint uses these functions, which limit the number and the lengths of the parameters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_body(request: Request) -> Fields:
     """Return the parameters of a form.
 
     Raises:
-        Malformed: It is not a form, or a parameter is too long.
+        Malformed: The body is not a form, or a parameter is too long.
     """
     return _read(request.body)
 
@@ -40,7 +40,7 @@ def read_query(request: Request) -> Fields:
     """Return the parameters of the query.
 
     Raises:
-        Malformed: It cannot be read, or a parameter is too long.
+        Malformed: The query cannot be read, or a parameter is too long.
     """
     return _read(request.query.encode())
 
@@ -52,12 +52,12 @@ def _read(text: bytes) -> Fields:
 
 
 def malformed(site: Site, problem: Malformed) -> Response:
-    """Return the answer to a malformed request."""
+    """Return the response to a malformed request."""
     return site.refuse(outcome_of(problem), problem=problem_text(problem))
 
 
 def problem_text(problem: Malformed) -> str:
-    """Return the error's text for the client, with Auth0's words for a missing parameter."""
+    """Return the error's text for the client. The text for a missing parameter is Auth0's."""
     text = problem.message.partition(": ")[2] or problem.message
     if text.endswith("is missing") and problem.field:
         return f"Missing required parameter: {problem.field}"

@@ -19,7 +19,7 @@ from keyfob.server.site import Site
 
 
 async def revoke(site: Site, request: Request) -> Response:
-    """Revoke the token. One that is unknown or of another client is answered with the same 200 (RFC 7009 §2.2)."""
+    """Revoke a token. The response to an unknown token or another client's token is the same 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
         token = RevocationRequest.read(fields).token
@@ -42,7 +42,7 @@ async def revoke(site: Site, request: Request) -> Response:
 
 
 def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:
-    """Return the claims of a valid access token of the client."""
+    """Return the claims if the token is a valid access token of the client, else None."""
     try:
         claims = verify_own(call.site, token, None)
     except InvalidToken:
@@ -51,7 +51,10 @@ def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:
 
 
 async def _end_login(call: ClientRequest, token: Secret) -> RefreshLogin | None:
-    """End the login of a refresh token of the client. Return it, or None if there is none or it has ended before."""
+    """End the login of the client's refresh token.
+
+    Return the login, or None if none was found or it had ended before.
+    """
     parts = read_refresh(token, call.site.hash_keys.refresh)
     if parts is None:
         return None

@@ -1,4 +1,4 @@
-"""POST /oauth/token: run the checks of every grant, then those of the request's grant (RFC 6749 §3.2)."""
+"""POST /oauth/token: run the checks for every grant, then the checks of the requested grant (RFC 6749 §3.2)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from keyfob.server.site import Site
 
 
 async def token(site: Site, request: Request) -> Response:
-    """Run the checks, issue the tokens, and count the answer."""
+    """Run the checks, issue the tokens, and count the response in the metrics."""
     progress = _Progress(site, request)
     response = await _answer(progress)
     site.meter.token("" if progress.grant is None else progress.grant.grant_type, response)
@@ -103,7 +103,7 @@ async def _check_proof(progress: _Progress) -> Response | None:
     return None
 
 
-# A check that never waits is a plain function: a coroutine takes as long as the check of the grant.
+# A check that never waits is a plain function, since a coroutine would take as long as the check of the grant.
 _AT_ONCE: Final[dict[Step, Callable[[_Progress], Response | None]]] = {
     "message": _check_message,
     "grant": _check_grant,

@@ -63,7 +63,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
     assert user is not None, "the mfa_token of a deleted user fails a check"  # noqa: S101
     api = account.api
     assert api is not None  # noqa: S101
-    if not await spend_try(site, user.user_id, peer, call.now):  # others have spent the last one in the meantime
+    if not await spend_try(site, user.user_id, peer, call.now):  # concurrent requests have spent the last try
         site.limited("second-factors", call.request, client_id=call.application.client_id, user_id=user.user_id)
         return call.refuse("attempts_many")
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
@@ -84,7 +84,7 @@ async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
 
 
 class _Codes(NamedTuple):
-    """The events of the audit log."""
+    """The codes of the audit events for one kind of factor."""
 
     success: str
     failure: str
@@ -108,7 +108,7 @@ async def _check(
     """Check the second factor, and spend it together with the mfa_token.
 
     Returns:
-        The reason if it is wrong; else what the user is told of it, if anything.
+        The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)

@@ -60,7 +60,7 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
 
 
 def _account(call: ClientRequest, login: RefreshLogin, user: User | None) -> Account:
-    """Return what today's rules leave of the login; the API must still allow offline access."""
+    """Return the part of the login that the current settings still allow. The API must still allow offline access."""
     account = account_of(call.site.config, call.application, user, login.audience, login.scope)
     return account if account.api and account.api.allow_offline_access else Account(user, None)
 
@@ -71,7 +71,7 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     assert api is not None  # noqa: S101
     content = TokenContent(
         call.application,
-        # A token of a login that is nearly over does not outlive it.
+        # A token does not outlive its login.
         replace(api, token_lifetime=min(api.token_lifetime, login.expires_at - call.now)),
         decision.scope,
         user,

@@ -47,7 +47,7 @@ T = TypeVar("T")
 PATH: Final = "/account"
 PASSKEY_PATH: Final = "/account/passkey"
 MOST_SHOWN: Final = 50
-# What opens the account later, without the password, is changed only this long after a login (OWASP ASVS 7.5.1).
+# The account's credentials can be changed only this long after a login (OWASP ASVS 7.5.1).
 FRESH_FOR: Final = timedelta(minutes=15)
 
 
@@ -68,7 +68,7 @@ class AccountRecords:
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """A form of the page, sent by its user."""
+    """A form of the account page that the user has sent."""
 
     site: Site
     request: Request
@@ -110,9 +110,9 @@ async def show(site: Site, request: Request) -> Response:
 
 
 def is_fresh(site: Site, account: AccountRecords) -> bool:
-    """Return whether this session may change what opens the account (OWASP ASVS 7.5.1).
+    """Return whether this session may change the account's credentials (OWASP ASVS 7.5.1).
 
-    The login is young. A user who has a second factor has proven it, even where `mfa` does not ask for it.
+    The login must be recent. A user who has a second factor must have proven it, even if `mfa` does not require it.
     """
     session = account.session
     has_proven = session.has_factor or not any(one.is_active for one in account.factors)
@@ -120,13 +120,13 @@ def is_fresh(site: Site, account: AccountRecords) -> bool:
 
 
 def log_in_again(site: Site, browser: BrowserRequest, account: AccountRecords) -> Response:
-    """Redirect to a login after which the session is fresh."""
+    """Redirect to a new login, so that the session may change the account's credentials afterwards."""
     login = begin_for_user("login", site.now(), goal="change")
     return to_step(site, browser, replace(login, told="fresh", email=account.user.email))
 
 
 def _place(site: Site, login: RefreshLogin) -> str:
-    """Return where an app was when it was signed in: its network, and the place if that is known."""
+    """Return the network from which an app was signed in, and the network's place if it is known."""
     network = login.network or ""
     return ", ".join(filter(None, (network, site.place_of(network.partition("/")[0]))))
 
@@ -149,7 +149,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
-    """Return the records of the user who is logged in, or None if nobody is."""
+    """Return the records of the user who is logged in at this browser, or None if no user is."""
     record, now = browser.record, site.now()
     if record is None:
         return None
@@ -173,7 +173,7 @@ def is_alive(site: Site, session: BrowserSession) -> bool:
 
 
 async def _write(act: _Act, work: Work[T]) -> T | None:
-    """Change something in one transaction. Return None, and change nothing, if this session has ended meanwhile."""
+    """Run `work` in one transaction. If this session has ended meanwhile, change nothing and return None."""
 
     async def guarded(transaction: Transaction) -> T | None:
         return None if await transaction.session(act.browser.session_hash) is None else await work(transaction)
@@ -200,7 +200,7 @@ async def _save_name(act: _Act) -> Response:
 
 
 async def _confirm_email(act: _Act) -> Response:
-    """Send the link that confirms the address."""
+    """Send the link that confirms the user's e-mail address."""
     site, user = act.site, act.account.user
     if site.mailer is None:
         return tell(site, act.browser, PATH, problem="mail_off", status=400)
@@ -214,7 +214,7 @@ async def _confirm_email(act: _Act) -> Response:
 
 
 async def _change_password(act: _Act) -> Response:
-    """Change the password, and end whatever the old one has opened, but for this session."""
+    """Change the password, and end all logins and sessions of the user except this session."""
     site, request, browser, user = act.site, act.request, act.browser, act.account.user
     current = Secret(act.fields.optional_text("current") or "")
     password = Secret(act.fields.optional_text("password") or "")
@@ -247,14 +247,14 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End every login and session of the user, and continue this session under a new id: a thief may have the old."""
+    """End all logins and sessions of the user except this session, which gets a new id, since the old may be stolen."""
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. With the last one, its recovery codes are removed too."""
+    """Remove a second factor. If it was the last, remove the recovery codes too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -303,7 +303,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Go to the page that asks the browser for a passkey, with a challenge of its own."""
+    """Redirect to the page that adds a passkey, which has its own challenge."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 

@@ -84,13 +84,13 @@ async def _add(
     added: Authenticator,
     spend: Callable[[Transaction], Awaitable[bool]],
 ) -> Response:
-    """Add a verified passkey and use its challenge up."""
+    """Add a verified passkey, and mark its challenge as used."""
     user = account.user
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     recovery, fresh = recovery_of(site, user.user_id, code, site.now(), is_active=True), new_browser(site, request)
 
     async def save(transaction: Transaction) -> tuple[str, bool]:
-        """Add the passkey. Return the key of a problem, and whether a recovery code was added with it."""
+        """Add the passkey. Return the key of a problem or "", and whether a recovery code was added too."""
         stored = await transaction.authenticators(user.user_id)
         known = [one for one in stored if one.is_active]
         is_known = await transaction.authenticator(added.authenticator_id) is not None
@@ -124,7 +124,7 @@ async def _add(
 async def _continue(
     transaction: Transaction, session: BrowserSession, fresh: BrowserRequest, *, ends_others: bool
 ) -> None:
-    """Continue a session under a new id, as one that has proven a factor. The first factor ends all others."""
+    """Continue a session under a new id, with a proven factor. If it is the first factor, end all other sessions."""
     proven = replace(session, has_factor=True)
     if ends_others:
         await end_others(transaction, proven, fresh)
@@ -134,7 +134,7 @@ async def _continue(
 
 
 async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Response:
-    """Return the account, if this session may add a passkey to it; else a redirect to what is missing."""
+    """Return the account if this session may add a passkey. Otherwise return a redirect to the missing step."""
     account = await load_account(site, browser)
     if account is None:
         return to_step(site, browser, begin_for_user("login", site.now(), goal="account"))
@@ -144,11 +144,11 @@ async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Respons
 
 
 def _problem(known: Iterable[Authenticator], *, is_known: bool) -> str:
-    """Return the key of the problem why a passkey may not be added, or "".
+    """Return the key of the reason why a passkey may not be added, or "".
 
     Args:
         known: The active second factors of the user.
-        is_known: Whether somebody has this passkey already (WebAuthn §7.1 step 26).
+        is_known: Whether the passkey is already registered for any user (WebAuthn §7.1 step 26).
     """
     if is_known:
         return "known_passkey"

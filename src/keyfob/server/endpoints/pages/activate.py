@@ -1,6 +1,6 @@
 """GET and POST /activate: a user enters a user code, compares it and decides (RFC 8628 §3.3, §5.4, RFC 10027 §6.1).
 
-A GET changes nothing. A login is only approved by a form.
+A GET changes nothing. Only a form can approve a login.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the page to enter a code; with a right code, the page to compare it."""
+    """Show the page to enter a code. If the address contains a right code, show the page to compare it."""
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
         login = await _open_link(site, request, browser, query_text(request, "user_code"))
@@ -106,7 +106,7 @@ async def done(site: Site, request: Request) -> Response:
     if login.step == "allowed" and login.is_enrolment:
         return page(site, browser, "enrolled.html", {})
     words = await _about_ending(site, request, browser, login)
-    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another
+    is_own = belongs_to(login, browser.session_hash)  # the address may be in the history of another session's browser
     words |= {"number": login.number if is_own else "", "end_link": login.end_link if is_own else ""}
     return page(site, browser, f"{login.step}.html", words)
 
@@ -114,7 +114,10 @@ async def done(site: Site, request: Request) -> Response:
 async def _about_ending(
     site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin
 ) -> dict[str, object]:
-    """Return who is logged in to what, for the session that has decided alone."""
+    """Return the client, its device and the user of a decided login.
+
+    Only the session that decided gets these values.
+    """
     device_hash = login.device_hash
     plain: dict[str, object] = {"application": "", "email": "", "peer": ""}
     if device_hash is None or not belongs_to(login, browser.session_hash):
@@ -133,20 +136,20 @@ async def _about_ending(
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
-    """Write to the audit log that a login was not approved since its device is in another network, if that is why."""
+    """Write an audit event if an approval was refused because the device is in another network."""
     if why == REFUSED_FROM_HERE:
         site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
 
 async def start(site: Site, request: Request) -> Response:
-    """GET /: show what a person may do here."""
+    """GET /: show the start page, which lists what a user can do here."""
     browser = await read_browser(site, request)
     is_known = browser.record is not None
     return page(site, browser, "start.html", {"is_known": is_known, "may_sign_up": site.may_sign_up})
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
-    """Answer a form that is not this session's: show the code again, if the form was sent for one."""
+    """Respond to a form of another session. If the form has a user code, show the page to compare it again."""
     stale = stale_login(site, request)
     if stale is not None and stale.device_hash is not None:
         fresh = BrowserLogin(
@@ -159,7 +162,7 @@ def start_again(site: Site, request: Request, browser: BrowserRequest) -> Respon
 
 
 def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[str, object]:
-    """Return the page's values about the client and its device login (RFC 8628 §5.4, RFC 10027 §6.1)."""
+    """Return the template values about the client and its device login (RFC 8628 §5.4, RFC 10027 §6.1)."""
     application, api = site.config.application(device.client_id), site.config.target(device.audience)
     scopes = api.scopes if api else {}
     rules, nearness = site.config.device_rules(application), nearness_to(request, device)
@@ -170,7 +173,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
         "peer": device.peer,
         "place": site.place_of(device.peer),
         "device": " · ".join(filter(None, (device.device_name, device.device_system))),
-        # Behind a proxy without a name no address is known, and a warning at every login would warn of nothing.
+        # Behind a proxy that is not trusted, no address is known. A warning at every login would then mean nothing.
         "nearness": "" if rules.nearness == "off" or (rules.nearness == "warn" and not device.peer) else nearness,
         "is_refused": decide_here(site, request, device, None) == "refuse",
         "lasts": _lasts(rules) if nearness != "same" else [],
@@ -184,7 +187,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, in numbers and units; nothing if as long as others."""
+    """Return how long a login from another network lasts, as numbers and units; [] if its life is not shortened."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -229,10 +232,10 @@ async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: 
 
 
 async def _open_link(site: Site, request: Request, browser: BrowserRequest, typed: str | None) -> BrowserLogin | None:
-    """Return the login of an address with a user code in it, or None if it has none.
+    """Return the login for an address that contains a user code, or None if it contains no code.
 
-    Our own link has a proof, so it is no guess, and no budget holds it up. After a login that the user did first, the
-    address has a proof that the code was typed in this session.
+    A link that this server wrote has a proof, so opening it is not a guess and uses no budget. If the user typed the
+    code and then had to log in, the address after the login has a proof that the code was typed in this session.
     """
     if typed is None:
         return None
@@ -244,9 +247,10 @@ async def _open_link(site: Site, request: Request, browser: BrowserRequest, type
 
 
 def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device: DeviceLogin) -> bool:
-    """Return whether the client's rules require a typed code, and it was not typed in this session.
+    """Return whether the client's rules require a typed code, but the code was not typed in this session.
 
-    An attacker can send the address of each page to a user, as we can: with a code, or with a state of their own.
+    An attacker can send the address of any page to a user, with a user code or with the state of the attacker's
+    session.
     """
     rules = site.config.device_rules(site.config.application(device.client_id))
     return not rules.complete_links and login.typed_by != browser.session_hash
@@ -255,9 +259,9 @@ def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device:
 async def _look_up(
     site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_typed: bool, is_proven: bool = False
 ) -> BrowserLogin:
-    """Return the login of a user code to compare, its end if this session decided it, or the problem.
+    """Return the login for a user code at its next step: compare, the result if this session decided, or the problem.
 
-    A code that exists costs nothing, even if it has ended: a user who opens an old link has not guessed.
+    An existing code uses no budget, even if its login has ended, since a user who opens an old link has not guessed.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None
@@ -288,10 +292,11 @@ async def _look_up(
 async def _try_code(
     site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
 ) -> DeviceLogin | timedelta | Literal["login"] | None:
-    """Return the login of a user code; None if there is none, which is counted; or the time to wait.
+    """Return the device login of a user code, or the time to wait. For a wrong code, count it and return None.
 
-    Strangers share a budget, so any of them can use it up. A user who is logged in is known, and has one of their own.
-    Where more codes are live than one guess may test, a stranger logs in first: "login".
+    All unauthenticated callers share a budget, which any of them can use up. A user who is logged in has a separate
+    budget. If more codes are live than one guess may test, return "login": an unauthenticated caller has to log in
+    first.
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
     key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
@@ -323,7 +328,7 @@ async def _try_code(
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
-    """Return the last step of a login that this session has decided; else a page with the problem."""
+    """Return the last step of a login that this session has decided. Otherwise return the problem to show."""
     if isinstance(found, BrowserLogin):
         return found
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
@@ -339,7 +344,7 @@ async def _decide(
 ) -> BrowserLogin | None:
     """Decline, approve, or confirm the device login for this session. Return None if it is no longer open.
 
-    If the rules refuse an approval from here, the login stays at its step.
+    If the rules refuse an approval from this network, the login stays at its step.
     """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 

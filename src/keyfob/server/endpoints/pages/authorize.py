@@ -47,7 +47,7 @@ APP_MISTAKE: Final = "app_mistake"  # the redirect URI is not verified, so the u
 
 
 async def authorize(site: Site, request: Request) -> Response:
-    """Check the request, then issue a code or redirect the user to the next page. Store nothing before that."""
+    """Check the request, then issue a code or redirect the user to the next page. Before that, nothing is stored."""
     browser = await read_browser(site, request)
     arrival, fields = await _arrival(site, request)
     refused = check_arrival(arrival)
@@ -77,7 +77,7 @@ async def authorize(site: Site, request: Request) -> Response:
 
 
 async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
-    """Read the parameters, or those of the pushed request (RFC 9126 §4)."""
+    """Read the parameters of the request or, with a `request_uri`, of the pushed request (RFC 9126 §4)."""
     try:
         fields = read_body(request) if request.method == "POST" else read_query(request)
         address, client_id = fields.optional_text("request_uri"), fields.optional_text("client_id")
@@ -187,7 +187,7 @@ def send_error(
 
 
 async def show_answer(site: Site, request: Request) -> Response:
-    """GET /u/answer: the form that takes the response to the client, after a form of ours was sent."""
+    """GET /u/answer: the form that carries the response to the client (`form_post`) after a form of this server."""
     browser = await read_browser(site, request)
     login = read_ending(site, state_of(request), "answered")
     if login is None or login.answer is None or login.request is None or not belongs_to(login, browser.session_hash):

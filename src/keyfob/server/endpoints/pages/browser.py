@@ -40,8 +40,8 @@ class BrowserRequest:
         session_id: The value of the cookie, or a new one.
         is_new: Whether the response must set the cookie.
         record: The stored session, which exists only after a login.
-        language: Of the pages.
-        request_id: Of the request, for pages that report an error.
+        language: The language of the pages.
+        request_id: The id of the request, for pages that report an error.
     """
 
     session_id: Secret
@@ -66,7 +66,7 @@ async def read_browser(site: Site, request: Request) -> BrowserRequest:
 
 
 def new_browser(site: Site, request: Request) -> BrowserRequest:
-    """Return a new session, so that a session id that an attacker has planted becomes useless (session fixation)."""
+    """Return a new session, so that a session id that an attacker has planted has no effect (session fixation)."""
     fresh = write_token(site.random(SESSION_BYTES))
     return _browser(request, fresh, keyed_hash(site.hash_keys.sessions, fresh), is_new=True)
 
@@ -122,12 +122,13 @@ def page(
 
     Args:
         site: The tenant.
-        browser: Whose page it is.
-        name: Of its template.
-        words: The values of the template. A `lang` among them replaces the browser's language.
-        status: Of the response.
-        form_to: A redirect URI that its form may lead to, for the content security policy.
-        has_script: Whether the page has the script for passkeys, the only one that may then run.
+        browser: The browser session that the page is for.
+        name: The name of the template.
+        words: The values of the template. A value `lang` replaces the browser's language.
+        status: The status of the response.
+        form_to: A redirect URI that the page's form may lead to, for the content security policy.
+        has_script: Whether the page contains the script for passkeys. The content security policy then allows only this
+            script.
     """
     shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
     content = site.render(name, {**shown, "script": PASSKEY_SCRIPT if has_script else ""})
@@ -136,7 +137,7 @@ def page(
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
-    """Return a form that submits itself to a client (OAuth 2.0 Form Post Response Mode), or by a button."""
+    """Return a form that posts to a client by itself, or by a button (OAuth 2.0 Form Post Response Mode)."""
     content = site.render(
         "form_post.html",
         {
@@ -163,12 +164,12 @@ def drop_cookie(site: Site) -> Headers:
 
 
 def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
-    """Redirect to another page, with 303 so that a password is never sent again (RFC 9700 §4.12)."""
+    """Redirect to another page with status 303, so that the browser does not send a password again (RFC 9700 §4.12)."""
     return Response(303, (("location", path), *page_headers(), *_set_cookie(site, browser)))
 
 
 def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
-    """Return the headers of every page. `script` is the source of the only script, as the policy names it."""
+    """Return the headers of every page. `script` is the CSP source expression of the only allowed script."""
     targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
     policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
     if script:
@@ -184,7 +185,7 @@ def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
 
 
 def _source(callback: str) -> str:
-    """Return a redirect URI as a source expression of CSP, whose grammar has no IPv6 addresses."""
+    """Return a redirect URI as a CSP source expression. The grammar of CSP has no IPv6 addresses."""
     parts = urlsplit(callback)
     if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
         return f"{parts.scheme}:"
@@ -192,7 +193,7 @@ def _source(callback: str) -> str:
 
 
 def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, object]:
-    """Return the values of every page."""
+    """Return the template values that every page needs."""
     config = site.config
     return {
         "lang": language,
@@ -215,15 +216,15 @@ def page_words(site: Site, language: Language, request_id: str) -> Mapping[str, 
 def error_page(
     site: Site, browser: BrowserRequest, problem: str, status: int = 400, *, detail: str = "", headers: Headers = ()
 ) -> Response:
-    """Return a page that reports an error and offers nothing.
+    """Return a page that reports an error and offers no further step.
 
     Args:
         site: The tenant.
-        browser: Whose page it is.
-        problem: The key of the text.
-        status: Of the response.
-        detail: Words for the operator, which are shown with the request's id (RFC 9700 §4.11.2).
-        headers: More headers.
+        browser: The browser session that the page is for.
+        problem: The key of the error text.
+        status: The status of the response.
+        detail: A text for the operator, which the page shows with the request's id (RFC 9700 §4.11.2).
+        headers: Additional headers.
     """
     found = page(site, browser, "problem.html", {"problem": problem, "detail": detail}, status)
     return Response(found.status, (*found.headers, *headers), found.body)

@@ -1,4 +1,4 @@
-"""A client on the pages: its name, its icon, its maker, and whether it is the operator's own (RFC 8628 §5.4)."""
+"""A client as shown on pages: its name, icon and maker, and whether it is the operator's own (RFC 8628 §5.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from keyfob.server.site import Site
 
 
 def client_words(site: Site, client_id: str) -> dict[str, object]:
-    """Return the page's values about a client. One that is no longer registered has only its id."""
+    """Return the template values about a client. For a client that is no longer registered, only the id is shown."""
     found = site.config.application(client_id)
     return {
         "application": found.name if found else client_id,

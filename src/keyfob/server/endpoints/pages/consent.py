@@ -66,7 +66,7 @@ def _is_fresh(pending: BrowserLogin, accepted: AcceptedRequest, login: LoginStat
 
 
 def describe_asked(site: Site, accepted: AcceptedRequest) -> dict[str, object]:
-    """Return the page's values about the client and its request."""
+    """Return the template values about the client and its request."""
     api, scope, back = accepted.access.api, accepted.access.scope, urlsplit(accepted.asked.redirect_uri)
     wanted = wanted_language(accepted.asked.ui_locales)
     return {

@@ -1,4 +1,4 @@
-"""Approve a device login: what the approval is worth, the number to carry back, and the e-mail to the user."""
+"""Approve a device login: what the approval grants, the number for the client, and the e-mail to the user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nearness_to(request: Request, device: DeviceLogin) -> Nearness:
 def decide_here(
     site: Site, request: Request, device: DeviceLogin, auth_time: datetime | None, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide what follows when this browser's user confirms the code."""
+    """Decide the result when the user of this browser confirms the code."""
     rules = site.config.device_rules(site.config.application(device.client_id))
     nearness = nearness_to(request, device)
     return decide_approval(rules, nearness, auth_time, site.now(), just_logged_in=just_logged_in)
@@ -39,10 +39,10 @@ def decide_here(
 
 @dataclass(frozen=True, slots=True)
 class PreparedApproval:
-    """The random parts of an approval, drawn before the transaction, which may run again.
+    """The random parts of an approval. They are generated before the transaction, which may run more than once.
 
     Attributes:
-        number: The number that the page shows; "" if the client need not send it.
+        number: The number that the page shows; "" if the client does not have to send a number.
         link: The encrypted link that ends the login.
     """
 
@@ -53,7 +53,7 @@ class PreparedApproval:
     def apply(
         self, site: Site, request: Request, device: DeviceLogin, session_hash: bytes, user_id: str, auth_time: datetime
     ) -> DeviceLogin:
-        """Return the login as approved by a session's user."""
+        """Return the device login as approved by the user of a session."""
         approved = approve(confirm(device, session_hash), user_id, auth_time)
         return replace(
             approved,
@@ -67,7 +67,7 @@ class PreparedApproval:
 
 
 def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
-    """Draw what an approval needs."""
+    """Generate the random parts of an approval."""
     rules = site.config.device_rules(site.config.application(client_id))
     login_id = site.random(ID_BYTES)
     link = seal_end_link(site, EndLink(login_id, device_hash, site.now() + END_LINK_LIFETIME))
@@ -75,9 +75,11 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
 
 
 def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
-    """After the response, e-mail the user about a new device if the client's rules require it and mail is set up.
+    """Notify the user of a new device by e-mail after the response.
 
-    A failure is only written to the audit log; the approval remains valid.
+    No e-mail is sent if the client's rules do not require it or mail is not set up.
+
+    If the e-mail cannot be sent, an audit event is written, and the approval remains valid.
     """
     site.after_response(partial(_tell, site, request, device_hash, link))
 

@@ -1,7 +1,7 @@
-"""GET and POST /u/end: a user ends a login by its link: "That was not me", or an approval that was a mistake.
+"""GET and POST /u/end: a user ends a login by a link, after "That was not me" or a mistaken approval.
 
-The link is the credential, so no session is needed: a reader of the mailbox, or the user who has just approved, can end
-the login and nothing else. A second use has no effect.
+The link is the credential, so no session is needed. Anyone who has the link can end this login and do nothing else: a
+reader of the mailbox, or the user who has just approved. A second use has no effect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OVER = "end_over"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Ask whether the login shall end, or show that it has ended. A mail program that opens the link ends nothing."""
+    """Ask whether to end the login, or show that it has ended. Opening the link, as mail programs do, ends nothing."""
     browser, token = await read_browser(site, request), query_text(request, "link")
     link = read_end_link(site, token)
     if link is None:
@@ -71,7 +71,7 @@ async def _load(transaction: Transaction, link: EndLink) -> tuple[DeviceLogin | 
 
 
 def _is_alive(device: DeviceLogin | None, login: RefreshLogin | None) -> bool:
-    """Return whether there is something to end: tokens that were issued, or an approval that waits for its program."""
+    """Return whether there is a login to end: one with issued tokens, or an approval that is not yet redeemed."""
     if login is not None:
         return not login.has_ended
     return device is not None and device.stage == "approved"

@@ -18,7 +18,7 @@ PATH: Final = "/assets/image"
 def image_address(name: str, value: str | None, client_id: str = "") -> str:
     """Return the address of an image for a page, or "" if there is none.
 
-    An address of ours changes with the image, so that browsers may keep it.
+    The address of an image that this server stores changes with the image, so that browsers may cache it.
     """
     if value is None or not value.startswith("data:"):
         return value or ""

@@ -61,13 +61,13 @@ _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
-    """GET /u/enrol: begin a login whose only aim is a second factor. The password is asked for in any case."""
+    """GET /u/enrol: begin a login that only sets up a second factor. It always requires the password."""
     browser = await read_browser(site, request)
     return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the login page of a login that is at this step."""
+    """Show the login page for a login that is at the step `login`."""
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
         return go_to(site, browser, "/activate")
@@ -121,7 +121,7 @@ async def act(site: Site, request: Request) -> Response:
 async def _with_passkey(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields
 ) -> Response:
-    """Log in with a passkey, which counts as password and second factor: it verifies its user."""
+    """Log in with a passkey. It counts as password and second factor, since the authenticator verifies the user."""
     user = await prove(site, request, browser, pending, fields)
     if user is None:
         return again(site, browser, pending, problem="wrong_passkey", status=403)
@@ -136,7 +136,7 @@ async def after_factor(
     user: User,
     recovery: Secret | None = None,
 ) -> Response:
-    """Complete a login whose second factor is proven, or set up the authenticator that it is for."""
+    """Complete a login whose second factor is proven, or complete the enrolment of an authenticator."""
     if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
         factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
         if not any(one.factor == "otp" and one.is_active for one in factors):
@@ -157,14 +157,14 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Answer for a login that cannot continue at this page: it has ended, has lapsed, or is another session's."""
+    """Respond for a login that cannot continue here, since it has ended or expired, or belongs to another session."""
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)
 
 
 async def decline(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
-    """Decline what the form is for: that authorization request, or that device login."""
+    """Decline the authorization request or the device login that the form belongs to."""
     login, device_hash, now = pending.login, pending.login.device_hash, site.now()
     if pending.accepted is not None:
         return refuse(site, request, browser, pending, "access_denied", "User did not authorize the request")
@@ -193,15 +193,16 @@ async def complete(
     *,
     has_factor: bool = False,
 ) -> Response:
-    """Begin a new session for an authenticated user, and approve or continue what the login is for.
+    """Begin a new session for an authenticated user, and approve the device login or continue the request.
 
     Args:
         site: The tenant.
-        request: For the audit log.
-        browser: The session before the login, which ends (session fixation).
-        pending: What the password and the second factor were typed for.
-        known: The user, as loaded before the password or the factor was checked. The connection is checked again.
-        recovery: A recovery code to show before anything else.
+        request: The request, for the audit log.
+        browser: The session before the login. It ends, to prevent session fixation.
+        pending: The login that the password and the second factor were typed for.
+        known: The user, as loaded before the password or the factor was checked. The user's connection is checked
+            again.
+        recovery: A recovery code to show on the next page.
         has_factor: Whether the user has proven a second factor.
     """
     fresh, now, user_id = new_browser(site, request), site.now(), known.user_id
@@ -247,7 +248,7 @@ async def complete(
 
 
 def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
-    """Return why a user who has just logged in may not approve a device login from this browser, or ""."""
+    """Return the reason why a user who has just logged in may not approve a device login from this browser, or ""."""
     now = site.now()
     if device is None or not may_approve(device, browser.session_hash, now):
         return LOST
@@ -258,7 +259,7 @@ def _refusal(site: Site, request: Request, browser: BrowserRequest, device: Devi
 async def go_on(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, state: LoginState
 ) -> Response:
-    """Go to the step after a login that was made for this one."""
+    """Go to the next step, after the user has logged in for this request."""
     login = pending.login
     if pending.accepted is not None:
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
@@ -277,7 +278,7 @@ async def go_on(
 
 
 def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> dict[str, object]:
-    """Return the page's values about the client and its request."""
+    """Return the template values about the client and its request."""
     login = pending.login
     own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
     own |= {"problem": login.problem, "count": login.count, "told": login.told}
@@ -291,9 +292,9 @@ def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> d
 async def _begin_factor(
     site: Site, browser: BrowserRequest, pending: ContinuedLogin, user: User, *, has_one: bool, grant: str = "browser"
 ) -> BrowserLogin | None:
-    """Store what is proven so far, and return the login at the step of the second factor.
+    """Store that the password was right, and return the login at the step of the second factor.
 
-    Return None if the user's password is another by now.
+    Return None if the user's password was changed meanwhile.
     """
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
     due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)
@@ -311,7 +312,7 @@ async def _check(site: Site, request: Request, fields: Fields, pending: Continue
 
 
 def problem_of(refused: PasswordRefused) -> Facts:
-    """Return the problem of a refused password, for the page."""
+    """Return the problem that the page shows for a refused password."""
     if refused.is_busy:
         return Facts(problem="busy", status=503)
     if refused.wait:

@@ -33,7 +33,7 @@ _UNREADABLE = "The request cannot be read."
 
 
 async def v2_logout(site: Site, request: Request) -> Response:
-    """End the session, as at Auth0, and redirect to a registered address; its query and fragment are not compared."""
+    """End the session and redirect to a registered URL. As at Auth0, query and fragment of the URL are not compared."""
     browser = await read_browser(site, request)
     try:
         fields = read_query(request)
@@ -59,7 +59,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A logout request. `is_sure`: it has an ID token or a `logout_hint` of the browser's session."""
+    """A logout request. `is_sure` means that its ID token or `logout_hint` is that of the browser's session."""
 
     goal: str | None
     is_sure: bool
@@ -98,7 +98,7 @@ def _read(site: Site, browser: BrowserRequest, fields: Fields) -> _Asked:
 
     Raises:
         Malformed: A parameter is malformed, or the `post_logout_redirect_uri` is not registered.
-        InvalidToken: The ID token was not issued by this server, or not to the client `client_id`.
+        InvalidToken: This server did not issue the ID token, or did not issue it to the client `client_id`.
     """
     client_id, goal = fields.optional_text("client_id"), fields.optional_text("post_logout_redirect_uri")
     hint, sid = fields.optional_text("id_token_hint"), fields.optional_text("logout_hint")
@@ -117,10 +117,10 @@ def _read(site: Site, browser: BrowserRequest, fields: Fields) -> _Asked:
 
 
 def _verify_id_token(site: Site, token: Secret) -> IdClaims:
-    """Return the claims of an ID token of this server. It may have expired.
+    """Return the claims of an ID token of this server. The token may have expired.
 
     Raises:
-        InvalidToken: It is not an ID token of this server.
+        InvalidToken: The token is not an ID token of this server.
     """
     claims = IdClaims.read(verify_own_jwt(site, token, frozenset({"jwt"})))
     if claims.issuer != site.config.issuer or len(claims.audience) != 1:

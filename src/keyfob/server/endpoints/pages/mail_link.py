@@ -1,6 +1,6 @@
 """Links in e-mails: to choose a password, to create an account, to confirm an address (NIST SP 800-63B-4 §4.2).
 
-A link is encrypted and has its content in itself, so that a stranger who asks for links fills no store. It works once.
+A link contains its encrypted content, so that requests of unauthenticated callers store nothing. It works once.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class MailLink:
     """The content of a link.
 
     Attributes:
-        email: The address that it was sent to.
-        link_id: Random, so that its use can be remembered.
+        email: The address that the link was sent to.
+        link_id: A random id, by which the use of the link is recorded.
         user_id: The user; "" for an account that does not exist yet.
-        password_mark: The mark of the user's password at that time. Another password ends the link.
+        password_mark: A value derived from the user's password when the link was written. After a change of the
+            password, the link is invalid.
     """
 
     purpose: Purpose
@@ -57,12 +58,12 @@ def link_for(site: Site, purpose: Purpose, email: str, user: User | None = None)
 
 
 def password_mark(site: Site, user: User) -> str:
-    """Return a value that changes with the user's password, and reveals nothing about it."""
+    """Return a value that changes when the user's password changes, and that reveals nothing about the password."""
     return write_token(keyed_hash(site.hash_keys.codes, f"password {user.user_id} {user.password_hash}")[:_MARK_BYTES])
 
 
 def write_link(site: Site, link: MailLink) -> str:
-    """Encrypt a link for its address."""
+    """Encrypt a link, for the URL in the e-mail."""
     members = {
         "for": link.purpose,
         "email": link.email,
@@ -75,7 +76,7 @@ def write_link(site: Site, link: MailLink) -> str:
 
 
 def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | None:
-    """Return the content of a link for this purpose, or None if it is not ours or has expired."""
+    """Return the content of a link for a purpose, or None if this server did not write the link or it has expired."""
     if token is None or len(token) > _LONGEST:
         return None
     try:
@@ -96,7 +97,7 @@ def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | Non
 
 
 async def use_link(site: Site, transaction: Transaction, link: MailLink) -> bool:
-    """Use a link up. Return False if it was used before."""
+    """Mark a link as used. Return False if it was used before."""
     key = keyed_hash(site.hash_keys.codes, f"link {link.link_id}")
     return await transaction.use_once(key, link.expires_at)
 
@@ -105,8 +106,8 @@ async def spend_mail(site: Site, request: Request, email: str) -> Literal["send"
     """Count an e-mail that an unauthenticated caller requests.
 
     Returns:
-        `refuse` if the network requested too many, and `skip` if the address received too many. Neither depends on
-        whether there is an account.
+        `refuse` if the network requested too many e-mails, `skip` if the address received too many, else `send`. The
+        result does not depend on whether there is an account.
     """
     now, key = site.now(), site.hash_keys.codes
     network = keyed_hash(key, f"links network {network_of(request.peer)}")
@@ -127,6 +128,6 @@ async def spend_mail(site: Site, request: Request, email: str) -> Literal["send"
 
 
 def write_link_mail(site: Site, path: str, language: Language, link: MailLink) -> WrittenMail:
-    """Return the e-mail with a link. Its address is that of a page and the encrypted link."""
+    """Return the e-mail with a link. The URL consists of the page's address and the encrypted link."""
     query = urlencode({"link": write_link(site, link)})
     return write_mail(site, link.purpose, f"{path}?{query}", language, int(LIFETIME.total_seconds() // 60))

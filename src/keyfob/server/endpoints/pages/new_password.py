@@ -43,7 +43,7 @@ async def show_forgot(site: Site, request: Request) -> Response:
 
 
 async def act_forgot(site: Site, request: Request) -> Response:
-    """Send a link to the address, if it is a user's. The answer is the same if it is not."""
+    """Send a link to the address if it belongs to a user. The response is the same if it does not."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     email = "" if fields is None else read_email(fields.optional_text("email"))
@@ -69,7 +69,7 @@ async def act_forgot(site: Site, request: Request) -> Response:
 
 
 async def show_sent(site: Site, request: Request) -> Response:
-    """GET /u/sent: tell where to look for the link."""
+    """GET /u/sent: show where the user finds the link."""
     browser = await read_browser(site, request)
     email = read_notice(site, browser, request).email
     if not email:
@@ -78,7 +78,7 @@ async def show_sent(site: Site, request: Request) -> Response:
 
 
 async def show_reset(site: Site, request: Request) -> Response:
-    """Show the form of a link. A GET uses nothing up, since mail scanners open links."""
+    """Show the form of a link. A GET does not mark the link as used, since mail scanners open links."""
     browser, token = await read_browser(site, request), query_text(request, "link")
     found = await _user_of_link(site, read_link(site, token, "reset"))
     if found is None:
@@ -121,7 +121,7 @@ async def act_reset(site: Site, request: Request) -> Response:
 
 
 async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
-    """Return the hash of a new password, or what is wrong with it, for the page."""
+    """Return the hash of a new password, or the problem that the page shows for it."""
     length = site.config.password_length
     if len(password) < length:
         return Facts(problem="short_password", count=length, status=400)
@@ -147,7 +147,7 @@ def read_email(typed: str | None) -> str:
 
 
 async def user_of(site: Site, transaction: Transaction, email: str) -> User | None:
-    """Return the user with that address, in the first connection that has one."""
+    """Return the user with an e-mail address, in the first connection that has such a user."""
     for connection in site.config.connections:
         found = await transaction.user_by_email(email, connection.name)
         if found is not None:
@@ -156,7 +156,7 @@ async def user_of(site: Site, transaction: Transaction, email: str) -> User | No
 
 
 def notice_words(notice: BrowserLogin) -> dict[str, object]:
-    """Return the page's values about what has just happened."""
+    """Return the template values of a notice."""
     return {
         "problem": notice.problem,
         "count": notice.count,

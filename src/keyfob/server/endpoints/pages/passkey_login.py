@@ -1,7 +1,7 @@
-"""Passkeys at the pages: ask the browser for one, and check its answer (W3C WebAuthn Level 3 §7.2).
+"""Passkeys on the pages: request a passkey from the browser, and check the response (W3C WebAuthn Level 3 §7.2).
 
-The challenge is derived from the encrypted state of the page, so nothing is stored for a page that was only opened. A
-valid answer uses it up.
+The challenge is derived from the encrypted state of the page, so opening a page stores nothing. After a valid response,
+the challenge is recorded as used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keyfob.server.site import Site
 
 
 def ceremony_of(site: Site, browser: BrowserRequest, token: str) -> Ceremony:
-    """Return what an authenticator must sign for a page with this state in this browser session."""
+    """Return the values that an authenticator must sign for a page with this state in this browser session."""
     challenge = keyed_hash(site.hash_keys.codes, b"passkey challenge " + browser.session_hash + token.encode())
     return ceremony(site.config.issuer, challenge)
 
@@ -31,28 +31,28 @@ def ceremony_of(site: Site, browser: BrowserRequest, token: str) -> Ceremony:
 def request_words(
     site: Site, browser: BrowserRequest, token: str, allowed: Iterable[Authenticator] = ()
 ) -> dict[str, object]:
-    """Return the page's values about a login with a passkey."""
+    """Return the template values for a login with a passkey."""
     ids = [one.credential_id for one in allowed if one.credential_id is not None]
     return {"passkey": write_request(ceremony_of(site, browser, token), ids) if site.rp_id else ""}
 
 
 async def spend_challenge(site: Site, transaction: Transaction, asked: Ceremony, until: datetime) -> bool:
-    """Use a challenge up, until the state of its page has expired. Return False if it was used before."""
+    """Record a challenge as used, until the state of its page expires. Return False if it was used before."""
     return await transaction.use_once(keyed_hash(site.hash_keys.codes, asked.challenge), until)
 
 
 async def prove(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields, user_id: str = ""
 ) -> User | None:
-    """Check the answer of a browser. Return the user whose passkey it is, or None with an event in the audit log.
+    """Check the response of a browser. Return the passkey's user. On failure, write an audit event and return None.
 
     Args:
         site: The tenant.
-        request: For the audit log.
-        browser: The session that was asked.
-        pending: The login that it is for.
-        fields: The form with the answer.
-        user_id: The only user whose passkey will do; "": any user who may log in here.
+        request: The request, for the audit log.
+        browser: The browser session whose page requested the passkey.
+        pending: The login that the passkey is used for.
+        fields: The form with the browser's response.
+        user_id: The user whose passkey is required; "" allows any user who may log in here.
     """
     answer = read_answer(fields.optional_text("passkey") or "") if site.rp_id else None
     if answer is None:
@@ -91,7 +91,7 @@ async def prove(
 
 
 def _counter_of(answer: PasskeyAnswer, asked: Ceremony, known: Authenticator | None, user_id: str) -> int | str:
-    """Verify an answer by the stored passkey. Return its counter, or why it is refused."""
+    """Verify a response with the stored passkey. Return the signature counter, or the reason for refusal."""
     if known is None or (user_id and known.user_id != user_id):
         return "unknown passkey"
     if not is_owner(answer, known.user_id, is_known=bool(user_id)):

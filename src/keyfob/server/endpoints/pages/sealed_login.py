@@ -1,4 +1,4 @@
-"""A login in a browser, encrypted. The pages carry it, so that the store has nothing of a browser before a login."""
+"""The encrypted state of a login in a browser, which the pages carry. Before a login, the store has no record of it."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _END: Final = "end of a login"
 
 @dataclass(frozen=True, slots=True)
 class ContinuedLogin:
-    """A login that continues at this page, with the current records of what it is for.
+    """A login that continues at this page, with its current authorization request or device login.
 
     Attributes:
         token: The encrypted login, for the form.
-        accepted: The authorization request, checked again, since the settings may have changed.
+        accepted: The authorization request. It was checked again, since the settings may have changed.
         device: The device login.
     """
 
@@ -58,7 +58,7 @@ class ContinuedLogin:
 
     @property
     def client_id(self) -> str:
-        """The client, or "" if the login is for the user alone."""
+        """The client id, or "" if the login has no client."""
         if self.accepted is not None:
             return self.accepted.application.client_id
         return self.device.client_id if self.device is not None else ""
@@ -76,7 +76,7 @@ def seal_login(site: Site, login: BrowserLogin) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EndLink:
-    """A link that ends one login: "That was not me", or an approval that was a mistake."""
+    """A link that ends one login, for "That was not me" or a mistaken approval."""
 
     login_id: bytes
     device_hash: bytes
@@ -114,8 +114,8 @@ def unseal_members(site: Site, token: str, context: str) -> Fields:
     """Decrypt JSON members.
 
     Raises:
-        ValueError: They are not ours, or of another context.
-        Malformed: They are no JSON object.
+        ValueError: This server did not encrypt the members, or encrypted them for another context.
+        Malformed: The members are not a JSON object.
     """
     return read_json(unseal_any(read_token_bytes(token), site.hash_keys.pages, context=context), "page")
 
@@ -126,17 +126,21 @@ def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Respons
 
 
 def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts: Unpack[Facts]) -> Response:
-    """Redirect to the same page, which then shows a problem. So neither a reload nor "back" sends a form again."""
+    """Redirect to the same page, which then shows a problem.
+
+    The redirect keeps reload and "back" from resending a form.
+    """
     return to_step(site, browser, advance(pending.login, pending.login.step, **facts))
 
 
 async def resume(
     site: Site, browser: BrowserRequest, token: str | None, *steps: Step
 ) -> ContinuedLogin | BrowserLogin | str:
-    """Decrypt the login of a page, and check that this session may continue it at one of these steps.
+    """Decrypt the login of a page, and check that it is at one of the steps and that this session may continue it.
 
     Returns:
-        The login; its last step, if this session has already decided; or the text of the problem.
+        The login to continue. If this session has already decided, the login at its last step. Otherwise, the key of
+        the problem.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
@@ -162,30 +166,30 @@ async def resume(
 
 
 def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts]) -> Response:
-    """Redirect to a page that tells what has happened. So neither a reload nor "back" sends a form again."""
+    """Redirect to a page that shows a notice. The redirect keeps reload and "back" from resending a form."""
     notice = replace(begin_for_user("notice", site.now()), session_hash=browser.session_hash)
     token = seal_login(site, replace(notice, **facts))
     return go_to(site, browser, f"{path}{'&' if '?' in path else '?'}state={token}")
 
 
 def read_notice(site: Site, browser: BrowserRequest, request: Request) -> BrowserLogin:
-    """Return what a page has to tell to this session, or an empty notice."""
+    """Return the notice that a page shows to this session, or an empty notice."""
     found = read_ending(site, state_of(request), "notice")
     is_own = found is not None and belongs_to(found, browser.session_hash)
     return found if found is not None and is_own else begin_for_user("notice", site.now())
 
 
 def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | None:
-    """Decrypt a login that is at its last step."""
+    """Decrypt a login. Return it if it is at one of the steps and has not expired, else None."""
     login = _unseal(site, token)
     return None if login is None or login.step not in steps or has_lapsed(login, site.now()) else login
 
 
 def stale_login(site: Site, request: Request) -> BrowserLogin | None:
-    """Return the login of a form that another session of this browser was sent, as after a login in another tab.
+    """Return the login of a form that belongs to an earlier session of this browser, as after a login in another tab.
 
-    The form has no effect, and its sender may have nothing but the address of a page. So the caller may only show the
-    first page of that login again.
+    The form has no effect: its sender may know only the address of a page. So the caller may only show the first page
+    of this login again.
     """
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None
@@ -210,7 +214,7 @@ def query_text(request: Request, name: str) -> str | None:
 
 
 def connections_of(site: Site, pending: ContinuedLogin) -> tuple[str, ...]:
-    """Return the connections whose users may log in."""
+    """Return the connections whose users may log in for the pending login."""
     if pending.accepted is not None:
         return connections_of_request(pending.accepted)
     if pending.device is not None:
@@ -219,7 +223,7 @@ def connections_of(site: Site, pending: ContinuedLogin) -> tuple[str, ...]:
 
 
 def connections_of_request(accepted: AcceptedRequest) -> tuple[str, ...]:
-    """Return the connection that the request names, or those of its client."""
+    """Return the connection that the request names, or else the connections of the client."""
     named = accepted.asked.connection
     return (named,) if named else accepted.application.connections
 
@@ -231,7 +235,7 @@ def connections_of_device(site: Site, device: DeviceLogin) -> tuple[str, ...]:
 
 
 async def allowed_user(transaction: Transaction, connections: tuple[str, ...], user_id: str) -> User | None:
-    """Return the user, unless blocked or of another connection."""
+    """Return the user, or None if the user is blocked or belongs to another connection."""
     user = await transaction.user_by_id(user_id)
     return None if user is None or user.is_blocked or user.connection not in connections else user
 

@@ -64,9 +64,9 @@ class _Due:
     """The login whose second factor is required, its user, and the factors that it may use.
 
     Attributes:
-        active: The kinds that will do; none if the login adds an authenticator.
-        unproven: The authenticator that this login has begun to set up.
-        passkeys: Those of the user.
+        active: The accepted kinds of factors; empty if the login adds an authenticator.
+        unproven: The authenticator whose enrolment this login has begun.
+        passkeys: The user's passkeys.
         has_recovery: Whether the user has a recovery code.
     """
 
@@ -79,7 +79,10 @@ class _Due:
 
     @property
     def ways(self) -> frozenset[str]:
-        """The kinds among which the user chooses. A recovery code is typed where other codes are."""
+        """The kinds of factors that the page offers as a choice.
+
+        A recovery code is not among them, since it is typed in the field for other codes.
+        """
         return self.active - {"recovery-code"}
 
 
@@ -129,7 +132,7 @@ async def _press(
         case "other":
             return again(site, browser, pending, way="")
         case "enrol" if pending.login.step == "enrol":
-            if due.unproven is None:  # pressed again, or after "back": the secret that was shown stays
+            if due.unproven is None:  # pressed again, or after "back": the shown secret stays valid
                 await enrol(site, due.user, "otp", due.login, with_recovery=False)
             return again(site, browser, pending)
         case _:
@@ -191,7 +194,7 @@ async def _check_passkey(
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
-    """Continue after the user has noted the recovery code. The login has begun its session before."""
+    """Continue after the user has noted the recovery code. The session of the login exists already."""
     record = browser.record
     if record is None or record.user_id != pending.login.user_id or record.auth_time < pending.login.began_at:
         return error_page(site, browser, LOST)
@@ -206,7 +209,7 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
 async def _check(
     site: Site, transaction: Transaction, pending: ContinuedLogin, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
-    """Check a code and spend it with its login. Return the kind of the factor, or "" if the code is wrong."""
+    """Check a code. If it is right, spend it and the login, and return the kind of the factor; else return ""."""
     due = await _due(site, transaction, pending)
     if due is None:
         return ""
@@ -231,7 +234,10 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
 
 
 async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
-    """Load what the password began. Return None if that is spent or too old, or its user may no longer log in."""
+    """Load the login that the password began.
+
+    Return None if it is spent or too old, or its user may no longer log in.
+    """
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
     if isinstance(found, FactorWrong) or found.user_id != pending.login.user_id:
@@ -248,7 +254,7 @@ async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) ->
 
 
 def grouped(text: str) -> str:
-    """Return a secret in groups of four, to be copied by hand."""
+    """Return a secret in groups of four characters, to be copied by hand."""
     return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 

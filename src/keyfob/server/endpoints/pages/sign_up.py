@@ -36,7 +36,7 @@ async def show_signup(site: Site, request: Request) -> Response:
 
 
 async def act_signup(site: Site, request: Request) -> Response:
-    """Send a link to the address, or tell its owner that there is an account. The answer is the same."""
+    """Send a link to the address, or an e-mail that the account exists already. The response is the same."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if not site.may_sign_up:
@@ -73,7 +73,7 @@ async def show_join(site: Site, request: Request) -> Response:
 
 
 async def act_join(site: Site, request: Request) -> Response:
-    """Create the account. The user logs in then, so that every rule for logins holds."""
+    """Create the account. The user then has to log in, so that every rule for logins applies."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if fields is None:
@@ -107,7 +107,7 @@ async def act_join(site: Site, request: Request) -> Response:
 
 
 async def show_verify(site: Site, request: Request) -> Response:
-    """Ask for a press of a button, since mail scanners open links."""
+    """Show a button that confirms the address. A GET confirms nothing, since mail scanners open links."""
     browser, token = await read_browser(site, request), query_text(request, "link")
     link = read_link(site, token, "verify")
     user = None if link is None else await site.store.read(lambda transaction: transaction.user_by_id(link.user_id))
@@ -144,6 +144,6 @@ async def show_verified(site: Site, request: Request) -> Response:
 
 
 def read_name(typed: str | None) -> str:
-    """Return a typed name, or "" if it is none."""
+    """Return a typed name, or "" if the text cannot be a name."""
     name = " ".join((typed or "").split())
     return name if len(name) <= LONGEST_NAME and name.isprintable() else ""
