@@ -11,12 +11,17 @@ from keyfob.errors import InvalidToken
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.proofs import judge_proof, write_proof
 from keyfob.protocol.dpop import Proof
+from keyfob.protocol.grants import ClientCredentialsGrant
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.protocol.target import Target
+from keyfob.server.decide.access import ApiAccess, decide_client_access
 from keyfob.server.decide.device import SLOWER_BY, Pace, decide_pace
 from keyfob.server.decide.multifactor import FactorWrong, decide_message, is_from_before, write_digits
-from keyfob.server.decide.presented import PresentedRefreshToken
+from keyfob.server.decide.presented import PresentedRefreshToken, RefreshFacts
 from keyfob.server.records import Authenticator
 from keyfob.testing.example_records import MFA, REFRESH
+from keyfob.testing.example_tenant import ORDERS, SIGNER, example_config
 from keyfob.testing.fake_time import NOON
 
 SENT = replace(MFA, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
@@ -77,3 +82,25 @@ def test_a_proof_for_another_token_is_refused_whatever_its_hash_is_written_in(sh
     sent = write_proof(proof, SigningKey.generate("ES256"))
     with pytest.raises(InvalidToken, match="the proof is for another token"):
         judge_proof(sent, method="GET", address="https://api.example/", now=NOON, access_token=Secret("at"))
+
+
+def test_a_client_gets_the_scope_that_it_asks_for_and_else_all_that_it_was_granted() -> None:
+    """RFC 6749 §4.4.2."""
+    config, target, asked = example_config("https://login.example/"), Target(ORDERS), Scope.of(["read:orders"])
+
+    found = decide_client_access(config, SIGNER, ClientCredentialsGrant(target, asked))
+    assert isinstance(found, ApiAccess)
+    assert found.scope == asked
+
+    found = decide_client_access(config, SIGNER, ClientCredentialsGrant(target))
+    assert isinstance(found, ApiAccess)
+    assert found.scope == Scope.of(["read:orders", "write:orders"])
+
+
+def test_a_login_has_expired_at_the_instant_at_which_it_expires() -> None:
+    """Of its two ends the earlier counts."""
+    login = replace(REFRESH, expires_at=NOON + SECOND, idle_expires_at=NOON)
+    facts = RefreshFacts(record=login, client_id=login.client_id, now=NOON, token=None)
+    assert facts.has_expired()
+    assert not replace(facts, now=NOON - timedelta(microseconds=1)).has_expired()
+    assert replace(facts, record=replace(login, expires_at=NOON, idle_expires_at=NOON + SECOND)).has_expired()
