@@ -306,7 +306,10 @@ class App(SeveralLogins):
         *,
         copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World with notices to `notify` or the terminal. `copies_code` copies the code to the clipboard."""
+        """Yield a World that sends notices to `notify`, by default to the terminal.
+
+        With `copies_code`, the terminal copies the user code to the clipboard.
+        """
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
             return

@@ -55,7 +55,7 @@ class LimitedDict(Generic[K, V]):
 
 
 def locate_nothing(path: str, address: str) -> str:
-    """Return "", since no file of places is set up."""
+    """Return "" as the place of an address: there is no file that maps addresses to places."""
     del path, address
     return ""
 

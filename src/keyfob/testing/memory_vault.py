@@ -26,7 +26,7 @@ class MemoryLock:
 
 
 class MemorySlot:
-    """A slot of a vault that is always ready to save."""
+    """A reserved place for one login in the vault in memory. A save needs no preparation."""
 
     def __init__(self, vault: MemoryVault, entry: str) -> None:
         self._vault = vault

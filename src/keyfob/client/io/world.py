@@ -40,7 +40,7 @@ _GLANCE_S = 0.1  # how often the terminal is read while the listener waits
 
 
 class Screen(Protocol):
-    """The methods of the user's terminal that a wait uses."""
+    """The methods of the user's terminal that are called while keyfob waits for an event."""
 
     def tick(self) -> None:
         """Update the countdown."""
