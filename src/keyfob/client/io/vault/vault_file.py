@@ -82,8 +82,8 @@ class FileVault:
         """Return the stored login, or None.
 
         Raises:
-            VaultUnavailable: The entry cannot be read, or it is not encrypted and the policy forbids that. The file of a
-                damaged entry (code `vault-damaged`) has been renamed.
+            VaultUnavailable: The entry cannot be read, or it is not encrypted and the policy forbids that. The file of
+                a damaged entry (code `vault-damaged`) has been renamed.
         """
         return self._load(entry, allows_plain=is_ending)
 
