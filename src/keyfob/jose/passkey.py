@@ -1,4 +1,4 @@
-"""Verify what an authenticator signs: the registration and the use of a passkey (W3C WebAuthn Level 3 §7.1, §7.2)."""
+"""Verify the responses of an authenticator that registers or uses a passkey (W3C WebAuthn Level 3 §7.1, §7.2)."""
 
 from __future__ import annotations
 

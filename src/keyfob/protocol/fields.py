@@ -91,7 +91,7 @@ class Fields:
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """Return a duration in seconds, from a number or, since some servers send that, a string of digits."""
+        """Return a duration from a number of seconds, or from a string of digits, which some servers send."""
         found = self.values.get(name)
         if found is None or found == "":
             return None

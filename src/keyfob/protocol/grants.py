@@ -163,7 +163,7 @@ Grant = (
 
 @light_dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The token request. `client_id` is "" if other credentials contain it."""
+    """The token request. `client_id` is "" if the request's client credentials contain the id instead."""
 
     client_id: str
     grant: Grant

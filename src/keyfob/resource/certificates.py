@@ -33,8 +33,8 @@ class CertificateHeader:
 
     Attributes:
         name: The header's name in lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or another
-            name. The value of another header is percent-encoded PEM (nginx's `$ssl_client_escaped_cert`) or DER in
-            base64.
+            name. With another name, the header's value is percent-encoded PEM (nginx's `$ssl_client_escaped_cert`) or
+            DER in base64.
         proxies: The trusted addresses or networks; "unix" for a Unix socket.
         networks: The parsed `proxies`.
     """

@@ -26,8 +26,8 @@ class HashKeys:
     """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
 
     Attributes:
-        factors: The keys of second factors. The first encrypts; former keys follow as long as they may decrypt.
-            `opaque` and `pages` have the same form.
+        factors: The keys of second factors. The first key encrypts and decrypts. The others are former keys, which may
+            only decrypt for a limited time. `opaque` and `pages` have the same form.
         opaque: The keys of opaque access tokens.
         pages: The keys of the encrypted login state in pages.
     """
@@ -71,7 +71,7 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof for a link with a user code. Only this server can make it, so opening a link is not a guess."""
+    """Return the proof for a link with a user code. Opening the link is no guess: only this server can make the proof."""
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 

@@ -138,7 +138,7 @@ class Site:
         self.token_issuer = TokenIssuer(self.config, self.tenant_keys.signers, self.hash_keys.opaque[0])
 
     def reconfigure(self, config: TenantConfig, keys: TenantKeys) -> None:
-        """Replace the settings and the keys. Pending logins continue with the new ones."""
+        """Replace the settings and the keys. Pending logins continue with the new settings and keys."""
         self.config, self.tenant_keys = config, keys
         self.__post_init__()
 
@@ -160,7 +160,7 @@ class Site:
 
     @property
     def may_sign_up(self) -> bool:
-        """Whether people may create accounts. This requires mail, since their addresses are verified."""
+        """Whether people may create accounts. This requires mail, to verify their e-mail addresses."""
         return self.config.sign_up and self.mailer is not None
 
     def now(self) -> datetime:

@@ -175,7 +175,7 @@ class SqlTransaction:
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
-        """Store the mark of a revoked access token at least until `until`."""
+        """Store the `revocation_mark` of a revoked access token at least until `until`."""
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
@@ -329,7 +329,7 @@ class SqlTransaction:
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most `most` rows that expired some time ago. Return how many were deleted.
 
-        Of the counters of unauthenticated callers (`Tries.of_stranger`), keep `strangers`.
+        At most `strangers` counters whose subject an unauthenticated caller chose (`Tries.of_stranger`) are kept.
         """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (

@@ -28,7 +28,7 @@ _OUR_LOG: Final = "keyfob.guard"
 
 
 class IssuerKeys:
-    """A `KeySource`. Thread-safe."""
+    """A `KeySource` that is thread-safe."""
 
     def __init__(
         self, issuer: str, send: Sender, steady: Callable[[], float] = time.monotonic, jwks_uri: str | None = None

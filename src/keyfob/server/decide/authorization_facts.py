@@ -257,7 +257,7 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether the loopback port is ignored (RFC 8252 §7.3). Auth0 compares it unless the client opts out."""
+    """Return whether the loopback port is ignored (RFC 8252 §7.3). Under `auth0`, the client must enable this."""
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 
 
@@ -275,6 +275,6 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 def is_verifiable(redirect_uri: str) -> bool:
     """Return whether only the client's owner can receive a code at a redirect URI.
 
-    For a loopback port or a private-use scheme, the answer is no, since any app can claim these.
+    For a loopback port or a private-use scheme, the result is False, since any app can claim these.
     """
     return urlsplit(redirect_uri).scheme == "https"

@@ -64,8 +64,8 @@ def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
     """Return the stage of a key.
 
-    The first key of an algorithm signs even before `signs_at`, as on a node whose clock is slow, since there is no
-    other key.
+    The first key of an algorithm signs even before its `signs_at`, since there is no other key. This happens on a node
+    whose clock is slow.
     """
     own = _own(keys, key.algorithm)
     keys = tuple(own)
@@ -108,7 +108,7 @@ def due_changes(
     Args:
         keys: All stored keys.
         longest: The algorithms in use, each with the longest lifetime of its tokens.
-        every: The age at which a key gets a successor; zero means at no age.
+        every: The age at which a key gets a successor. If it is zero, no key gets a successor because of its age.
         now: The current time, aware, UTC.
     """
     made: list[tuple[Algorithm, datetime]] = []
@@ -129,7 +129,7 @@ def due_changes(
 
 
 def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
-    """Return when time alone next changes a stage or makes a successor due, or None if it never does."""
+    """Return when time alone next changes a stage or makes a successor due, or None if neither will happen."""
     times = [step.at for step in timeline(keys, now)]
     if every:
         times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]

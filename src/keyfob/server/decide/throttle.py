@@ -81,7 +81,7 @@ class GuessLimit:
 
     @staticmethod
     def cost(live: int) -> int:
-        """Return the units of one guess."""
+        """Return the units that one guess costs."""
         return max(1, live)
 
 
@@ -151,7 +151,7 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     """Count one request of a caller. A caller may make `size` requests at once, and one more after each `span / size`.
 
     This is the generic cell rate algorithm (ITU-T I.371). It has the same limit as a `Bucket`, with one integer as its
-    state. A float would be too inexact if each request takes a few nanoseconds.
+    state. A float would be too inexact for large limits, of which each request uses up only a few nanoseconds.
 
     Args:
         full_at: The `full_at` of the caller's last request; 0 for a new caller.

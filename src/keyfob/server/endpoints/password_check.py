@@ -119,8 +119,8 @@ async def check_password(
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
     """Return the user as stored now. Return None if the password was changed meanwhile or the user is blocked.
 
-    Verifying a password takes long. So a login of an attacker, who repeats it all the time, can be under way
-    when the user changes the password; it must not succeed with the old one.
+    Verifying a password takes long. When the user changes a stolen password, an attacker's login with the old password
+    can be under way, since an attacker may try to log in all the time. That login must not succeed.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):

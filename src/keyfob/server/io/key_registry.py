@@ -75,8 +75,8 @@ class KeyRegistry:
         Args:
             fresh: The new master key.
             grace: How long the present master key is still accepted, so that all nodes can be restarted with the new
-                key. Use zero for a stolen key: then ciphertexts outside the store that depend on it, such as tokens for
-                /userinfo, become invalid at once.
+                key. Use zero if the present key was stolen. Ciphertexts outside the store that depend on the present
+                key, such as tokens for /userinfo, then become invalid at once.
         """
         now, random = self.now(), self.surroundings.random(KEY_BYTES + 2 * NONCE_BYTES)
         nonces = random[KEY_BYTES : KEY_BYTES + NONCE_BYTES], random[KEY_BYTES + NONCE_BYTES :]

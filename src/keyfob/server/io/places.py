@@ -1,4 +1,4 @@
-"""The place of an IP address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or one with the same fields."""
+"""The place of an IP address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or a file with their fields."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError
 
 
 class _Connection(Protocol):
-    """The methods of an asyncpg connection, since asyncpg has no type annotations."""
+    """The methods of an asyncpg connection that this module calls. asyncpg itself has no type annotations."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
     async def executemany(self, command: str, args: Sequence[Row]) -> None: ...
@@ -70,7 +70,7 @@ class _Connection(Protocol):
 
 
 class _Pool(Protocol):
-    """The methods of an asyncpg pool."""
+    """The methods of an asyncpg pool that this module calls."""
 
     async def acquire(self, *, timeout: float) -> _Connection: ...  # noqa: ASYNC109
     async def release(self, connection: _Connection) -> None: ...

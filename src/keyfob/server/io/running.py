@@ -142,7 +142,7 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening. First take the connections that the system has accepted, since it would reset them.
+        """Stop listening. First take over the connections that the system has accepted, since closing would reset them.
 
         The event loop first closes its sockets, while copies keep the ports. Each copy is closed at once after its last
         connection was accepted.

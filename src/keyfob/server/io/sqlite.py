@@ -1,7 +1,8 @@
 """A store in one SQLite file, or in memory.
 
-Functions run one after the other on the event loop, where SQLite never waits for the disk. A thread commits all
-functions that are ready at the same time together, with one fsync. Each function returns after this commit.
+The functions that are passed to `read` and `write` run one after the other on the event loop, where SQLite never waits
+for the disk. The functions that are passed to `write` at the same time are a batch: they share one transaction, which a
+thread commits with one fsync. Callers of `write` get their results after this commit.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 class ForCertificates:
     """A second address, at which clients present certificates.
 
-    Browsers do not use it, so they never ask their users for one.
+    Browsers do not use this address, so they never ask their users for a certificate.
 
     Attributes:
         address: The URL, with a trailing slash.

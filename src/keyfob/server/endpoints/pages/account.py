@@ -247,7 +247,7 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End all logins and sessions of the user except this session, which gets a new id, since the old may be stolen."""
+    """End all other logins and sessions of the user. This session gets a new id, since the old id may be stolen."""
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True

@@ -121,7 +121,7 @@ async def act(site: Site, request: Request) -> Response:
 async def _with_passkey(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields
 ) -> Response:
-    """Log in with a passkey. It counts as password and second factor, since the authenticator verifies the user."""
+    """Log in with a passkey, which counts as password and second factor, since the authenticator verifies the user."""
     user = await prove(site, request, browser, pending, fields)
     if user is None:
         return again(site, browser, pending, problem="wrong_passkey", status=403)
