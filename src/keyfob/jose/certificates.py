@@ -68,7 +68,7 @@ class Authority:
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.NameConstraints(_PERMITTED, None), critical=True)
-            .add_extension(usages, critical=False)  # no other kind of name is constrained, so no other use is allowed
+            .add_extension(usages, critical=False)  # only host names are constrained, so only use by servers is allowed
             .sign(private, _SHA256)
         )
         return cls(made, private)

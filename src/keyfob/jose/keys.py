@@ -23,7 +23,7 @@ else:  # joserfc takes 60 ms, and is needed only where keys are read or written
     key_formats = LazyModule("keyfob.jose.key_formats")
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-# In base64url: a modulus of 4,096 bits and an exponent of 32. A strange key could take the time of many signatures.
+# In base64url: a modulus of 4,096 bits, an exponent of 32 bits. A larger key could take the time of many signatures.
 _LONGEST_N: Final = 684
 _LONGEST_E: Final = 6
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

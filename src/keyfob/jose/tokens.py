@@ -25,7 +25,7 @@ from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
-# Maps base64url to the alphabet of binascii. Characters that only that alphabet has become invalid ones.
+# Maps base64url to the alphabet of binascii. Characters that only binascii accepts are mapped to invalid ones.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid

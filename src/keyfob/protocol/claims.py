@@ -14,7 +14,7 @@ from keyfob.protocol.scope import Scope
 
 Profile = Literal["auth0", "rfc9068"]
 AT_JWT = "at+jwt"
-_read_scope = lru_cache(maxsize=256)(Scope.read)  # an API's callers share a few
+_read_scope = lru_cache(maxsize=256)(Scope.read)  # an API's callers share a few values
 JKT = "jkt"
 X5T = "x5t#S256"
 

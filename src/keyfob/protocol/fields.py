@@ -146,7 +146,7 @@ class Fields:
         return found
 
 
-@lru_cache(maxsize=1024)  # a token is presented repeatedly, and shares its times with others
+@lru_cache(maxsize=1024)  # a token is presented repeatedly, and several tokens have the same times
 def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -21,7 +21,7 @@ ENDPOINTS: Final = (
     "token_endpoint",
     "userinfo_endpoint",
 )
-# The endpoints that a client calls with its certificate; the others are for browsers, or public.
+# The endpoints that a client calls with its certificate. The other endpoints are for browsers, or public.
 _OF_CERTIFICATES: Final = (
     "device_authorization_endpoint",
     "introspection_endpoint",

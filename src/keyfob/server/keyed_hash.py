@@ -71,7 +71,7 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof for a link with a user code. Opening the link is no guess: only this server can make the proof."""
+    """Return the proof for a link with a user code. Only this server can make it, so opening a link is not a guess."""
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 

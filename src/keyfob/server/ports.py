@@ -13,7 +13,7 @@ from keyfob.server.sql import SqlTransaction
 T = TypeVar("T")
 
 
-# There is one text of SQL for every database, and so one class of transactions (decision 0040).
+# The SQL is the same for every database, so there is one class of transactions (decision 0040).
 Transaction = SqlTransaction
 Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
@@ -127,6 +127,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
-Locate = Callable[[str, str], str]  # from a file of places and an address to the place in words, or ""
-Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
+Locate = Callable[[str, str], str]  # arguments: a file of places and an IP address; result: the place as text, or ""
+Draw = Callable[[str], str]  # returns the QR code of a URL as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

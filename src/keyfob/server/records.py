@@ -12,7 +12,7 @@ from keyfob.protocol.scope import Scope
 Factor = Literal["passkey", "otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
-Nearness = Literal["same", "other", "unknown"]  # whether two addresses are of one network
+Nearness = Literal["same", "other", "unknown"]  # whether two addresses belong to one network
 
 # The stages that a device login may change to, by its present stage.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {

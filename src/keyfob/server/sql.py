@@ -322,7 +322,7 @@ class SqlTransaction:
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:
             return 0
-        # The newest stays in any case, so that no number comes twice.
+        # The newest event is never deleted, so that no number is used twice.
         sql = "DELETE FROM audit_event WHERE number < ? AND (at_s < ? OR number <= ?)"
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 

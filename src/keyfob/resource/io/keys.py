@@ -104,7 +104,7 @@ class IssuerKeys:
             keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
             logging.getLogger(_OUR_LOG).warning("keys of the issuer not fetched: %s", problem.message)
-            self._found_uri = None  # they may have moved
+            self._found_uri = None  # the URL of the keys may have changed
             return None
         self._body = response.body
         now = self._steady()

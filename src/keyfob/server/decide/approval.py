@@ -13,7 +13,7 @@ from keyfob.server.records import Nearness
 from keyfob.server.settings.device_rules import DeviceRules
 
 Approval = Literal["approve", "log_in", "refuse"]
-END_LINK_LIFETIME: Final = timedelta(days=7)  # of the link in the e-mail about a new device
+END_LINK_LIFETIME: Final = timedelta(days=7)  # the lifetime of the link in the e-mail about a new device
 
 
 def decide_approval(

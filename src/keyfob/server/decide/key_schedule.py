@@ -15,10 +15,10 @@ from keyfob.server.records import StoredKey
 from keyfob.server.settings.config import TenantConfig
 
 Stage = Literal["announced", "signing", "retired", "gone"]
-# How long an API may keep a copy of the keys, and still know each key before it signs. Our guard keeps
-# one for a day at most, Auth0's SDK for Node for ten hours.
+# How long an API may cache the keys and still have each key before the key signs. keyfob's guard caches keys for a
+# day at most, Auth0's SDK for Node for ten hours.
 LONGEST_CACHE: Final = timedelta(days=1)
-# For clocks that differ, nodes that have not looked yet, and APIs that accept a token a little after its end.
+# For clock skew, nodes that have not read the keys yet, and APIs that accept a token shortly after its expiry.
 MARGIN: Final = timedelta(hours=1)
 ANNOUNCED_FOR: Final = LONGEST_CACHE + MARGIN
 

@@ -23,8 +23,8 @@ STEP: Final = timedelta(seconds=30)
 DIGITS: Final = 6
 SECRET_BYTES: Final = 20  # 32 letters of base32
 LOGIN_LIFETIME: Final = timedelta(minutes=10)
-ENROLMENT: Final = "enrolment"  # in place of a grant: a login that begins with an access token
-ANOTHER: Final = "another factor"  # in place of a grant: a browser login that has proven a factor and adds another
+ENROLMENT: Final = "enrolment"  # the value in place of a grant for a login that begins with an access token
+ANOTHER: Final = "another factor"  # the same for a browser login that has proven a factor and adds another factor
 MESSAGE_LIFETIME: Final = timedelta(minutes=5)
 TRIES: Final = 10
 TRY_BACK_AFTER: Final = timedelta(minutes=6)

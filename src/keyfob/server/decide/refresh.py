@@ -15,7 +15,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# A response may be lost, and processes may share a token. So the previous token is accepted this long and this often.
+# A response may be lost, and processes may share a token. So the previous token stays valid for this time and number.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]

@@ -26,7 +26,7 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
-# E-mails in MESSAGES_SPAN that one network causes for all users: a list of stolen passwords could cause one for each.
+# E-mails in MESSAGES_SPAN that one network causes for all users. With a list of stolen passwords, it could cause many.
 MESSAGES_OF_NETWORK: Final = 300
 # E-mails with a link in MESSAGES_SPAN that unauthenticated callers request: to one address, and from one network.
 LINKS_OF_ADDRESS: Final = 3

@@ -54,7 +54,7 @@ async def _failure(site: Site, now: datetime) -> str:
 
     try:
         await site.store.read(lambda transaction: transaction.signing_keys())
-    except Exception as problem:  # noqa: BLE001  of a store of any kind
+    except Exception as problem:  # noqa: BLE001  each kind of store has its own errors
         return _code(problem, "store-unreadable")
     try:
         await site.store.write(write)

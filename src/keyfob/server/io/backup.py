@@ -144,7 +144,7 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
 def _copy_database(path: Path, copy: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
-            source.backup(target, pages=-1)  # in one step: in several, each write of the tenant would begin it again
+            source.backup(target, pages=-1)  # one step: between steps, each write would restart the copy
             target.execute("PRAGMA journal_mode = DELETE")
             _check_integrity(target)
     except sqlite3.Error as problem:
@@ -199,7 +199,7 @@ def _check(database: Path, master: bytes) -> None:
 
     async def check(transaction: Transaction) -> None:
         now = datetime.now(UTC)
-        # An older database has nothing but what is encrypted under the master key itself.
+        # In an older database, everything is encrypted under the master key itself.
         keyring = await find_keyring(transaction, master, now) or Keyring(master, master)
         for key in await transaction.signing_keys():
             decrypt_signing_key(key, keyring, now)

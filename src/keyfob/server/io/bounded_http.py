@@ -62,7 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self._is_reading or cycle is None or cycle.response_complete
 
     def _present_cycle(self) -> RequestResponseCycle | None:
-        return self.cycle  # None before the first request, whatever uvicorn's annotation
+        return self.cycle  # None before the first request, although uvicorn's annotation excludes None
 
     def data_received(self, data: bytes) -> None:
         """Parse the data in small pieces, since the parser itself stores unfinished headers and URLs of any size."""

@@ -17,7 +17,7 @@ import argon2
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide import limits
 
-# Set for each request: wait until its caller has closed the connection.
+# Set for each request: a function that waits until the caller has closed the connection.
 CALLER_LEFT: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("CALLER_LEFT", default=None)
 
 
@@ -28,7 +28,7 @@ class Argon2Passwords:
         self._hasher = hasher or argon2.PasswordHasher()
         self._limit = asyncio.Semaphore(limits.HASHES_AT_ONCE)
         self._waiting: Counter[str] = Counter()  # by network
-        # The password of an unknown user is compared with this, which takes the same time.
+        # The password of an unknown user is compared with this hash, which takes the same time.
         self._dummy_hash = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret) -> str:

@@ -39,13 +39,13 @@ def open_places(path: str) -> Reader:
         OSError: The file cannot be read.
         RuntimeError: The file is not a MaxMind DB file.
     """
-    return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  a plain text, from the settings
+    return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  the settings have the path as a string
 
 
 @lru_cache(maxsize=2)
 def _open(path: str, changed_at: int) -> Reader:
     del changed_at
-    # By its name, since the library is optional and has no part in types here.
+    # Compared by name, since the optional library cannot be imported for its types here.
     return cast("Reader", import_module("maxminddb").open_database(path))
 
 

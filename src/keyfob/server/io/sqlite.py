@@ -135,7 +135,7 @@ class SqliteStore:
     async def close(self) -> None:
         while self._is_busy:
             with contextlib.suppress(StoreUnavailable):
-                await self.write(_nothing)  # after all that wait
+                await self.write(_nothing)  # after all waiting functions
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -158,7 +158,7 @@ class SqliteStore:
         return now
 
     def _validate(self, now: float) -> None:
-        # The version of the writing connection: its own commits do not change it.
+        # The writing connection reads the version, since a connection's own commits do not change it.
         with contextlib.suppress(sqlite3.Error):
             self._cache.validate(self._writer.execute("PRAGMA data_version").fetchone()[0], now)
 
@@ -182,7 +182,7 @@ class SqliteStore:
         try:
             if self._writer.in_transaction:  # the transaction of a loop that was closed meanwhile
                 self._writer.execute("ROLLBACK")
-            # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
+            # IMMEDIATE: a transaction that begins with a read fails if another process writes before its first write.
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
             self._later(self._begin_late)

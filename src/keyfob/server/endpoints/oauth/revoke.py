@@ -36,7 +36,7 @@ async def revoke(site: Site, request: Request) -> Response:
     login = await _end_login(call, token)
     if login is not None:
         call.note("srrt", user_id=login.user_id, login_id=login.login_id.hex(), description="a refresh token")
-    if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
+    if site.config.wire == "auth0":  # an empty body, as at Auth0; simple-oauth2 still requires a media type
         return Response(200, (("content-type", JSON), *NO_STORE))
     return json_response(200, {})
 

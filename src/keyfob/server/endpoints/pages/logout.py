@@ -46,7 +46,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
-    # The query of the address is free, but must not end the header that it is written to.
+    # The query of the URL is not checked, so it must not be able to end the header that contains the URL.
     if goal is not None and not is_web_url(goal):
         return error_page(site, browser, _MISTAKE, detail=_UNLISTED)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:

@@ -1,4 +1,4 @@
-"""The encrypted state of a login in a browser. The pages contain this state, since nothing is stored before the login."""
+"""The encrypted state of a login in a browser. The pages contain it, since nothing is stored before the login."""
 
 from __future__ import annotations
 
