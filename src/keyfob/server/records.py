@@ -32,7 +32,8 @@ class DeviceLogin:
     Attributes:
         session_hash: The browser session that confirmed the code. Only this session may approve the login.
         peer: The IP address of the client's request.
-        challenge: The S256 `code_challenge` (RFC 7636), or None. If it is present, every poll needs the verifier.
+        challenge: The S256 `code_challenge` (RFC 7636), or None. If a challenge is present, every poll needs the
+            verifier.
         device_name: The name of the device, as the client claims. It is not verified.
         device_system: The operating system of the device, as the client claims.
         nearness: Whether the approval came from the device's network.

@@ -1,4 +1,4 @@
-"""Decide whether a user may approve a device login now, and how much it grants (RFC 10027 §6.1, RFC 8628 §5.4).
+"""Decide whether a user may approve a device login now, and what the approval grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
 Only the nearness `same` counts as near. If `unknown` sufficed, an attacker would use IPv6 against a user with IPv4.
 """

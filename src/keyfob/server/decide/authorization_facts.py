@@ -30,7 +30,7 @@ _LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(
 
 @dataclass(frozen=True, slots=True)
 class PushFacts:
-    """A request at /oauth/par: its parameters, and the key of its DPoP proof."""
+    """The parameters of a request at /oauth/par, and the key of its DPoP proof."""
 
     fields: Fields
     key_thumbprint: str | None
@@ -100,7 +100,7 @@ class RequestFacts:
 
     @cached_property
     def access(self) -> ApiAccess | NoAccess:
-        """The API and the scope that the client may have there, or the reason why it may have none."""
+        """The API and the scope that the client may have at this API, or the reason why the client may have none."""
         application, asked = self.read()
         return decide_access(self.config, application, asked.target, asked.scope)
 

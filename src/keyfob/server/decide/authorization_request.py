@@ -55,7 +55,7 @@ def check_arrival(facts: ArrivalFacts) -> PageError | None:
 def check_request(
     config: TenantConfig, fields: Fields, *, is_pushed: bool = True
 ) -> AcceptedRequest | PageError | CallbackError:
-    """Check a request, its redirect URI first, since no error may be sent to an unverified redirect URI.
+    """Check a request. The redirect URI comes first, since no error may be sent to an unverified redirect URI.
 
     Args:
         is_pushed: False for parameters that came through the browser.

@@ -157,7 +157,7 @@ def rotation(
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
     """Return the changes that remove a key at once.
 
-    If it was signing, the announced key or a new key takes its place.
+    If the removed key was signing, the announced key or a new key replaces it.
     """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]
@@ -191,6 +191,6 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return until when an API that caches the keys for `cache` may lack this key while it signs, or None."""
+    """Return until when an API that caches the keys for `cache` may lack this key while this key signs, or None."""
     known = key.created_at + cache
     return known if known > key.signs_at else None

@@ -60,7 +60,10 @@ def step_of(now: datetime) -> int:
 
 
 def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
-    """Return the step of the typed code, if it is at most one step off and later than `last_step` (RFC 6238 §5.2)."""
+    """Return the time step of the typed code, or None.
+
+    The step must be at most one step off and later than `last_step` (RFC 6238 §5.2).
+    """
     plain = typed.replace(" ", "").encode()
     found = None
     for step in range(step_of(now) - 1, step_of(now) + 2):

@@ -25,8 +25,8 @@ def nearness_of(device: str, browser: str) -> Nearness:
     """Return whether two addresses belong to one network.
 
     Args:
-        device: The address that the device login came from; "" if it is unknown, as behind a proxy that is not in
-            `trusted_proxies`.
+        device: The address that the device login came from; "" if this address is unknown, as behind a proxy that is
+            not in `trusted_proxies`.
         browser: The address of the browser that approves.
 
     Returns:

@@ -148,7 +148,7 @@ class Counted(NamedTuple):
 
 
 def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
-    """Count one request of a caller. A caller may make `size` requests at once, and one more after each `span / size`.
+    """Count one request of a caller. A caller may make `size` requests at once, and then one in each `span / size`.
 
     This is the generic cell rate algorithm (ITU-T I.371). It has the same limit as a `Bucket`, with one integer as its
     state. A float would be too inexact for large limits, of which each request uses up only a few nanoseconds.

@@ -24,7 +24,10 @@ async def health(_: Site, __: Request) -> Response:
 
 
 async def ready(site: Site, _: Request) -> Response:
-    """Report whether the store can be read and written. At most one check runs at a time, and at most one a second."""
+    """Report whether the store can be read and written.
+
+    At most one check runs at a time. A check begins at the earliest one second after the previous check ended.
+    """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:
         is_slow = now - state.checking_since > SLOW

@@ -41,7 +41,7 @@ class PasswordRefused:
     """The password was refused.
 
     Attributes:
-        wait: The time until the next password is verified. If it is not zero, this password was not verified.
+        wait: The time until the next password is verified. If `wait` is not zero, this password was not verified.
         is_blocked: Whether the password is correct, but the user is blocked.
         is_busy: Whether the server is too busy to verify the password now. `wait` then applies to all users.
         is_of_network: Whether the network must wait, for all accounts.

@@ -103,7 +103,7 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """A read function sends a second query, so it needs a transaction with a snapshot."""
+    """Raised if a read function sends a second query, so that the function needs a transaction with a snapshot."""
 
 
 class _OneQuery(_PostgresStatements):
@@ -122,7 +122,7 @@ class _OneQuery(_PostgresStatements):
 
 
 class PostgresStore:
-    """A store in a PostgreSQL database. It connects at its first use, and again after a failure."""
+    """A store in a PostgreSQL database. The store connects at its first use, and again after a failure."""
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
         """Create a store. Its first use migrates the schema.

@@ -1,7 +1,7 @@
 """Serve an ASGI application on a socket, in this thread or in a new one.
 
-A second socket can request client certificates (RFC 8705 §5). It is separate, since a browser that receives such a
-request asks its user for a certificate.
+A second socket can request client certificates (RFC 8705 §5). The second socket is separate, since a browser that
+receives a request for a certificate asks its user for one.
 """
 
 from __future__ import annotations

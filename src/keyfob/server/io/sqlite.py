@@ -206,7 +206,7 @@ class SqliteStore:
                 self._writer.execute("ROLLBACK")
 
     def _run_waiting(self) -> None:
-        """Run the waiting functions. If one raises, roll back, and run the others again."""
+        """Run the waiting functions. If a function raises, roll back, and run the other functions again."""
         with self._lock:
             pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
             self._waiting, self._begins_on = [], None
@@ -239,7 +239,10 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Set each result on its event loop. Normally there is one loop, which needs one call."""
+        """Set the result of each function on the event loop of its caller.
+
+        Normally there is only one event loop, which needs only one call.
+        """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
             with contextlib.suppress(RuntimeError):  # a closed loop: no caller waits

@@ -47,8 +47,8 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
 
     Args:
         count: The number of workers.
-        work: The function that serves until SIGTERM or SIGINT and returns an exit code. If its process ends, it is
-            called again in a new process.
+        work: The function that serves until SIGTERM or SIGINT and returns an exit code. If its process ends, the
+            function is called again in a new process.
         listeners: The sockets that all workers accept on.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

@@ -53,7 +53,7 @@ def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:
 async def _end_login(call: ClientRequest, token: Secret) -> RefreshLogin | None:
     """End the login of the client's refresh token.
 
-    Return the login, or None if none was found or it had ended before.
+    Return the login, or None if no login was found or the login had already ended.
     """
     parts = read_refresh(token, call.site.hash_keys.refresh)
     if parts is None:

@@ -254,7 +254,7 @@ async def end_others(transaction: Transaction, session: BrowserSession, fresh: B
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. If it was the last, remove the recovery codes too."""
+    """Remove a second factor. If no other factor is left, remove the recovery codes too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -303,7 +303,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Redirect to the page that adds a passkey, which has its own challenge."""
+    """Redirect to the page that adds a passkey, since that page has its own challenge."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 

@@ -157,7 +157,7 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Respond for a login that cannot continue here, since it has ended or expired, or belongs to another session."""
+    """Respond if a login cannot continue here: it has ended or expired, or belongs to another session."""
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)

@@ -59,7 +59,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A logout request. `is_sure` means that its ID token or `logout_hint` is that of the browser's session."""
+    """A logout request. `is_sure`: the request's ID token or `logout_hint` is that of the browser's session."""
 
     goal: str | None
     is_sure: bool

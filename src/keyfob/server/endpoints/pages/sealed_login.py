@@ -47,7 +47,7 @@ class ContinuedLogin:
 
     Attributes:
         token: The encrypted login, for the form.
-        accepted: The authorization request. It was checked again, since the settings may have changed.
+        accepted: The authorization request, checked again, since the settings may have changed.
         device: The device login.
     """
 

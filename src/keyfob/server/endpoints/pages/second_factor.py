@@ -236,7 +236,7 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
 async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
     """Load the login that the password began.
 
-    Return None if it is spent or too old, or its user may no longer log in.
+    Return None if the login is spent or too old, or its user may no longer log in.
     """
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
