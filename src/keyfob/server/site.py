@@ -55,7 +55,7 @@ class LimitedDict(Generic[K, V]):
 
 
 def locate_nothing(path: str, address: str) -> str:
-    """Return "" as the place of an address: there is no file that maps addresses to places."""
+    """Return "", since there is no MaxMind DB file that maps the IP address to a city."""
     del path, address
     return ""
 
@@ -103,7 +103,7 @@ class Site:
         meter: The meter for metrics; by default one that counts nothing.
         readiness: The last check of the store for /readyz.
         later: The functions to run after the response.
-        locate: The function that looks up an IP address in the file of places.
+        locate: The function that looks up the city and country of an IP address in the MaxMind DB file.
         hash_keys: The derived keys of `tenant_keys`.
         token_issuer: The issuer of tokens, with the current signing key of each algorithm.
     """
@@ -167,7 +167,7 @@ class Site:
         return self.surroundings.now()
 
     def place_of(self, address: str) -> str:
-        """Return the place of an IP address as text; "" if the place is unknown or no file of places is set up."""
+        """Return the city and country of an IP address as text; "" if they are unknown or no file for them is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:

@@ -112,7 +112,7 @@ class BrowserLogin:
         way: The second factor that the user has chosen; "" if the user has not chosen.
         problem: The key of the error text to show. `count` is a number in this text, and `status` the status of the
             page.
-        told: The key of a text to show that is not an error.
+        told: The key of a notice to show, which is not an error.
         typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.

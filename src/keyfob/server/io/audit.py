@@ -284,7 +284,7 @@ def old_file(path: Path, number: int) -> Path:
 
 
 def open_audit(place: Audit | Place, store: Store) -> Audit:
-    """Open the audit log at a place. If `place` is a function, it is returned unchanged.
+    """Open the audit log at its destination. If `place` is a function, return it unchanged.
 
     Raises:
         Misuse: The file cannot be written.
@@ -303,7 +303,7 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Return the place that a command line names.
+    """Return the destination of the audit log that a command line names.
 
     "" means `audit.jsonl` in the folder, or the table of a shared database.
     """

@@ -67,7 +67,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
         file: The file to create.
         version: The version of keyfob.
         with_key: Whether the backup contains the master key.
-        source: The place of the master key, as for `find_master_key`.
+        source: The source of the master key, as for `find_master_key`.
 
     Raises:
         Misuse: The file exists or cannot be written, or the database cannot be read.
@@ -102,7 +102,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """Restore a backup into a folder, after checking all of the backup.
 
-    The folder must be empty, or contain only the master key or the file that names the master key's place.
+    The folder must be empty, or contain only the master key or the file that names the location of the master key.
 
     The master key comes from the source, from a place where `find_master_key` looks, or from the backup. A key from the
     backup is written into the folder.

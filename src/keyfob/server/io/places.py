@@ -1,4 +1,7 @@
-"""The place of an IP address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or a file with their fields."""
+"""Look up the city and country of an IP address in a MaxMind DB file.
+
+Such files are GeoLite2 City, DB-IP City Lite, and others with the same fields.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def _open(path: str, changed_at: int) -> Reader:
 
 @lru_cache(maxsize=8)
 def _warn(path: str, why: str) -> None:
-    """Log once why places are not shown. `keyfob doctor --tenant` reports details."""
+    """Log once why the city and country of IP addresses are not shown. `keyfob doctor --tenant` reports details."""
     _LOG.warning("no places are shown: %s cannot be read (%s)", path, why)
 
 

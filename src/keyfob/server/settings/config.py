@@ -87,7 +87,8 @@ class TenantConfig:
         support: The web address or mailto: URL where users find help. `privacy` and `terms` are web addresses.
         sign_up: Whether people may create accounts, in the first connection.
         device: The rules for approving device logins.
-        places: A MaxMind DB file with the places of IP addresses, for the page and the e-mail about a device login.
+        places: A MaxMind DB file, which maps IP addresses to cities and countries, for the page and the e-mail about a
+            device login.
         for_certificates: The address for client certificates, if any. The running process sets this field, which is not
             stored.
     """

@@ -126,7 +126,7 @@ def log_in_again(site: Site, browser: BrowserRequest, account: AccountRecords) -
 
 
 def _place(site: Site, login: RefreshLogin) -> str:
-    """Return the network from which an app was signed in, and the network's place if it is known."""
+    """Return the network from which an app was signed in, and the network's city and country if they are known."""
     network = login.network or ""
     return ", ".join(filter(None, (network, site.place_of(network.partition("/")[0]))))
 
