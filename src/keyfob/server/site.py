@@ -167,7 +167,7 @@ class Site:
         return self.surroundings.now()
 
     def place_of(self, address: str) -> str:
-        """Return the city and country of an IP address as text; "" if they are unknown or no file for them is set up."""
+        """Return the city and country of an IP address as text; "" if they are unknown or no file is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
