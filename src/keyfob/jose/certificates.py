@@ -1,7 +1,7 @@
 """A certificate authority for one machine, its server certificates, and reading of certificates (RFC 5280 §4.2).
 
 Name constraints restrict the authority to the names of this machine (RFC 5280 §4.2.1.10). An attacker who has stolen
-its key cannot forge a certificate for another host.
+the key of the authority cannot forge a certificate for another host.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Authority:
     def new(cls, key: bytes, now: datetime) -> Self:
         """Create an authority with a P-256 key.
 
-        An authority that is created again with the same key verifies the same certificates.
+        If the authority is created again with the same key, it still verifies the certificates that it signed before.
         """
         private = _private(key)
         public = private.public_key()
@@ -68,7 +68,7 @@ class Authority:
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.NameConstraints(_PERMITTED, None), critical=True)
-            .add_extension(usages, critical=False)  # no other kind of name is constrained, so no other use is allowed
+            .add_extension(usages, critical=False)  # only host names are constrained, so only use by servers is allowed
             .sign(private, _SHA256)
         )
         return cls(made, private)
@@ -90,9 +90,9 @@ class Authority:
         return _is_lapsing(self.certificate, now)
 
     def certify(self, key: bytes, now: datetime) -> bytes:
-        """Sign a certificate for a server at `TLS_HOSTS` that has this P-256 key.
+        """Sign a certificate for the server's P-256 key and the host names in `TLS_HOSTS`.
 
-        The certificate expires no later than the authority. The key and the result are in PEM.
+        The certificate expires no later than the authority's own certificate. The key and the result are in PEM.
         """
         public, signer = _private(key).public_key(), self.key.public_key()
         life = min(SERVER_LIFE, self.certificate.not_valid_after_utc - (now - _BACKDATED))
@@ -110,7 +110,7 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
     def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
-        """Return whether this authority signed the certificate, it is for the key, and it does not expire soon."""
+        """Return whether this authority signed the certificate for this key, and it does not expire soon."""
         found = _certificate(certificate)
         if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):
             return False

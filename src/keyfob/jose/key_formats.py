@@ -62,7 +62,7 @@ def read_private_jwk(jwk: Fields) -> PrivateHandle:
 
 
 def _is_short(jwk: Mapping[str, object]) -> bool:
-    """Return whether a JWK is an RSA key below the minimum size, leading zeros excluded. joserfc only warns."""
+    """Return whether a JWK is an RSA key below the minimum size, without leading zeros. joserfc only warns about it."""
     if jwk.get("kty") != "RSA":
         return False
     try:

@@ -23,7 +23,7 @@ else:  # joserfc takes 60 ms, and is needed only where keys are read or written
     key_formats = LazyModule("keyfob.jose.key_formats")
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-# In base64url: a modulus of 4,096 bits and an exponent of 32. A strange key could take the time of many signatures.
+# In base64url: a modulus of 4,096 bits, an exponent of 32 bits. A larger key could take the time of many signatures.
 _LONGEST_N: Final = 684
 _LONGEST_E: Final = 6
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -129,7 +129,11 @@ class SigningKey:
 
     @classmethod
     def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], random_bytes: bytes) -> Self:
-        """Create a key from 48 random bytes, enough more than the order of P-256 for a uniform distribution."""
+        """Create a key from 48 random bytes.
+
+        For P-256, a number of 48 bytes is so much larger than the order of the curve that the keys are practically
+        uniformly distributed.
+        """
         if algorithm == "ES256":
             number = int.from_bytes(random_bytes) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
             return cls.of(ec.derive_private_key(number, ec.SECP256R1()), algorithm)
@@ -139,7 +143,7 @@ class SigningKey:
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
         """Parse the output of `pem`, which is trusted, since it was stored encrypted.
 
-        `read` parses keys from elsewhere.
+        For untrusted keys, use `read`.
 
         Raises:
             Malformed: The key does not fit the algorithm.
@@ -168,7 +172,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, handle: PrivateHandle, algorithm: Algorithm) -> Self:
-        """Create a key from a handle. Raise `Malformed` if the key does not fit the algorithm or is too short."""
+        """Wrap a key of `cryptography`. Raise `Malformed` if the key does not fit the algorithm or is too short."""
         if isinstance(handle, rsa.RSAPrivateKey) and handle.key_size < SMALLEST_RSA_BITS:
             raise Malformed("signing key: RSA key is too short", field="key")
         jwk = key_formats.write_public_jwk(handle)

@@ -1,6 +1,6 @@
 """Opaque tokens that only their issuer can read: compact JWE, `dir` with A256GCM (RFC 7516 §3.1, RFC 7518 §4.5, §5.3).
 
-Auth0's access token for /userinfo alone has this form: five parts, the second one empty.
+An access token of Auth0 that is only for /userinfo has this form: five parts, of which the second is empty.
 """
 
 from __future__ import annotations

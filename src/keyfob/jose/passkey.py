@@ -1,4 +1,4 @@
-"""Verify what an authenticator signs: the registration and the use of a passkey (W3C WebAuthn Level 3 §7.1, §7.2)."""
+"""Verify the responses of an authenticator that registers or uses a passkey (W3C WebAuthn Level 3 §7.1, §7.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import webauthn
     from webauthn.helpers import cose
 else:
-    webauthn = LazyModule("webauthn")  # 150 ms, and only servers have it
+    webauthn = LazyModule("webauthn")  # the import takes 150 ms, and the library is installed only on servers
     cose = LazyModule("webauthn.helpers.cose")
 
 ALGORITHMS: Final = (-7, -8, -257)  # ES256, EdDSA, RS256 (IANA COSE Algorithms)
@@ -56,7 +56,7 @@ def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
             require_user_verification=True,
             supported_pub_key_algs=algorithms,
         )
-    except Exception:  # noqa: BLE001  the library lets errors of its decoders through, of many kinds
+    except Exception:  # noqa: BLE001  the library raises many kinds of decoder errors
         return None
     return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count)
 

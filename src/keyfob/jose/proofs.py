@@ -28,7 +28,7 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """A valid proof: the sender has the key. The replay key `mark` must be accepted only once before `until`."""
+    """A valid proof: the sender has the key. The caller must accept the replay key `mark` only once before `until`."""
 
     key_thumbprint: str
     mark: str
@@ -54,7 +54,7 @@ class Nonces:
 
 
 def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
-    """Return the current nonce, which others cannot predict and which is the same on every node."""
+    """Return the current nonce, which is unpredictable without the key and the same on every node."""
     window = int(now.timestamp() // WINDOW.total_seconds()) - ago
     made = hmac.digest(key, struct.pack(">Q", window), "sha256")[:_NONCE_BYTES]
     return base64url(made)

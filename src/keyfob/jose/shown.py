@@ -37,7 +37,7 @@ def read_certificates(text: str) -> tuple[bytes, ...]:
 
 
 def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
-    """Return whether one of the authorities has directly signed the certificate. All are in DER."""
+    """Return whether one of the authorities has directly signed the certificate. All certificates are in DER."""
     try:
         found = x509.load_der_x509_certificate(certificate)
     except ValueError:

@@ -25,7 +25,7 @@ from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
-# Maps base64url to the alphabet of binascii. Characters that only that alphabet has become invalid ones.
+# Maps base64url to the alphabet of binascii. Characters that only binascii accepts are mapped to invalid ones.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid
@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. The members of `header` take the place of the `kid`."""
+    """Sign claims as a compact JWS. If `header` is given, the JWS header has its members in place of the `kid`."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:

@@ -1,8 +1,8 @@
 """Decryption of `sealed.py`'s output with few imports, for `keyfob token`, which runs often (RFC 5116, RFC 5869).
 
-Importing the public modules of `cryptography` takes 30 ms or more, mostly for unused ciphers. Importing only its
-binding takes a third of that. If a later version of `cryptography` moves the binding, this module raises ImportError or
-AttributeError, and the caller uses `sealed.py` instead.
+Importing the public modules of `cryptography` takes 30 ms or more, mostly for unused ciphers. Importing only the
+OpenSSL binding of `cryptography` takes a third of that time. If a later version of `cryptography` moves the binding,
+this module raises ImportError or AttributeError, and the caller uses `sealed.py` instead.
 """
 
 from hmac import compare_digest, digest
@@ -20,7 +20,7 @@ def unseal(ciphertext: bytes, master: bytes, key_id: str, *, purpose: str, conte
     Args:
         ciphertext: The output of `sealed.seal`.
         master: The master key.
-        key_id: The required `sealed.key_id` of the master key.
+        key_id: The `sealed.key_id` of the master key with which the ciphertext must have been made.
         purpose: The purpose that `sealed.derive` was called with.
         context: The context that `sealed.seal` was called with.
 

@@ -31,5 +31,5 @@ def der_of_pem(text: str) -> bytes | None:
         return None
     try:
         return base64.b64decode("".join(found[1].split()), validate=True) or None
-    except ValueError:  # binascii.Error is one
+    except ValueError:  # binascii.Error is a ValueError
         return None

@@ -14,7 +14,7 @@ from keyfob.protocol.scope import Scope
 
 Profile = Literal["auth0", "rfc9068"]
 AT_JWT = "at+jwt"
-_read_scope = lru_cache(maxsize=256)(Scope.read)  # an API's callers share a few
+_read_scope = lru_cache(maxsize=256)(Scope.read)  # an API's callers share a few values
 JKT = "jkt"
 X5T = "x5t#S256"
 
@@ -75,7 +75,7 @@ class AccessClaims:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse a JWT payload of either profile. Validates types only, never values."""
+        """Parse a JWT payload of either profile. Only the types of the claims are validated, not the values."""
         present = fields.values
         permissions = fields.texts("permissions") if "permissions" in present else None
         key_thumbprint, certificate_thumbprint = read_confirmation(fields) if "cnf" in present else (None, None)
@@ -113,8 +113,8 @@ OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf"
 def is_like_id_token(names: Collection[str]) -> bool:
     """Return whether the names of the claims are those of an ID token, not of an access token (RFC 9068 §5).
 
-    An access token of Auth0's profile without scope and permissions still names its client in `azp`, and may have
-    `sid`.
+    `azp`, alone or with `sid`, does not make the claims those of an ID token: an access token of Auth0's profile
+    without scope and permissions can have both.
     """
     if _OF_ID_TOKENS.isdisjoint(names) or not OF_ACCESS_TOKENS.isdisjoint(names):
         return False

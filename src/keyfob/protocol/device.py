@@ -23,7 +23,7 @@ class DeviceRequest:
     """The device authorization request (RFC 8628 §3.1).
 
     Attributes:
-        client_id: The client id; "" if other credentials contain it.
+        client_id: The client id; "" if the request's client credentials contain the id instead.
         acr_values: `acr_values` and `max_age` are parameters of OpenID Connect (Core §3.1.2.1). A server that does not
             support them here ignores them (RFC 8628 §3.1).
         code_challenge: Binds the device code to its client (RFC 7636 §4.3), if the server supports that.
@@ -74,7 +74,7 @@ class DeviceRequest:
 
 @light_dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """A pending response that requires the number from the approval page. It is keyfob's own extension.
+    """A pending response that requires the number from the approval page. The number is keyfob's own extension.
 
     Attributes:
         tries_left: The number of attempts that remain after a wrong number.

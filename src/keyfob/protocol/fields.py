@@ -91,7 +91,7 @@ class Fields:
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """Return a duration in seconds, from a number or, since some servers send that, a string of digits."""
+        """Return a duration from a number of seconds, or from a string of digits, which some servers send."""
         found = self.values.get(name)
         if found is None or found == "":
             return None
@@ -146,7 +146,7 @@ class Fields:
         return found
 
 
-@lru_cache(maxsize=1024)  # a token is presented repeatedly, and shares its times with others
+@lru_cache(maxsize=1024)  # a token is presented repeatedly, and several tokens have the same times
 def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

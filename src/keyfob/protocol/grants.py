@@ -23,7 +23,7 @@ PASSWORD: Final = "password"
 PASSWORD_REALM: Final = "http://auth0.com/oauth/grant-type/password-realm"
 REFRESH_TOKEN: Final = "refresh_token"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
-# The grants that keyfob's own server supports; its client uses the others with other servers.
+# The grants that keyfob's server supports. keyfob's client uses the other grants with other servers.
 GRANT_TYPES: Final = (
     AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORD, PASSWORD_REALM,
     REFRESH_TOKEN,
@@ -163,7 +163,7 @@ Grant = (
 
 @light_dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The token request. `client_id` is "" if other credentials contain it."""
+    """The token request. `client_id` is "" if the request's client credentials contain the id instead."""
 
     client_id: str
     grant: Grant

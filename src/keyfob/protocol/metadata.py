@@ -21,7 +21,7 @@ ENDPOINTS: Final = (
     "token_endpoint",
     "userinfo_endpoint",
 )
-# The endpoints that a client calls with its certificate; the others are for browsers, or public.
+# The endpoints that a client calls with its certificate. The other endpoints are for browsers, or public.
 _OF_CERTIFICATES: Final = (
     "device_authorization_endpoint",
     "introspection_endpoint",
@@ -146,8 +146,8 @@ def _how_it_differs(named: str, asked: str) -> str:
 def well_known(issuer: str) -> tuple[str, str]:
     """Return the two URLs of an issuer's metadata: OpenID Connect's, then RFC 8414's.
 
-    OpenID Connect Discovery §4 appends to the issuer; RFC 8414 §3.1 inserts between host and path. Both remove a
-    trailing slash first.
+    OpenID Connect Discovery §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it between host and
+    path. In both, a trailing slash of the issuer is removed first.
     """
     parts = urlsplit(issuer)
     path = parts.path.removesuffix("/")

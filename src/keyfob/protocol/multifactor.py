@@ -1,4 +1,4 @@
-"""Second factors of a password login (Auth0's MFA API): adding one, listing, and choosing one."""
+"""Messages to add, list and choose the second factors of a password login (Auth0's MFA API)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class OAuthError:
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """Parse a response's body. Return None if it is not an OAuth error, but HTML from a proxy, for example."""
+        """Parse a response's body. Return None if the body is not an OAuth error, for example HTML from a proxy."""
         try:
             return cls.read(read_json(response.body, "error answer"))
         except Malformed:
@@ -61,7 +61,7 @@ class OAuthError:
 
 
 def speakable(text: str) -> str:
-    r"""Reduce a text to the character set of RFC 6749 §5.2: printable ASCII without `"` and `\`; 400 characters."""
+    r"""Reduce a text to the character set of RFC 6749 §5.2: at most 400 printable ASCII characters, no `"`, no `\`."""
     kept = (
         letter if " " <= letter <= "~" and letter not in '"\\' else "'" if letter == '"' else "?" for letter in text
     )

@@ -11,7 +11,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RevocationRequest:
-    """The revocation request without a hint (RFC 7009 §2.1). `client_id` is "" if other credentials contain it."""
+    """The revocation request, without `token_type_hint`. `client_id` is "" if the client credentials contain the id."""
 
     client_id: str
     token: Secret

@@ -11,7 +11,7 @@ from keyfob.protocol.fields import Fields
 
 @light_dataclass(frozen=True, slots=True)
 class Target:
-    """One API, by its identifier; None means the server's default."""
+    """The identifier of the requested API; None means the server's default API."""
 
     audience: str | None = None
     is_resource: bool = False
@@ -22,7 +22,7 @@ class Target:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0; several APIs are `Malformed`."""
+        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0. Several APIs raise `Malformed`."""
         for name in ("audience", "resource"):
             found = fields.optional_text(name)
             if found is not None and " " in found:

@@ -25,10 +25,11 @@ class TokenAnswer:
     Attributes:
         expires_in: The access token's lifetime; None if absent.
         scope: The granted scope; None means the requested one (RFC 6749 §5.1).
-        refresh_expires_in: The lifetime of an unused refresh token. `read` accepts each name that servers use for it;
-            `write` uses the draft's name and Keycloak's.
+        refresh_expires_in: The lifetime of an unused refresh token. `read` accepts each member name that servers use
+            for this lifetime; `write` uses the names of the draft and of Keycloak.
         authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
-            writes it; `read` only shortens `refresh_expires_in` by it.
+            adds it to the response. `read` leaves it None and returns the shorter of both lifetimes as
+            `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 

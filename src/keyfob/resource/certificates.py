@@ -33,8 +33,8 @@ class CertificateHeader:
 
     Attributes:
         name: The header's name in lower case: `client-cert` (RFC 9440), `x-forwarded-client-cert` (Envoy), or another
-            name. The value of another header is percent-encoded PEM (nginx's `$ssl_client_escaped_cert`) or DER in
-            base64.
+            name. With another name, the header's value is percent-encoded PEM (nginx's `$ssl_client_escaped_cert`) or
+            DER in base64.
         proxies: The trusted addresses or networks; "unix" for a Unix socket.
         networks: The parsed `proxies`.
     """
@@ -84,7 +84,7 @@ def _thumbprint_in(value: str) -> str | None:
     if len(text) > _LONGEST:
         return None
     if found := _HASH.search(text):
-        # Envoy appends to the elements of earlier proxies: of two, it is unknown which is the caller's.
+        # Envoy appends to the elements of earlier proxies. With two elements, it is unknown which is the caller's.
         return None if "," in text else base64url(bytes.fromhex(found[1]))
     is_bytes = len(text) > 2 and text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
     certificate = _der_of_base64(text[1:-1]) if is_bytes else der_of_pem(unquote(text)) or _der_of_base64(text)
@@ -94,5 +94,5 @@ def _thumbprint_in(value: str) -> str | None:
 def _der_of_base64(text: str) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True) or None
-    except ValueError:  # binascii.Error is one, and so is the error for text that is not ASCII
+    except ValueError:  # binascii.Error is a ValueError, and so is the error for text that is not ASCII
         return None

@@ -11,8 +11,8 @@ V = TypeVar("V")
 class ExpiringCache(Generic[V]):
     """A cache of two generations.
 
-    When the young generation is full, it replaces the old one. Entries of the old one that were not used meanwhile are
-    dropped.
+    New and used entries are stored in the young generation. When the young generation is full, it becomes the old
+    generation, and the remaining entries of the former old generation are dropped.
 
     The cache is thread-safe without a lock: each step is one operation of a dict, and a race can only lose an entry,
     which is then computed again.

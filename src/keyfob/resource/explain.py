@@ -145,7 +145,7 @@ def _claims(
 
 
 def _until(problem: InvalidToken, names: tuple[str, ...]) -> Iterator[Check]:
-    """Yield the checks up to the failed one. The results of the later ones are unknown."""
+    """Yield the checks up to the failed one. The results of the later checks are unknown."""
     for name in names:
         if name == problem.check:
             yield Check(name, holds=False, why=problem.message)

@@ -69,7 +69,7 @@ class _Verified(NamedTuple):
 
 
 class _SignedToken(NamedTuple):
-    """A token that cannot be verified yet: `keys` does not contain its key, or is None since no keys were fetched."""
+    """A token that cannot be verified yet: the token's key is not in `keys`, or `keys` is None before a fetch."""
 
     unverified: Unverified
     fields: Fields | None

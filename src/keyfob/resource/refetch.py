@@ -20,7 +20,7 @@ MISSING_LIFE: Final = timedelta(seconds=60)
 SHORTEST_LIFE: Final = timedelta(seconds=15)
 DEFAULT_LIFE: Final = timedelta(minutes=10)
 LONGEST_LIFE: Final = timedelta(days=1)
-# While the issuer does not answer, known keys are used this long; then all tokens are denied.
+# If the issuer does not answer, cached keys are used for this long; then all tokens are denied.
 LONGEST_STALE: Final = timedelta(days=1)
 
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")

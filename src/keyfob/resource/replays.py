@@ -43,7 +43,7 @@ class ReplaysInMemory:
 
     def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
         with self._lock:
-            # All are recorded for the same time, so the oldest end first.
+            # All proofs are recorded for equally long, so the oldest records expire first.
             while self._order and self._order[0][0] <= now:
                 self._used.discard(self._order.popleft()[1])
             if replay_key in self._used:

@@ -141,7 +141,7 @@ def _covers(principal: Principal, need: Requirement) -> bool:
 
 
 def _step_up(need: Requirement, description: str) -> MissingRequirement:
-    """Return the missing requirement of a new or stronger login, which is denied with 401 (RFC 9470 §3)."""
+    """Return the missing requirement for a new or stronger login. The request is denied with 401 (RFC 9470 §3)."""
     age = "" if need.max_age is None else str(int(need.max_age.total_seconds()))
     parameters = (("acr_values", " ".join(need.acr)), ("max_age", age))
     given = tuple((name, value) for name, value in parameters if value)

@@ -16,7 +16,7 @@ Event = Mapping[str, object]
 Result = Literal["success", "failure", "notice"]
 LONGEST: Final = 200
 _SHOWN_OF_UNKNOWN: Final = 4
-OWN_PREFIX: Final = "keyfob_"  # of the codes that Auth0 does not have
+OWN_PREFIX: Final = "keyfob_"  # the codes that Auth0 does not have begin with this
 
 
 class Code(NamedTuple):

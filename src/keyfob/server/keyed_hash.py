@@ -26,8 +26,8 @@ class HashKeys:
     """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
 
     Attributes:
-        factors: The keys of second factors. The first encrypts; former keys follow as long as they may decrypt.
-            `opaque` and `pages` have the same form.
+        factors: The keys of second factors. The first key encrypts and decrypts. The others are former keys, which may
+            only decrypt for a limited time. `opaque` and `pages` have the same form.
         opaque: The keys of opaque access tokens.
         pages: The keys of the encrypted login state in pages.
     """

@@ -53,7 +53,8 @@ class Keyring:
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
         """Return the keyring with a new sealing key.
 
-        The present sealing key may decrypt for the time `grace`. If it is zero, all former keys expire at once.
+        The present sealing key may still decrypt for the time `grace`. If `grace` is zero, all former keys expire at
+        once.
         """
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()
         return Keyring(
@@ -61,7 +62,7 @@ class Keyring:
         )
 
     def slot(self, master: bytes, nonce: bytes, now: datetime) -> KeySlot:
-        """Encrypt the keyring under a master key. `nonce` is 12 random bytes."""
+        """Return the keyring encrypted under a master key. `nonce` is 12 random bytes."""
         former = b"".join(_FORMER.pack(key, until.timestamp()) for key, until in self.formers)
         name = key_id(master)
         content = self.hashing + self.sealing + former
@@ -69,10 +70,10 @@ class Keyring:
 
     @classmethod
     def read(cls, slot: KeySlot, master: bytes) -> Keyring:
-        """Decrypt the keyring of a slot.
+        """Decrypt the keyring in a `KeySlot`.
 
         Raises:
-            Malformed: The slot was encrypted under another master key, or is damaged.
+            Malformed: The keyring was encrypted under another master key, or is damaged.
         """
         content = unseal(slot.sealed, derive(master, _PURPOSE), context=_context(slot.master_id))
         hashing, sealing, rest = content[:KEY_BYTES], content[KEY_BYTES : 2 * KEY_BYTES], content[2 * KEY_BYTES :]
@@ -121,7 +122,7 @@ def _each(keys: tuple[bytes, ...], purpose: str) -> tuple[bytes, ...]:
 
 
 def valid_slot(slots: tuple[KeySlot, ...], master: bytes, now: datetime) -> KeySlot | None:
-    """Return the slot that is encrypted under a master key and has not expired, or None."""
+    """Return the `KeySlot` that is encrypted under a master key and has not expired, or None."""
     name = key_id(master)
     return next((slot for slot in slots if slot.master_id == name and slot.is_valid(now)), None)
 

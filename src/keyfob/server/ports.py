@@ -13,7 +13,7 @@ from keyfob.server.sql import SqlTransaction
 T = TypeVar("T")
 
 
-# There is one text of SQL for every database, and so one class of transactions (decision 0040).
+# The SQL is the same for every database, so there is one class of transactions (decision 0040).
 Transaction = SqlTransaction
 Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
@@ -73,7 +73,7 @@ class Passwords(Protocol):
         Args:
             password: The password as typed.
             hashed: The stored hash; None for an unknown user, which takes the same time.
-            network: The network of the caller. The waiting places of one network are limited.
+            network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
 
@@ -127,6 +127,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
-Locate = Callable[[str, str], str]  # from a file of places and an address to the place in words, or ""
-Draw = Callable[[str], str]  # from an address to its QR code, as a data: URL
+Locate = Callable[[str, str], str]  # from a MaxMind DB file and an IP address to the city and country as text, or ""
+Draw = Callable[[str], str]  # returns the QR code of a URL as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -12,7 +12,7 @@ from keyfob.protocol.scope import Scope
 Factor = Literal["passkey", "otp", "email", "recovery-code"]
 DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
-Nearness = Literal["same", "other", "unknown"]  # whether two addresses are of one network
+Nearness = Literal["same", "other", "unknown"]  # whether two addresses belong to one network
 
 # The stages that a device login may change to, by its present stage.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {
@@ -32,7 +32,8 @@ class DeviceLogin:
     Attributes:
         session_hash: The browser session that confirmed the code. Only this session may approve the login.
         peer: The IP address of the client's request.
-        challenge: The S256 `code_challenge` (RFC 7636), or None. If it is present, every poll needs the verifier.
+        challenge: The S256 `code_challenge` (RFC 7636), or None. If a challenge is present, every poll needs the
+            verifier.
         device_name: The name of the device, as the client claims. It is not verified.
         device_system: The operating system of the device, as the client claims.
         nearness: Whether the approval came from the device's network.
@@ -161,12 +162,12 @@ class Authenticator:
             a passkey is derived from its credential ID (`decide/passkey.py`).
         secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
             empty for e-mail.
-        created_at: The start of the enrolment or, if the factor is active, its end.
+        created_at: The time at which the enrolment began or, if the factor is active, was completed.
         is_active: Whether the enrolment was completed with a right code.
         last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
         login_hash: The hash of the `MfaLogin` that began the enrolment. Until the factor is active, only this login can
             use it.
-        expires_at: The time at which this login expires; None if the factor is active.
+        expires_at: The time at which the login of `login_hash` expires; None if the factor is active.
         name: The name of a passkey, as the user typed it.
         credential_id: The credential ID of a passkey.
         sign_count: The signature counter of a passkey; 0 if its authenticator has no counter.
@@ -231,7 +232,7 @@ class BrowserSession:
     """A session of a browser in which a user has logged in. Before a login, nothing about a browser is stored.
 
     Attributes:
-        has_factor: Whether the user has proven a second factor in this session. A passkey counts as one.
+        has_factor: Whether the user has proven a second factor in this session. A passkey counts as a second factor.
     """
 
     session_hash: bytes
@@ -270,10 +271,10 @@ class Tries:
     """A counter of wrong passwords or codes: consecutive failures, or the rest of a budget of tries.
 
     Attributes:
-        tries_key: The keyed hash of the counted thing, such as a user or a network.
+        tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.
         expires_at: The time from which the record has no effect.
-        of_stranger: Whether an unauthenticated caller chooses the counted thing: a network, or a name that no user has.
-            The number of such records is limited; those that expire first are deleted first.
+        of_stranger: Whether an unauthenticated caller chooses this subject: a network, or a name that no user has. The
+            number of such records is limited; those that expire first are deleted first.
     """
 
     tries_key: bytes

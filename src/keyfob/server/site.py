@@ -55,7 +55,7 @@ class LimitedDict(Generic[K, V]):
 
 
 def locate_nothing(path: str, address: str) -> str:
-    """Return "" as the place of an address: there is no file that maps addresses to places."""
+    """Return "", since there is no MaxMind DB file that maps the IP address to a city."""
     del path, address
     return ""
 
@@ -103,7 +103,7 @@ class Site:
         meter: The meter for metrics; by default one that counts nothing.
         readiness: The last check of the store for /readyz.
         later: The functions to run after the response.
-        locate: The function that looks up an IP address in the file of places.
+        locate: The function that looks up the city and country of an IP address in the MaxMind DB file.
         hash_keys: The derived keys of `tenant_keys`.
         token_issuer: The issuer of tokens, with the current signing key of each algorithm.
     """
@@ -138,7 +138,7 @@ class Site:
         self.token_issuer = TokenIssuer(self.config, self.tenant_keys.signers, self.hash_keys.opaque[0])
 
     def reconfigure(self, config: TenantConfig, keys: TenantKeys) -> None:
-        """Replace the settings and the keys. Pending logins continue with the new ones."""
+        """Replace the settings and the keys. Pending logins continue with the new settings and keys."""
         self.config, self.tenant_keys = config, keys
         self.__post_init__()
 
@@ -160,14 +160,14 @@ class Site:
 
     @property
     def may_sign_up(self) -> bool:
-        """Whether people may create accounts. This requires mail, since their addresses are verified."""
+        """Whether people may create accounts. This requires mail, to verify their e-mail addresses."""
         return self.config.sign_up and self.mailer is not None
 
     def now(self) -> datetime:
         return self.surroundings.now()
 
     def place_of(self, address: str) -> str:
-        """Return the place of an IP address as text; "" if the place is unknown or no file of places is set up."""
+        """Return the city and country of an IP address as text; "" if they are unknown or no file is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:

@@ -175,7 +175,7 @@ class SqlTransaction:
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
-        """Store the mark of a revoked access token at least until `until`."""
+        """Store the `revocation_mark` of a revoked access token at least until `until`."""
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
@@ -322,14 +322,14 @@ class SqlTransaction:
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:
             return 0
-        # The newest stays in any case, so that no number comes twice.
+        # The newest event is never deleted, so that no number is used twice.
         sql = "DELETE FROM audit_event WHERE number < ? AND (at_s < ? OR number <= ?)"
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
         """Delete at most `most` rows that expired some time ago. Return how many were deleted.
 
-        Of the counters of unauthenticated callers (`Tries.of_stranger`), keep `strangers`.
+        At most `strangers` counters whose subject an unauthenticated caller chose (`Tries.of_stranger`) are kept.
         """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (

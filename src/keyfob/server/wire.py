@@ -78,7 +78,7 @@ Outcome = Literal[
 ]
 Row = tuple[int, str, str]
 
-# Not verified at Auth0. The text for the first poll on an expired code, and for those after it:
+# Not verified at Auth0: the text for the first poll on an expired code, and the text for later polls.
 AUTH0_EXPIRED: Final = "The device code has expired."
 AUTH0_CODE_UNKNOWN: Final = "Invalid or expired device code."
 # The status for an unknown API at the device endpoint; Auth0's other grants answer 403.
@@ -122,7 +122,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
         (429, "slow_down", "You are polling faster than the specified interval of {interval} seconds."),
         (400, "slow_down", "Wait five seconds longer between requests."),
     ),
-    # Both have the member `number_required`; a client that does not know it polls until the code expires.
+    # Both responses have the member `number_required`. A client that ignores the member polls until the code expires.
     "number_missing": (
         (403, "authorization_pending", "The number that the page shows must be sent."),
         (400, "authorization_pending", "The number that the page shows must be sent."),

@@ -22,7 +22,7 @@ from keyfob.resource.published import Published, publish
 if TYPE_CHECKING:
     from keyfob.resource import proof_validation
     from keyfob.resource.io import introspect
-else:  # needed if the API has an address, and if the issuer is asked about tokens
+else:  # needed only if the API has an address or introspects tokens
     proof_validation = LazyModule("keyfob.resource.proof_validation")
     introspect = LazyModule("keyfob.resource.io.introspect")
 

@@ -111,7 +111,7 @@ class SharedCall(Generic[T]):
     def _run(self) -> None:
         try:
             result = self._call()
-        except BaseException as problem:  # noqa: BLE001  all callers that wait get it, this one too
+        except BaseException as problem:  # noqa: BLE001  all waiting callers get it, this one too
             self._done.set_exception(problem)
         else:
             self._done.set_result(result)

@@ -30,7 +30,7 @@ _ID_BYTES: Final = 16
 
 
 class IssuerIntrospector:
-    """An `Introspector`. Thread-safe."""
+    """An `Introspector` that is thread-safe."""
 
     def __init__(self, settings: Introspection, policy: Policy, send: Sender, clock: Clock) -> None:
         self.settings = settings

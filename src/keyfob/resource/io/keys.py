@@ -28,7 +28,7 @@ _OUR_LOG: Final = "keyfob.guard"
 
 
 class IssuerKeys:
-    """A `KeySource`. Thread-safe."""
+    """A `KeySource` that is thread-safe."""
 
     def __init__(
         self, issuer: str, send: Sender, steady: Callable[[], float] = time.monotonic, jwks_uri: str | None = None
@@ -104,7 +104,7 @@ class IssuerKeys:
             keys = before.keys if same else KeySet.read(read_json(response.body, "key set"))
         except KeyfobError as problem:
             logging.getLogger(_OUR_LOG).warning("keys of the issuer not fetched: %s", problem.message)
-            self._found_uri = None  # they may have moved
+            self._found_uri = None  # the URL of the keys may have changed
             return None
         self._body = response.body
         now = self._steady()

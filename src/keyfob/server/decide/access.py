@@ -72,9 +72,9 @@ def account_of(
 ) -> Account:
     """Return the part of an earlier granted scope that the current settings still allow.
 
-    The same settings apply as for a new request: the API, its scopes, the clients that may use it, the client's grant
-    and connections, and the user's permissions. If no scope except `offline_access` remains, the returned account has
-    no API.
+    The same settings apply as for a new request: the API, the API's scopes, the clients that may use the API, the
+    client's grant and connections, and the user's permissions. If no scope except `offline_access` remains, the
+    returned account has no API.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:

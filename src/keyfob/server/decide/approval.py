@@ -1,4 +1,4 @@
-"""Decide whether a user may approve a device login now, and how much it grants (RFC 10027 §6.1, RFC 8628 §5.4).
+"""Decide whether a user may approve a device login now, and what the approval grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
 Only the nearness `same` counts as near. If `unknown` sufficed, an attacker would use IPv6 against a user with IPv4.
 """
@@ -13,7 +13,7 @@ from keyfob.server.records import Nearness
 from keyfob.server.settings.device_rules import DeviceRules
 
 Approval = Literal["approve", "log_in", "refuse"]
-END_LINK_LIFETIME: Final = timedelta(days=7)  # of the link in the e-mail about a new device
+END_LINK_LIFETIME: Final = timedelta(days=7)  # the lifetime of the link in the e-mail about a new device
 
 
 def decide_approval(

@@ -37,7 +37,7 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check like `AtCallback`. `wire.TABLE` has its error and its text for the tenant's dialect."""
+    """A check like `AtCallback`. `wire.TABLE` has the error and the text of the check for the tenant's dialect."""
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome

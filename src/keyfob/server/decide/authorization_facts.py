@@ -30,7 +30,7 @@ _LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(
 
 @dataclass(frozen=True, slots=True)
 class PushFacts:
-    """A request at /oauth/par: its parameters, and the key of its DPoP proof."""
+    """The parameters of a request at /oauth/par, and the key of its DPoP proof."""
 
     fields: Fields
     key_thumbprint: str | None
@@ -100,7 +100,7 @@ class RequestFacts:
 
     @cached_property
     def access(self) -> ApiAccess | NoAccess:
-        """The API and the scope that the client may have there, or the reason why it may have none."""
+        """The API and the scope that the client may have at this API, or the reason why the client may have none."""
         application, asked = self.read()
         return decide_access(self.config, application, asked.target, asked.scope)
 
@@ -257,7 +257,7 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether the loopback port is ignored (RFC 8252 §7.3). Auth0 compares it unless the client opts out."""
+    """Return whether the loopback port is ignored (RFC 8252 §7.3). Under `auth0`, the client must enable this."""
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 
 
@@ -275,6 +275,6 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 def is_verifiable(redirect_uri: str) -> bool:
     """Return whether only the client's owner can receive a code at a redirect URI.
 
-    For a loopback port or a private-use scheme, the answer is no, since any app can claim these.
+    For a loopback port or a private-use scheme, the result is False, since any app can claim these.
     """
     return urlsplit(redirect_uri).scheme == "https"

@@ -1,6 +1,6 @@
 """The state of a login in a browser: its purpose, its step, and the user whose password was right.
 
-`STEPS` is the table of the legal steps. docs/checks.md is generated from it.
+`STEPS` is the table of the allowed steps. docs/checks.md is generated from this table.
 """
 
 from __future__ import annotations
@@ -88,13 +88,14 @@ PAGE_OF: Final[Mapping[Step, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserLogin:
-    """The state of a login in a browser. Each page has it encrypted in its address and its forms.
+    """The state of a login in a browser. The address and the forms of each page contain the encrypted state.
 
     A login serves a device login, an authorization request, or no client. Without a client, its `goal` is to set up a
     second factor, to enter a code, to see the account, or to change the account's credentials.
 
     Attributes:
-        began_at: The start of this state. If the user logged in later, the user logged in for this request.
+        began_at: The time at which this browser login began. If the user's session is newer, the user logged in for
+            this request.
         device_hash: The hash of the device code.
         request: The parameters of the authorization request.
         goal: The purpose of a login without a client.
@@ -111,9 +112,8 @@ class BrowserLogin:
         way: The second factor that the user has chosen; "" if the user has not chosen.
         problem: The key of the error text to show. `count` is a number in this text, and `status` the status of the
             page.
-        told: The key of a text to show that is not an error.
-        typed_by: The browser session in which the code was typed. It differs from the session that opens a forwarded
-            link.
+        told: The key of a notice to show, which is not an error.
+        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -239,7 +239,7 @@ def begin_for_user(
 ) -> BrowserLogin:
     """Return a new browser login without a client: to enter a code, to set up a second factor, or to see the account.
 
-    At the step `notice`, the state only carries a text for the user about something that has just happened.
+    At the step `notice`, the login only contains a text for the user about an event that has just happened.
     """
     return BrowserLogin(
         step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal, typed_by=typed_by
@@ -266,7 +266,7 @@ class Facts(TypedDict, total=False):
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
-    """Return the login at another step, without the texts and the secrets of the present step.
+    """Return the login at its next step, without the texts and the secrets of the present step.
 
     Raises:
         Misuse: The step may not follow the present one, or a field that the step needs is missing.

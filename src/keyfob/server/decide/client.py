@@ -41,7 +41,8 @@ class ClientFacts:
 
     Attributes:
         credentials: The credentials; None if they are malformed. `problem` is then the error.
-        client_id: The client id of the request. If only the assertion contains it, that of the unverified assertion.
+        client_id: The client id of the request. If only the assertion contains a client id, it is taken from there
+            before the assertion is verified.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
         certificate: The client certificate of the connection, in DER, or empty.
@@ -95,7 +96,7 @@ class ClientFacts:
         return not self.client_id
 
     def must_wait(self) -> bool:
-        """Return whether wrong credentials are answered with a waiting time. Right credentials never wait.
+        """Return whether a request with wrong credentials has to wait. With right credentials, a request never waits.
 
         Secrets and keys are too long to be guessed, so right credentials need no limit. A limit could also hit honest
         processes of the client that share a network with an attacker.
@@ -135,7 +136,7 @@ class ClientFacts:
 def claimed_client_id(presented: Credentials) -> str:
     """Return the client id of credentials.
 
-    If only the assertion contains it, return that of the unverified assertion.
+    If only the assertion contains a client id, return it, although the assertion is not verified yet.
     """
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
@@ -177,7 +178,7 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
 def verify_assertion(
     assertion: Secret, application: Application, audiences: frozenset[str], now: datetime
 ) -> Assertion:
-    """Validate a client assertion (private_key_jwt). It must have exactly one of the audiences.
+    """Validate a client assertion (private_key_jwt). Its only audience must be one of `audiences`.
 
     Raises:
         InvalidToken: A check failed; the message names it.

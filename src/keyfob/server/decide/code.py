@@ -20,7 +20,7 @@ class SpendCode:
 
 @dataclass(frozen=True, slots=True)
 class RefuseCode:
-    """Issue no tokens. `is_replay`: the code was copied, so its login must end."""
+    """Issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
 
     outcome: Outcome
     is_replay: bool = False
@@ -29,8 +29,9 @@ class RefuseCode:
 def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
-    If a spent code passes all earlier checks, it has been copied, so its login ends. If an earlier check fails, the
-    login continues, since the request does not come from the client for certain (RFC 6749 §10.5).
+    If a spent code passes all earlier checks, the code has been copied, so the login that it was redeemed for ends. If
+    an earlier check fails, the login continues, since the request does not come from the client for certain (RFC 6749
+    §10.5).
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:

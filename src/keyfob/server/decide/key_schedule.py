@@ -15,10 +15,10 @@ from keyfob.server.records import StoredKey
 from keyfob.server.settings.config import TenantConfig
 
 Stage = Literal["announced", "signing", "retired", "gone"]
-# How long an API may keep a copy of the keys, and still know each key before it signs. Our guard keeps
-# one for a day at most, Auth0's SDK for Node for ten hours.
+# How long an API may cache the keys and still have each key before the key signs. keyfob's guard caches keys for a
+# day at most, Auth0's SDK for Node for ten hours.
 LONGEST_CACHE: Final = timedelta(days=1)
-# For clocks that differ, nodes that have not looked yet, and APIs that accept a token a little after its end.
+# For clock skew, nodes that have not read the keys yet, and APIs that accept a token shortly after its expiry.
 MARGIN: Final = timedelta(hours=1)
 ANNOUNCED_FOR: Final = LONGEST_CACHE + MARGIN
 
@@ -64,8 +64,8 @@ def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
     """Return the stage of a key.
 
-    The first key of an algorithm signs even before `signs_at`, as on a node whose clock is slow, since there is no
-    other key.
+    The first key of an algorithm signs even before its `signs_at`, since there is no other key. This happens on a node
+    whose clock is slow.
     """
     own = _own(keys, key.algorithm)
     keys = tuple(own)
@@ -108,7 +108,7 @@ def due_changes(
     Args:
         keys: All stored keys.
         longest: The algorithms in use, each with the longest lifetime of its tokens.
-        every: The age at which a key gets a successor; zero means at no age.
+        every: The age at which a key gets a successor. If it is zero, no key gets a successor because of its age.
         now: The current time, aware, UTC.
     """
     made: list[tuple[Algorithm, datetime]] = []
@@ -129,7 +129,7 @@ def due_changes(
 
 
 def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
-    """Return when time alone next changes a stage or makes a successor due, or None if it never does."""
+    """Return when time alone next changes a stage or makes a successor due, or None if neither will happen."""
     times = [step.at for step in timeline(keys, now)]
     if every:
         times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
@@ -157,7 +157,7 @@ def rotation(
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
     """Return the changes that remove a key at once.
 
-    If it was signing, the announced key or a new key takes its place.
+    If the removed key was signing, the announced key or a new key replaces it.
     """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]
@@ -191,6 +191,6 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return until when an API that caches the keys for `cache` may lack this key while it signs, or None."""
+    """Return until when an API that caches the keys for `cache` may lack this key while this key signs, or None."""
     known = key.created_at + cache
     return known if known > key.signs_at else None

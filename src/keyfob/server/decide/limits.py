@@ -16,11 +16,11 @@ from keyfob.protocol.fields import Fields
 HEAD_BYTES: Final = 32 * 1024  # the request line and the headers
 HEADERS: Final = 200
 BODY_BYTES: Final = 64 * 1024
-SENT_BYTES: Final = 512 * 1024  # a body as it is sent: in chunks, with trailers
-PIPELINED: Final = 8  # requests of one connection that wait for the answer to an earlier one
-READ_TIME: Final = timedelta(seconds=20)  # for a request with its body, and for a peer to read the response
-KEEP_ALIVE: Final = timedelta(seconds=75)  # longer than any polling interval; uvicorn's 5 s equal that of RFC 8628
-# The end of a server: for a connection without a request, for one that is half sent, and for the answers.
+SENT_BYTES: Final = 512 * 1024  # the body including the overhead of chunks and trailers
+PIPELINED: Final = 8  # requests of one connection that wait for the response to an earlier request
+READ_TIME: Final = timedelta(seconds=20)  # to receive a request with its body, and for the peer to read the response
+KEEP_ALIVE: Final = timedelta(seconds=75)  # longer than a polling interval; uvicorn's 5 s equal RFC 8628's default
+# When a server stops: the time for a connection without a request, for a half-sent request, and for the responses.
 STOP_IDLE: Final = timedelta(seconds=0.5)
 STOP_READING: Final = timedelta(seconds=5)
 STOP_ANSWERING: Final = timedelta(seconds=25)
@@ -41,8 +41,8 @@ LONGEST: Final[dict[str, int]] = {
     # Tokens, passwords, and the encrypted request that the pages carry. None of them is stored.
     "assertion": 16384,
     "id_token_hint": 16384,
-    "passkey": 16384,  # the answer of an authenticator; a registration with an attestation is the longest
-    "password": 16384,  # a longer one than LONGEST_PASSWORD is refused like any wrong password, without hashing
+    "passkey": 16384,  # the response of an authenticator; a registration with an attestation is the longest
+    "password": 16384,  # a password above LONGEST_PASSWORD is refused like any wrong password, without hashing
     "request": 16384,
     "state": 16384,
     "subject_token": 16384,
@@ -52,26 +52,26 @@ PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization requ
 
 # Tables in the memory of one node: their entries are small, and the oldest is dropped.
 REMEMBERED: Final = 50_000
-# Pending device logins that a process keeps in memory, 2 KB each, and the time for which it may not see that another
-# process has changed one. A change of its own it sees at once (`server/io/device_cache.py`).
+# The pending device logins that a process caches, 2 KB each, and the time for which the process may not notice that
+# another process has changed one of them. It notices its own changes at once (`server/io/device_cache.py`).
 CACHED_DEVICES: Final = 5_000
 DEVICE_STALENESS: Final = timedelta(milliseconds=50)
-# Expired rows of the store that are deleted at once, while requests come or the server runs (`server/io/asgi.py`).
+# How often expired rows of the store are deleted, and how many in one transaction (`server/io/asgi.py`).
 SWEEP_EVERY: Final = timedelta(seconds=1)
-SWEEP_IDLE: Final = timedelta(seconds=9)  # more, without requests
+SWEEP_IDLE: Final = timedelta(seconds=9)  # added to SWEEP_EVERY while there are no requests
 SWEPT_AT_ONCE: Final = 100  # 500 take 13 ms of the event loop (docs/decisions/0047-growth.md)
-STORE_RETRY: Final = timedelta(seconds=2)  # while the store cannot be used
+STORE_RETRY: Final = timedelta(seconds=2)  # the Retry-After while the store cannot be used
 
 # Passwords, whose check takes 64 MiB and tens of milliseconds.
 HASHES_AT_ONCE: Final = 2
 HASHES_WAITING: Final = 32
-HASHES_WAITING_OF_ONE: Final = 4  # network
-# Of the requests of one network to one endpoint, the part that may push an authorization request, which is stored.
+HASHES_WAITING_OF_ONE: Final = 4  # of one network
+# One in so many requests of a network to one endpoint may push an authorization request, which is stored.
 PUSHES_ONE_IN: Final = 10
-# E-mails that are being sent at one time by one node, and the time for one, in which its request waits.
+# E-mails that one node sends at the same time, and the time for one e-mail, during which its request waits.
 MAILS_AT_ONCE: Final = 20
 MAIL_TIME: Final = timedelta(seconds=10)
-# E-mails after a response are sent at a random time within this span, so that their work reveals no request.
+# E-mails after a response are sent at a random time within this span, so that the load reveals nothing.
 MAIL_SPREAD: Final = timedelta(seconds=2)
 # Pages: forms that one network may send to one page in a minute.
 FORMS_PER_MINUTE: Final = 300

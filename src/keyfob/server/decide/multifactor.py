@@ -23,8 +23,8 @@ STEP: Final = timedelta(seconds=30)
 DIGITS: Final = 6
 SECRET_BYTES: Final = 20  # 32 letters of base32
 LOGIN_LIFETIME: Final = timedelta(minutes=10)
-ENROLMENT: Final = "enrolment"  # in place of a grant: a login that begins with an access token
-ANOTHER: Final = "another factor"  # in place of a grant: a browser login that has proven a factor and adds another
+ENROLMENT: Final = "enrolment"  # the value in place of a grant for a login that begins with an access token
+ANOTHER: Final = "another factor"  # the same for a browser login that has proven a factor and adds another factor
 MESSAGE_LIFETIME: Final = timedelta(minutes=5)
 TRIES: Final = 10
 TRY_BACK_AFTER: Final = timedelta(minutes=6)
@@ -60,7 +60,10 @@ def step_of(now: datetime) -> int:
 
 
 def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
-    """Return the step of the typed code, if it is at most one step off and later than `last_step` (RFC 6238 §5.2)."""
+    """Return the time step of the typed code, or None.
+
+    The step must be at most one step off and later than `last_step` (RFC 6238 §5.2).
+    """
     plain = typed.replace(" ", "").encode()
     found = None
     for step in range(step_of(now) - 1, step_of(now) + 2):

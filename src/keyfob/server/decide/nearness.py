@@ -12,12 +12,12 @@ from typing import Final
 
 from keyfob.server.records import Nearness
 
-# A provider gives a customer one IPv4 address, out of a /24 of neighbours whose addresses change hands, and a site
-# up to a /56 of IPv6 (RFC 6177 §2).
+# A provider gives a customer one IPv4 address, which may belong to a neighbour in the same /24 tomorrow, and a site up
+# to a /56 of IPv6 (RFC 6177 §2).
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 56
-# An address of these networks may stand for anybody: translated (RFC 6052), tunnelled (RFC 4380, RFC 3056), carrier NAT
-# as seen from inside (RFC 6598).
+# An address of these networks does not identify a network: addresses that are translated (RFC 6052), tunnelled
+# (RFC 4380, RFC 3056), or inside a carrier's NAT (RFC 6598).
 _SAY_NOTHING: Final = tuple(map(ip_network, ("64:ff9b::/96", "2001::/32", "2002::/16", "100.64.0.0/10")))
 
 
@@ -25,8 +25,8 @@ def nearness_of(device: str, browser: str) -> Nearness:
     """Return whether two addresses belong to one network.
 
     Args:
-        device: The address that the device login came from; "" if it is unknown, as behind a proxy that is not in
-            `trusted_proxies`.
+        device: The address that the device login came from; "" if this address is unknown, as behind a proxy that is
+            not in `trusted_proxies`.
         browser: The address of the browser that approves.
 
     Returns:

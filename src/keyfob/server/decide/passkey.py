@@ -17,7 +17,7 @@ from keyfob.protocol.fields import Fields, read_json
 from keyfob.server.keyed_hash import read_token_bytes, write_token
 from keyfob.server.records import User
 
-MOST: Final = 20  # passkeys of one user
+MOST: Final = 20  # the limit of passkeys of one user
 LONGEST_NAME: Final = 60
 LONGEST_ID: Final = 1023  # WebAuthn §4, credential ID
 TIMEOUT: Final = timedelta(minutes=5)  # of the browser's dialogue; WebAuthn §15.1 recommends 5 to 10 minutes

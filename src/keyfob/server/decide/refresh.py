@@ -15,7 +15,7 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# A response may be lost, and processes may share a token. So the previous token is accepted this long and this often.
+# A response may be lost, and processes may share a token. So the previous token stays valid for this time and number.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]
@@ -42,7 +42,7 @@ class Renew:
 
 @light_dataclass(frozen=True, slots=True)
 class Refuse:
-    """Issue no tokens. If `login` is not None, it has ended and must be saved."""
+    """Issue no tokens. If `login` is not None, this login has ended and must be saved."""
 
     outcome: Outcome
     reason: Reason
@@ -61,8 +61,8 @@ def decide_refresh(
 
     The newest token rotates. The client may not have received the response with the newest token. So the previous token
     returns the same successor again, as long as the successor has not been used, for `REPEAT_WINDOW` or the client's
-    leeway if that is longer, and at most `MOST_REPEATS` times. An older token has been copied, so the login ends. The
-    login ends too if the current settings allow no part of it any more.
+    leeway if that is longer, and at most `MOST_REPEATS` times. An older token has been copied, so the login ends. If
+    the current settings no longer allow any part of the login, the login ends too.
 
     Args:
         login: The login that the token names.

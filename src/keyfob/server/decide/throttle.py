@@ -26,7 +26,7 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
-# E-mails in MESSAGES_SPAN that one network causes for all users: a list of stolen passwords could cause one for each.
+# E-mails in MESSAGES_SPAN that one network causes for all users. With a list of stolen passwords, it could cause many.
 MESSAGES_OF_NETWORK: Final = 300
 # E-mails with a link in MESSAGES_SPAN that unauthenticated callers request: to one address, and from one network.
 LINKS_OF_ADDRESS: Final = 3
@@ -81,7 +81,7 @@ class GuessLimit:
 
     @staticmethod
     def cost(live: int) -> int:
-        """Return the units of one guess."""
+        """Return the units that one guess costs."""
         return max(1, live)
 
 
@@ -148,10 +148,10 @@ class Counted(NamedTuple):
 
 
 def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
-    """Count one request of a caller. A caller may make `size` requests at once, and one more after each `span / size`.
+    """Count one request of a caller. A caller may make `size` requests at once, and then one in each `span / size`.
 
     This is the generic cell rate algorithm (ITU-T I.371). It has the same limit as a `Bucket`, with one integer as its
-    state. A float would be too inexact if each request takes a few nanoseconds.
+    state. A float would be too inexact for large limits, of which each request uses up only a few nanoseconds.
 
     Args:
         full_at: The `full_at` of the caller's last request; 0 for a new caller.

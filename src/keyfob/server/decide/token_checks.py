@@ -30,7 +30,7 @@ from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFa
 class TokenCheck:
     """One row of the table.
 
-    The columns of `Step` apply to every grant, the other columns to the grants in `GRANTS_OF`.
+    The columns of `Step` apply to every grant. `GRANTS_OF` names the grants that each other column applies to.
     """
 
     name: str

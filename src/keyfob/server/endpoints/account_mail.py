@@ -37,7 +37,7 @@ class WrittenMail(NamedTuple):
 def write_mail(
     site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
 ) -> WrittenMail:
-    """Return an e-mail with one link to this server. A name in it is one line, so that it cannot add a header.
+    """Return an e-mail with one link to this server. A name is reduced to one line, so that it cannot add a header.
 
     Args:
         site: The tenant.

@@ -1,4 +1,4 @@
-"""Budgets of tries. They are kept in the store, so that all nodes share them and a restart does not reset them."""
+"""Budgets of tries in the store. All nodes share the budgets, and a restart does not reset them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Budget:
     """A token bucket in the store.
 
     Attributes:
-        key: The keyed hash of the counted thing, such as a user or a network.
+        key: The keyed hash of the subject whose tries are counted, such as a user or a network.
         size: The number of tries in a full bucket. The bucket refills evenly over `span`.
-        of_stranger: Whether an unauthenticated caller chooses the counted thing, as in `Tries`.
+        of_stranger: Whether an unauthenticated caller chooses this subject, as in `Tries`.
     """
 
     key: bytes

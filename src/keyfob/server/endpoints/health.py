@@ -24,7 +24,10 @@ async def health(_: Site, __: Request) -> Response:
 
 
 async def ready(site: Site, _: Request) -> Response:
-    """Report whether the store can be read and written. At most one check runs at a time, and at most one a second."""
+    """Report whether the store can be read and written.
+
+    At most one check runs at a time. A check begins at the earliest one second after the previous check ended.
+    """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:
         is_slow = now - state.checking_since > SLOW
@@ -54,7 +57,7 @@ async def _failure(site: Site, now: datetime) -> str:
 
     try:
         await site.store.read(lambda transaction: transaction.signing_keys())
-    except Exception as problem:  # noqa: BLE001  of a store of any kind
+    except Exception as problem:  # noqa: BLE001  each kind of store has its own errors
         return _code(problem, "store-unreadable")
     try:
         await site.store.write(write)

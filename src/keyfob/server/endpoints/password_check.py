@@ -41,7 +41,7 @@ class PasswordRefused:
     """The password was refused.
 
     Attributes:
-        wait: The time until the next password is verified. If it is not zero, this password was not verified.
+        wait: The time until the next password is verified. If `wait` is not zero, this password was not verified.
         is_blocked: Whether the password is correct, but the user is blocked.
         is_busy: Whether the server is too busy to verify the password now. `wait` then applies to all users.
         is_of_network: Whether the network must wait, for all accounts.
@@ -119,8 +119,8 @@ async def check_password(
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
     """Return the user as stored now. Return None if the password was changed meanwhile or the user is blocked.
 
-    Verifying a password takes long. So a login of an attacker, who repeats it all the time, can be under way
-    when the user changes the password; it must not succeed with the old one.
+    Verifying a password takes long. When the user changes a stolen password, an attacker's login with the old password
+    can be under way, since an attacker may try to log in all the time. That login must not succeed.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):

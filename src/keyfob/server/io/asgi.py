@@ -228,7 +228,7 @@ async def _write(response: Response, send: Send, more: tuple[tuple[bytes, bytes]
     await send({"type": "http.response.body", "body": response.body if has_body else b""})
 
 
-@lru_cache(maxsize=64)  # all of them ours
+@lru_cache(maxsize=64)  # all names are this server's own
 def _encoded_name(name: str) -> bytes:
     return name.encode("latin-1")
 

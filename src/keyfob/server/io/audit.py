@@ -93,7 +93,7 @@ class AuditQueue:
     async def flush(self) -> None:
         """Write all queued events. Stop after five seconds."""
         self._is_flushing = True
-        if self._timer is not None:  # else it would fire beside the next one, and two would write the same events
+        if self._timer is not None:  # otherwise this timer and the next one would both write the same events
             self._timer.cancel()
         try:
             with contextlib.suppress(TimeoutError):
@@ -170,7 +170,7 @@ class LinesSink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._rest = b""  # of a line that was only begun
+        self._rest = b""  # the rest of a line that was only partly written
 
     async def write(self, events: Sequence[Event]) -> None:
         await _in_thread(partial(self.write_now, events))
@@ -233,7 +233,7 @@ class FileSink(LinesSink):
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        # Not through a planted link, and private from the first byte, for any umask.
+        # The file is not opened through a planted link, and is private from the first byte, whatever the umask.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(self._path, flags, 0o600)
         if os.name == "posix" and stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -252,7 +252,7 @@ class FileSink(LinesSink):
 
     def _rotate(self) -> None:
         with contextlib.suppress(OSError):  # it goes on in the same file
-            if sys.platform != "win32":  # one of several processes renames the file, and closes it, which unlocks it
+            if sys.platform != "win32":  # one of several processes renames the file; closing it unlocks it
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
             for number in numbers:
@@ -284,7 +284,7 @@ def old_file(path: Path, number: int) -> Path:
 
 
 def open_audit(place: Audit | Place, store: Store) -> Audit:
-    """Open the audit log at a place. If `place` is a function, it is returned unchanged.
+    """Open the audit log at its destination. If `place` is a function, return it unchanged.
 
     Raises:
         Misuse: The file cannot be written.
@@ -303,7 +303,7 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Return the place that a command line names.
+    """Return the destination of the audit log that a command line names.
 
     "" means `audit.jsonl` in the folder, or the table of a shared database.
     """

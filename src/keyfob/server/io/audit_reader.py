@@ -74,7 +74,7 @@ class _Files:
             if found == 0:
                 return
             last = OLD_FILES if found is None else found - 1
-            yield self._open  # what was written between the two looks
+            yield self._open  # the lines that were written between the two reads
             self._open.close()
             self._open = None
         for number in range(last, -1, -1):

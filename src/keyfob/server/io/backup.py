@@ -67,7 +67,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
         file: The file to create.
         version: The version of keyfob.
         with_key: Whether the backup contains the master key.
-        source: The place of the master key, as for `find_master_key`.
+        source: The source of the master key, as for `find_master_key`.
 
     Raises:
         Misuse: The file exists or cannot be written, or the database cannot be read.
@@ -102,7 +102,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """Restore a backup into a folder, after checking all of the backup.
 
-    The folder must be empty, or contain only the master key or the file with its place.
+    The folder must be empty, or contain only the master key or the file that names the location of the master key.
 
     The master key comes from the source, from a place where `find_master_key` looks, or from the backup. A key from the
     backup is written into the folder.
@@ -144,7 +144,7 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
 def _copy_database(path: Path, copy: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
-            source.backup(target, pages=-1)  # in one step: in several, each write of the tenant would begin it again
+            source.backup(target, pages=-1)  # one step: between steps, each write would restart the copy
             target.execute("PRAGMA journal_mode = DELETE")
             _check_integrity(target)
     except sqlite3.Error as problem:
@@ -199,7 +199,7 @@ def _check(database: Path, master: bytes) -> None:
 
     async def check(transaction: Transaction) -> None:
         now = datetime.now(UTC)
-        # An older database has nothing but what is encrypted under the master key itself.
+        # In an older database, everything is encrypted under the master key itself.
         keyring = await find_keyring(transaction, master, now) or Keyring(master, master)
         for key in await transaction.signing_keys():
             decrypt_signing_key(key, keyring, now)

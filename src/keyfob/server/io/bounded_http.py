@@ -1,7 +1,7 @@
 """HTTP connections with limits: size of the request head, time to read a request, number of connections.
 
-uvicorn's parser `httptools` has no limits, and `h11` takes twice the CPU. If a tenant runs under another ASGI server,
-that server has to set such limits (docs/https.md).
+Of uvicorn's parsers, `httptools` has no limits, and `h11` takes twice the CPU time. If a tenant runs under another ASGI
+server, that server has to set such limits (docs/https.md).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self._is_reading or cycle is None or cycle.response_complete
 
     def _present_cycle(self) -> RequestResponseCycle | None:
-        return self.cycle  # None before the first request, whatever uvicorn's annotation
+        return self.cycle  # None before the first request, although uvicorn's annotation excludes None
 
     def data_received(self, data: bytes) -> None:
         """Parse the data in small pieces, since the parser itself stores unfinished headers and URLs of any size."""
@@ -77,7 +77,7 @@ class BoundedHttp(HttpToolsProtocol):
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """Begin a request. Data before it does not count towards its limit."""
+        """Begin a request. Data before the request does not count towards the request's limit."""
         super().on_message_begin()
         self._since, self._is_reading, self._is_head = self.loop.time(), True, True
         self._received = min(self._received, _PIECE)
@@ -143,7 +143,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Finish the current request and one that the peer may be sending, then close the connection.
+        """Finish the current request, and a request that the peer may be sending. Then close the connection.
 
         The server calls this method until the connection is closed. uvicorn's own method would close a connection at
         once if no request is complete, and so cut off a request that is being sent.

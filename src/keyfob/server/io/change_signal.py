@@ -12,7 +12,10 @@ _NAME: Final = "registered"
 
 
 class ChangeSignal:
-    """The change signal of one tenant's folder. It is checked a hundred times faster than the settings are read."""
+    """The change signal of one tenant's folder.
+
+    Checking the signal is a hundred times faster than reading the settings.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME

@@ -11,4 +11,4 @@ class SystemSurroundings:
         return datetime.now(UTC)
 
     def random(self, size: int) -> bytes:
-        return os.urandom(size)  # as `secrets.token_bytes`, without its two calls
+        return os.urandom(size)  # the source of `secrets.token_bytes`, without that function's two extra calls

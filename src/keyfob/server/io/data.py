@@ -30,7 +30,8 @@ def master_key(folder: Path) -> bytes:
     """Return the master key, from which the other keys are derived. Create it at the first start.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user or is writable by others, or the file is not a key.
+        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file is not a
+            key.
     """
     path = folder / MASTER_KEY
     prepare_folder(folder)

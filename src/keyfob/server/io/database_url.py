@@ -43,7 +43,7 @@ def connect_arguments(url: str) -> dict[str, Any]:
     if mode not in {"", _VERIFIED}:
         return {"dsn": url}
     authorities = query.get("sslrootcert", [os.environ.get("PGSSLROOTCERT", "")])[0]
-    if authorities in {"", "system"}:  # asyncpg has no word for the authorities of this machine
+    if authorities in {"", "system"}:  # asyncpg has no value for this machine's certificate authorities
         return {"dsn": url, "ssl": ssl.create_default_context()}
     return {"dsn": url if "sslmode" in query else f"{url}{'&' if found.query else '?'}sslmode={_VERIFIED}"}
 
@@ -52,7 +52,7 @@ def _split(url: str) -> SplitResult:
     try:
         found = urlsplit(url)
         parse_qs(found.query, strict_parsing=bool(found.query))
-    except ValueError:  # its text may have the password
+    except ValueError:  # the error's text may contain the password
         raise Misuse("the address of the database is not a URL", hint=_HINT) from None
     if found.scheme not in {"postgresql", "postgres"}:
         raise Misuse("the address of the database does not begin with postgresql://", hint=_HINT)

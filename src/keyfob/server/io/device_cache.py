@@ -22,7 +22,7 @@ _STALENESS_S: Final = DEVICE_STALENESS.total_seconds()
 
 
 class DeviceCache:
-    """A cache of pending device logins. It sees a change by another process after `DEVICE_STALENESS` at most.
+    """A cache of pending device logins. A change by another process takes effect after `DEVICE_STALENESS` at most.
 
     The cache is thread-safe. Times are seconds of a monotonic clock.
 
@@ -44,7 +44,7 @@ class DeviceCache:
         return self._logins.get(device_code_hash) if now < self.valid_until else None
 
     def keep(self, login: DeviceLogin, changes: int) -> None:
-        """Cache a pending login, unless it may have been changed after it was read.
+        """Cache a pending login, unless another transaction may have changed the login after it was read.
 
         Args:
             login: The login as read from a snapshot.

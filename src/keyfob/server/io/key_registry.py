@@ -54,7 +54,7 @@ class KeyRegistry:
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
 
     def revoke(self, name: str) -> tuple[StoredKey, ...]:
-        """Remove a key at once. If it was signing, another key takes its place. Return all keys after the change.
+        """Remove a key at once. If the key was signing, another key replaces it. Return all keys after the change.
 
         Raises:
             Misuse: There is no such key.
@@ -70,13 +70,14 @@ class KeyRegistry:
     def rewrap(self, fresh: bytes, grace: timedelta) -> int:
         """Replace the master key. Return how many ciphertexts were encrypted again.
 
-        The tenant's sealing key is replaced, and everything that it encrypted is encrypted again, in one transaction.
+        In one transaction, the tenant's sealing key is replaced too, and everything that the old sealing key encrypted
+        is encrypted again.
 
         Args:
             fresh: The new master key.
             grace: How long the present master key is still accepted, so that all nodes can be restarted with the new
-                key. Use zero for a stolen key: then ciphertexts outside the store that depend on it, such as tokens for
-                /userinfo, become invalid at once.
+                key. Use zero if the present key was stolen. Ciphertexts outside the store that depend on the present
+                key, such as tokens for /userinfo, then become invalid at once.
         """
         now, random = self.now(), self.surroundings.random(KEY_BYTES + 2 * NONCE_BYTES)
         nonces = random[KEY_BYTES : KEY_BYTES + NONCE_BYTES], random[KEY_BYTES + NONCE_BYTES :]

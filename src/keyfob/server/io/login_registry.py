@@ -28,7 +28,7 @@ class LoginShown:
         user: The user; None if deleted.
         client_id: The client; "" for a session.
         used_at: The time of the last refresh or the last page.
-        expires_at: The time at which the login or session expires if it is not used before.
+        expires_at: The time at which the login or session expires unless it is used before.
         device: The device that the client claims to run on.
     """
 

@@ -19,9 +19,9 @@ from typing import Final
 from keyfob.errors import Unreachable
 from keyfob.server.decide.limits import LONGEST_EMAIL
 
-# What separates addresses or comments in a header, or parameters of an SMTP command.
+# The separators of addresses or comments in a header, or of parameters of an SMTP command.
 _NOT_IN_ADDRESSES: Final = frozenset(' "(),:;<>[\\]')
-_KEPT: Final = timedelta(minutes=30)  # in the outbox: as long as links to choose a password work
+_KEPT: Final = timedelta(minutes=30)  # in the outbox: the lifetime of links to choose a password
 _OUTBOX_SENDER: Final = Address("keyfob", "no-reply", "localhost")
 
 

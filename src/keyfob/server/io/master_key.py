@@ -28,9 +28,7 @@ COMMAND_SECONDS: Final = 30
 _NAME_BYTES: Final = 8
 _NAME: Final = re.compile(r"[0-9a-f]{16}\Z")
 _MOST_BYTES: Final = 4096
-_UNSAFE: Final = (
-    0o037  # a group may read it, as in a container with another user; others may not, and only the owner may write
-)
+_UNSAFE: Final = 0o037  # the group may read the key, as in a container with another user; only the owner may write it
 _HEX: Final = re.compile(rb"[0-9a-fA-F]{64}\Z")
 _FORMS: Final = "Use file:PATH, env:NAME, credential:NAME, or 'command:PROGRAM ARGUMENTS'."
 
@@ -215,7 +213,7 @@ def _run(line: str) -> bytes:
     """Run a command without a shell, and return its output. Its stderr is not shown."""
     try:
         arguments = shlex.split(line)
-        done = subprocess.run(  # noqa: S603  the operator names it, and no shell reads it
+        done = subprocess.run(  # noqa: S603  the operator names the command, and no shell runs it
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip

@@ -149,7 +149,7 @@ class MeasuredStore:
 class _Timer:
     """Time a transaction.
 
-    A `KeyfobError` comes from the function in the transaction, so it does not count as a failure of the store.
+    The function in the transaction may raise a `KeyfobError`, which does not count as a failure of the store.
     """
 
     __slots__ = ("_began", "_meter", "_operation")

@@ -1,7 +1,7 @@
-"""Argon2id off the event loop; concurrent hashes are limited, since they use memory (NIST SP 800-63B-4 §3.1.1.2).
+"""Argon2id outside the event loop. Concurrent hashes are limited, since each uses memory (NIST SP 800-63B-4 §3.1.1.2).
 
-The queue is limited too. If a caller disconnects, its place is released, so that abandoned requests do not delay
-others.
+The queue of waiting passwords is limited too. If a caller disconnects, its password leaves the queue, so that abandoned
+requests do not delay other requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import argon2
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide import limits
 
-# Set for each request: wait until its caller has closed the connection.
+# Set for each request: a function that waits until the caller has closed the connection.
 CALLER_LEFT: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("CALLER_LEFT", default=None)
 
 
@@ -28,7 +28,7 @@ class Argon2Passwords:
         self._hasher = hasher or argon2.PasswordHasher()
         self._limit = asyncio.Semaphore(limits.HASHES_AT_ONCE)
         self._waiting: Counter[str] = Counter()  # by network
-        # The password of an unknown user is compared with this, which takes the same time.
+        # The password of an unknown user is compared with this hash, which takes the same time.
         self._dummy_hash = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret) -> str:
@@ -65,7 +65,7 @@ class Argon2Passwords:
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
-        """Wait for a place. Return False if too many passwords wait already, or the caller has disconnected."""
+        """Wait until a password may be hashed. Return False if too many wait already, or the caller disconnects."""
         if not self._limit.locked():
             return await self._limit.acquire()
         if self._waiting.total() >= limits.HASHES_WAITING or self._waiting[network] >= limits.HASHES_WAITING_OF_ONE:
@@ -86,7 +86,7 @@ class Argon2Passwords:
 
 
 async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
-    """Acquire a place of the limit. Return False without a place if the caller disconnects first."""
+    """Acquire the semaphore. Return False without acquiring it if the caller disconnects first."""
     left = CALLER_LEFT.get()
     if left is None:
         return await limit.acquire()
@@ -105,7 +105,7 @@ async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
 
 
 def _let_go(turn: asyncio.Future[Literal[True]], limit: asyncio.Semaphore) -> None:
-    """Release an acquired place, or stop waiting for one."""
+    """Release the semaphore if it was acquired, else stop waiting for it."""
     if turn.done() and not turn.cancelled():
         limit.release()
     else:

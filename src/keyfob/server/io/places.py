@@ -1,4 +1,7 @@
-"""The place of an IP address, from a MaxMind DB file: GeoLite2 City, DB-IP City Lite, or one with the same fields."""
+"""Look up the city and country of an IP address in a MaxMind DB file.
+
+Such files are GeoLite2 City, DB-IP City Lite, and others with the same fields.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +42,19 @@ def open_places(path: str) -> Reader:
         OSError: The file cannot be read.
         RuntimeError: The file is not a MaxMind DB file.
     """
-    return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  a plain text, from the settings
+    return _open(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  the settings have the path as a string
 
 
 @lru_cache(maxsize=2)
 def _open(path: str, changed_at: int) -> Reader:
     del changed_at
-    # By its name, since the library is optional and has no part in types here.
+    # Compared by name, since the optional library cannot be imported for its types here.
     return cast("Reader", import_module("maxminddb").open_database(path))
 
 
 @lru_cache(maxsize=8)
 def _warn(path: str, why: str) -> None:
-    """Log once why places are not shown. `keyfob doctor --tenant` reports details."""
+    """Log once why the city and country of IP addresses are not shown. `keyfob doctor --tenant` reports details."""
     _LOG.warning("no places are shown: %s cannot be read (%s)", path, why)
 
 

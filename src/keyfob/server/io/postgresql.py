@@ -27,19 +27,19 @@ from keyfob.server.sql import SqlTransaction
 T = TypeVar("T")
 CONNECTIONS: Final = 10  # of one event loop
 _CONNECT_S: Final = 3.0  # to wait for a connection, new or in use
-_ANSWER_S: Final = 10.0  # for one statement, if the network is silent; the database itself ends it earlier
+_ANSWER_S: Final = 10.0  # for one statement if the network is silent; else the database ends the statement earlier
 _MIGRATION_S: Final = 3600.0
 _SETTINGS: Final = {
     "application_name": "keyfob",
     "statement_timeout": "5s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "10s",
-    # A scan of a whole table conflicts with every change of it; of an index, with changes nearby.
+    # A scan of a whole table conflicts with every change of the table; an index scan only with changes nearby.
     "enable_seqscan": "off",
 }
 _TOGETHER: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN ROW SHARE MODE"
 _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN EXCLUSIVE MODE"
-# An issued token survives a crash, even if the database's owner prefers speed for others. Stricter values stay.
+# An issued token survives a crash, even if the database is set to faster, less durable commits. Stricter values stay.
 _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
@@ -47,7 +47,7 @@ _DURABLE: Final = (
 _LOCK_LOG: Final = "LOCK TABLE keyfob_schema IN SHARE UPDATE EXCLUSIVE MODE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
-_TRIES: Final = 5  # a transaction that runs alone conflicts only with other programs than keyfob
+_TRIES: Final = 5  # a transaction that runs alone conflicts only with programs other than keyfob
 _LONGEST_PAUSE_S: Final = 0.01
 _MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
 # A concurrent change may violate a unique constraint. If the transaction ran alone, there is another cause.
@@ -58,7 +58,7 @@ _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError
 
 
 class _Connection(Protocol):
-    """The methods of an asyncpg connection, since asyncpg has no type annotations."""
+    """The methods of an asyncpg connection that this module calls. asyncpg itself has no type annotations."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
     async def executemany(self, command: str, args: Sequence[Row]) -> None: ...
@@ -70,7 +70,7 @@ class _Connection(Protocol):
 
 
 class _Pool(Protocol):
-    """The methods of an asyncpg pool."""
+    """The methods of an asyncpg pool that this module calls."""
 
     async def acquire(self, *, timeout: float) -> _Connection: ...  # noqa: ASYNC109
     async def release(self, connection: _Connection) -> None: ...
@@ -103,7 +103,7 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """A read function sends a second query, so it needs a transaction with a snapshot."""
+    """Raised if a read function sends a second query, so that the function needs a transaction with a snapshot."""
 
 
 class _OneQuery(_PostgresStatements):
@@ -122,7 +122,7 @@ class _OneQuery(_PostgresStatements):
 
 
 class PostgresStore:
-    """A store in a PostgreSQL database. It connects at its first use, and again after a failure."""
+    """A store in a PostgreSQL database. The store connects at its first use, and again after a failure."""
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
         """Create a store. Its first use migrates the schema.
@@ -157,7 +157,7 @@ class PostgresStore:
                 except _CONFLICTS:
                     if number == _TRIES:
                         raise
-                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  only spreads them
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  only spreads the attempts
         raise AssertionError
 
     async def is_tenant(self) -> bool:
@@ -289,7 +289,7 @@ async def _migrate(connection: _Connection, name: str) -> None:
         raise Misuse(f"{name} is not in UTF-8", hint="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
     await connection.execute(begin)
-    # Of nodes that start at once, one migrates, and the others wait for it.
+    # If nodes start at the same time, one node migrates, and the other nodes wait.
     await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", timeout=_MIGRATION_S)
     await connection.execute("CREATE TABLE IF NOT EXISTS keyfob_schema (version BIGINT NOT NULL)")
     for number, statements in missing_steps(await _version(connection)):

@@ -190,7 +190,7 @@ class Registry:
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
-        """Make the changes of a plan in one transaction. End the logins of users with a new password or a new block.
+        """Make the changes of a plan in one transaction. End the logins of users who get a new password or a block.
 
         The same transaction adds an event for each change to the table of the audit log.
 

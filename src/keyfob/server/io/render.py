@@ -45,7 +45,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, words: Mapping[str, object]) -> bytes:
-    """Render a template. `lang` selects the language of its texts, which it gets by `t("table.key", value=...)`."""
+    """Render a template. The template gets texts by `t("table.key", value=...)`; `lang` selects their language."""
     texts = texts_of(str(words["lang"]))
 
     def t(key: str, **values: Any) -> str:  # noqa: ANN401

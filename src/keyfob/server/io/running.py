@@ -1,7 +1,7 @@
 """Serve an ASGI application on a socket, in this thread or in a new one.
 
-A second socket can request client certificates (RFC 8705 §5). It is separate, since a browser that receives such a
-request asks its user for a certificate.
+A second socket can request client certificates (RFC 8705 §5). The second socket is separate, since a browser that
+receives a request for a certificate asks its user for one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from keyfob.server.io.certificates import TlsFiles
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
 _END_EVERY_S: Final = 0.05
-_CHECK_EVERY: Final = 10  # of uvicorn's ticks: once a second
+_CHECK_EVERY: Final = 10  # in uvicorn's ticks, of which there are ten a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def bind(host: str, port: int) -> socket.socket:
         Misuse: The port is in use (code `port-taken`), or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only if the protocol is given. Without it, the second half of every response waits 40 ms
+    # asyncio sets TCP_NODELAY only if `proto` is given. Without it, the second half of every response waits 40 ms
     # for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     claim_port(listener)
@@ -142,7 +142,7 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening. First take the connections that the system has accepted, since it would reset them.
+        """Stop listening. First take over the connections that the system has accepted, since closing would reset them.
 
         The event loop first closes its sockets, while copies keep the ports. Each copy is closed at once after its last
         connection was accepted.
@@ -207,7 +207,7 @@ def _mtls_context(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
     if certified.authorities is not None:
         try:
             context.load_verify_locations(certified.authorities)
-        except OSError as problem:  # ssl.SSLError is one
+        except OSError as problem:  # ssl.SSLError is an OSError
             reason = type(problem).__name__
             raise Misuse(f"{certified.authorities} contains no certificates in PEM ({reason})") from None
     return context
@@ -258,10 +258,10 @@ def until_signal(
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # Taken over before any event loop begins: one that ends just then loses a KeyboardInterrupt or a SystemExit.
+    # Signals are handled before any event loop begins, since a loop that just ends loses the exception.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
-        # Collections skip the present objects. Otherwise each full one would visit 50,000 objects, and delay every
-        # request for 30 ms, on a busy machine for 200. An exception by a signal would be lost in a collection.
+        # Garbage collection skips the present objects. Otherwise each full collection would visit 50,000 objects, and
+        # delay every request for 30 ms, on a busy machine for 200. A collection would lose an exception by a signal.
         gc.collect()
         gc.freeze()
         yield partial(server.run, sockets=[listener])

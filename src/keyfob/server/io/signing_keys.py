@@ -57,7 +57,7 @@ class KeyFollower:
                 lambda keys, now: due_changes(keys, longest_tokens(config), config.rotate_keys_every, now),
             )  # fmt: skip
         elif self._keyring is not keyring:
-            stored, _ = await self._store.read(read_keys)  # they may have been encrypted again
+            stored, _ = await self._store.read(read_keys)  # the stored keys may have been encrypted again
         self._keyring = keyring
         moments = (next_change(stored, config.rotate_keys_every, now), keyring.changes_at(now))
         self._changes_at = min((at for at in moments if at is not None), default=None)
@@ -66,7 +66,7 @@ class KeyFollower:
     async def _follow_slots(self, slots: tuple[KeySlot, ...], now: datetime) -> Keyring:
         slot = valid_slot(slots, self._master, now)
         if self._keyring is not None and slot is None:
-            return self._keyring  # another master key has taken its place: this process ends with the keys that it has
+            return self._keyring  # the master key was replaced: this process keeps its present keys until it ends
         if self._keyring is not None and slot == self._slot:
             return self._keyring
         random = self._surroundings.random(BEGIN_BYTES)

@@ -25,7 +25,7 @@ Security = Literal["starttls", "implicit", "none"]
 _PORTS: Final[dict[Security, int]] = {"starttls": 587, "implicit": 465, "none": 25}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _QUIT_TIME: Final = 1.0  # seconds; the message has been accepted by then
-_FAULT_OF_SERVER: Final = 400  # its answers from here on are refusals: 4xx for now, 5xx for good
+_FAULT_OF_SERVER: Final = 400  # the server's replies from this code on are refusals: 4xx is temporary, 5xx permanent
 _FOR_GOOD: Final = 500
 _URL_HINT: Final = (
     "For example smtp://USER@smtp.example.com:587 (STARTTLS), or smtps://USER@smtp.example.com (port 465)."
@@ -152,7 +152,7 @@ class SmtpMailer:
             hostname=server.host,
             port=server.port,
             local_hostname=self._sender.domain,
-            timeout=None,  # `send` has one for all of it
+            timeout=None,  # `send` has one time limit for the whole exchange
             use_tls=security == "implicit",
             start_tls=security == "starttls",
             tls_context=self._tls or ssl.create_default_context(),
@@ -178,7 +178,7 @@ class SmtpMailer:
 
 
 async def _look_up(server: MailServer) -> None:
-    with contextlib.suppress(OSError):  # connecting fails for the same reason, and reports it
+    with contextlib.suppress(OSError):  # connecting then fails for the same reason and reports the error
         await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
 
 

@@ -1,7 +1,8 @@
 """A store in one SQLite file, or in memory.
 
-Functions run one after the other on the event loop, where SQLite never waits for the disk. A thread commits all
-functions that are ready at the same time together, with one fsync. Each function returns after this commit.
+The functions that are passed to `read` and `write` run one after the other on the event loop, where SQLite never waits
+for the disk. The functions that are passed to `write` at the same time are a batch: they share one transaction, which a
+thread commits with one fsync. Callers of `write` get their results after this commit.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class SqliteStore:
     async def close(self) -> None:
         while self._is_busy:
             with contextlib.suppress(StoreUnavailable):
-                await self.write(_nothing)  # after all that wait
+                await self.write(_nothing)  # after all waiting functions
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -157,7 +158,7 @@ class SqliteStore:
         return now
 
     def _validate(self, now: float) -> None:
-        # The version of the writing connection: its own commits do not change it.
+        # The writing connection reads the version, since a connection's own commits do not change it.
         with contextlib.suppress(sqlite3.Error):
             self._cache.validate(self._writer.execute("PRAGMA data_version").fetchone()[0], now)
 
@@ -181,7 +182,7 @@ class SqliteStore:
         try:
             if self._writer.in_transaction:  # the transaction of a loop that was closed meanwhile
                 self._writer.execute("ROLLBACK")
-            # IMMEDIATE, since a transaction that begins with a read fails if another process writes before it does.
+            # IMMEDIATE: a transaction that begins with a read fails if another process writes before its first write.
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
             self._later(self._begin_late)
@@ -205,7 +206,7 @@ class SqliteStore:
                 self._writer.execute("ROLLBACK")
 
     def _run_waiting(self) -> None:
-        """Run the waiting functions. If one raises, roll back, and run the others again."""
+        """Run the waiting functions. If a function raises, roll back, and run the other functions again."""
         with self._lock:
             pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
             self._waiting, self._begins_on = [], None
@@ -238,7 +239,10 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Set each result on its event loop. Normally there is one loop, which needs one call."""
+        """Set the result of each function on the event loop of its caller.
+
+        Normally there is only one event loop, which needs only one call.
+        """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
             with contextlib.suppress(RuntimeError):  # a closed loop: no caller waits

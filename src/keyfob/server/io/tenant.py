@@ -174,8 +174,8 @@ class Tenant:
 
         Args:
             folder: The tenant's folder, which is created at the first start.
-            ready: The settings to use until settings are stored, with a first user as in `open`. Later, their issuer is
-                used if the stored settings have no issuer.
+            ready: The settings to use until settings are stored, with a first user as in `open`. Afterwards, only the
+                issuer of `ready` is still used, and only if the stored settings have no issuer.
             wire: The dialect, if it differs from the settings.
             for_certificates: The address for client certificates, if any.
             audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a

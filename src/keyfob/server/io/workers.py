@@ -15,9 +15,9 @@ from keyfob.errors import Misuse
 
 Work = Callable[[int], int]
 
-# The process sleeps until one of them comes: they are blocked, so none is lost between two waits.
+# The process sleeps until it gets one of these signals. They are blocked, so none is lost between two waits.
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT) + ((signal.SIGCHLD,) if hasattr(signal, "SIGCHLD") else ())
-_RESTART_S: Final = 1.0  # between two starts of one worker: one that cannot start would take the machine's time
+_RESTART_S: Final = 1.0  # between two starts of a worker, since a failing worker would use all CPU time
 
 
 def cores() -> int:
@@ -47,8 +47,8 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
 
     Args:
         count: The number of workers.
-        work: The function that serves until SIGTERM or SIGINT and returns an exit code. If its process ends, it is
-            called again in a new process.
+        work: The function that serves until SIGTERM or SIGINT and returns an exit code. If its process ends, the
+            function is called again in a new process.
         listeners: The sockets that all workers accept on.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -62,7 +62,7 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
             for number in _ended(workers):
                 workers[_fork(work, number, life, began)] = number
         for listener in listeners:
-            listener.close()  # the last worker's copy ends the port
+            listener.close()  # the port is released when the last worker closes its copy
         _end(workers, signal.SIGTERM)
         while workers:
             found = signal.sigwait(_SIGNALS)
@@ -80,7 +80,7 @@ def _ended(workers: dict[int, int]) -> list[int]:
     numbers: list[int] = []
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            if found in workers:  # as the first process of a container, it also has the children of others
+            if found in workers:  # as a container's first process, it also inherits other processes
                 numbers.append(workers.pop(found))
     return numbers
 

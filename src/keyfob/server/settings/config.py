@@ -44,7 +44,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 class ForCertificates:
     """A second address, at which clients present certificates.
 
-    Browsers do not use it, so they never ask their users for one.
+    Browsers do not use this address, so they never ask their users for a certificate.
 
     Attributes:
         address: The URL, with a trailing slash.
@@ -68,8 +68,8 @@ class TenantConfig:
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
         factors: The second factors that users may enrol.
-        introspection: Whether /oauth/introspect is enabled (RFC 7662). None enables it only under `rfc`, since Auth0
-            lacks it.
+        introspection: Whether /oauth/introspect is enabled (RFC 7662). None means enabled only under `rfc`, since Auth0
+            has no introspection.
         logout_urls: The URLs that /v2/logout may redirect to if no client is named.
         logo: The logo on the pages: a picture as a data: URL, which the tenant serves, or a web address.
         device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
@@ -87,8 +87,10 @@ class TenantConfig:
         support: The web address or mailto: URL where users find help. `privacy` and `terms` are web addresses.
         sign_up: Whether people may create accounts, in the first connection.
         device: The rules for approving device logins.
-        places: A MaxMind DB file with the places of IP addresses, for the page and the e-mail about a device login.
-        for_certificates: The address for client certificates, if any. The process sets it; it is not stored.
+        places: A MaxMind DB file, which maps IP addresses to cities and countries, for the page and the e-mail about a
+            device login.
+        for_certificates: The address for client certificates, if any. The running process sets this field, which is not
+            stored.
     """
 
     issuer: str

@@ -20,7 +20,7 @@ _SPAN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{
 _SPAN_HINT: Final = 'Such as "15m", "30d" or "1h30m".'
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # the private members of a JWK: RFC 7518 §6
 HASH_BYTES: Final = 32
-LONGEST_SPAN: Final = timedelta(days=36500)  # added to the present time, it does not overflow
+LONGEST_SPAN: Final = timedelta(days=36500)  # the sum with the present time does not overflow
 LARGEST_COUNT: Final = 2**31 - 1
 SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full in GRANT_TYPES}
 

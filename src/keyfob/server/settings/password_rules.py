@@ -14,10 +14,10 @@ from keyfob.protocol.secret import Secret
 from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
-_ESTIMATED: Final = 72  # zxcvbn takes no more
+_ESTIMATED: Final = 72  # zxcvbn accepts no more characters
 # The time of an estimate grows with the square of the length, times the readings of signs such as `1` as letters.
 MOST_WORK: Final = 4 * _ESTIMATED**2
-# Of 4: more than 10^8 guesses for a password that is the only factor, more than 10^6 beside a second one.
+# Scores up to 4: more than 10^8 guesses for a password as the only factor, more than 10^6 with a second factor.
 _LEAST_SCORE: Final = 3
 _LEAST_SCORE_OF_SHORT: Final = 2
 _HINT: Final = "Choose another, such as five words at random, or have one made with --generate."
@@ -40,7 +40,7 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
         raise Misuse(f"the password has more than {LONGEST_PASSWORD} characters", hint=_HINT)
     host = urlsplit(config.issuer).hostname or ""
     words = {*own_words, config.name, host, *re.split(r"\W+", " ".join((*own_words, config.name, host)))}
-    # Imported late: it reads a list of 30,000 common passwords, and its package has no types.
+    # Imported late: zxcvbn reads a list of 30,000 common passwords, and has no type annotations.
     estimate: Callable[..., dict[str, Any]] = import_module("zxcvbn").zxcvbn
     found = estimate(estimated_part(password.reveal()), user_inputs=sorted(words - {""}))
     if found["score"] < (_LEAST_SCORE if config.password_length >= ONLY_FACTOR_LENGTH else _LEAST_SCORE_OF_SHORT):

@@ -58,8 +58,8 @@ class Application:
     Attributes:
         kind: `native` and `spa` are public clients, whose code cannot keep a secret (RFC 8252 §8.5).
         auth_methods: The authentication methods at the token endpoint; `none` for a public client.
-        secrets: The client secrets. With several, one can be changed without an interruption. When a tenant starts, it
-            replaces them with keyed hashes in `secret_hashes`.
+        secrets: The client secrets. With several secrets, one can be changed without an interruption. When a tenant
+            starts, it replaces the secrets with keyed hashes in `secret_hashes`.
         public_keys: The JWKs that verify the client's assertions (RFC 7523).
         certificate_name: The subject name of the client's certificate if an authority signs it (RFC 8705 §2.1): one of
             `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.

@@ -18,7 +18,7 @@ def write_toml(tables: Mapping[str, object]) -> str:
     Raises:
         Misuse: A value has no form in TOML.
     """
-    from tomlkit import dumps  # noqa: PLC0415  takes 60 ms, needs the extra serve, and only what prints settings wants it
+    from tomlkit import dumps  # noqa: PLC0415  takes 60 ms, needs the extra `serve`, and is used only to print settings
 
     try:
         return dumps(tables)

@@ -64,7 +64,7 @@ class ClientRequest:
 
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
-    """Authenticate the client, or refuse it. An unknown client and a wrong secret get the same response."""
+    """Authenticate the client, or refuse the request. An unknown client and a wrong secret get the same response."""
     authorization = request.header("authorization")
     headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
     facts = _client_facts(site, request, fields, authorization)

@@ -75,7 +75,7 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save the login of a user whose password was right. If it was changed meanwhile, save nothing and return False."""
+    """Save the login of a user whose password was right. Return False if the password was changed meanwhile."""
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)
@@ -104,7 +104,8 @@ async def enrol(
         with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
-        The factor, or the reason for refusal: the login is spent, or the user has added another factor meanwhile.
+        The factor; or, as the reason for refusal, that the login is spent or the user has added another factor
+        meanwhile.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -153,7 +154,7 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
     """Return whether a code matches an active authenticator, or one whose enrolment this login began.
 
-    If it matches, mark the code as used and activate the authenticator. A login that began with an access token can
+    If the code matches, mark it as used and activate the authenticator. A login that began with an access token can
     only prove the authenticator that it enrols.
     """
     for one in await transaction.authenticators(login.user_id):

@@ -55,7 +55,7 @@ async def _access(call: ClientRequest, token: Secret) -> dict[str, object] | Non
 
 
 def _may_read(call: ClientRequest, claims: AccessClaims) -> bool:
-    """Return whether the token was issued to the caller, or its API is one that the caller has a grant for."""
+    """Return whether the token was issued to the caller, or the caller has a grant for the token's API."""
     if claims.client_id == call.application.client_id:
         return True
     config = call.site.config

@@ -31,7 +31,7 @@ async def metadata(site: Site, _: Request) -> Response:
 
 
 def describe_tenant(config: TenantConfig) -> ServerMetadata:
-    """Return the metadata. A feature that Auth0 lacks is listed under `rfc`, or if the settings enable it."""
+    """Return the metadata. A feature that Auth0 lacks is listed only under `rfc` or if the settings enable it."""
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
     methods = [*_auth_methods(config), *(TLS_METHODS if config.for_certificates else ())]

@@ -28,7 +28,7 @@ _CREDENTIALS: Final = {"client_secret", "client_assertion", "client_assertion_ty
 
 
 async def push(site: Site, request: Request) -> Response:
-    """Run the checks of /authorize on the request, and store it for thirty seconds."""
+    """Run the checks of /authorize on the request, and store the request for thirty seconds."""
     try:
         fields = read_parameters(request)
     except Malformed as problem:

@@ -36,7 +36,7 @@ async def revoke(site: Site, request: Request) -> Response:
     login = await _end_login(call, token)
     if login is not None:
         call.note("srrt", user_id=login.user_id, login_id=login.login_id.hex(), description="a refresh token")
-    if site.config.wire == "auth0":  # an empty body, as Auth0; simple-oauth2 wants a type all the same
+    if site.config.wire == "auth0":  # an empty body, as at Auth0; simple-oauth2 still requires a media type
         return Response(200, (("content-type", JSON), *NO_STORE))
     return json_response(200, {})
 
@@ -53,7 +53,7 @@ def _access_token(call: ClientRequest, token: Secret) -> AccessClaims | None:
 async def _end_login(call: ClientRequest, token: Secret) -> RefreshLogin | None:
     """End the login of the client's refresh token.
 
-    Return the login, or None if none was found or it had ended before.
+    Return the login, or None if no login was found or the login had already ended.
     """
     parts = read_refresh(token, call.site.hash_keys.refresh)
     if parts is None:

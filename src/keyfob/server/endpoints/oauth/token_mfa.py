@@ -105,7 +105,7 @@ async def _check(
     facts: FactorFacts,
     fresh: Authenticator,
 ) -> FactorWrong | Change | None:
-    """Check the second factor, and spend it together with the mfa_token.
+    """Check the second factor. If it is right, spend the factor and the mfa_token together.
 
     Returns:
         The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.

@@ -126,7 +126,7 @@ def log_in_again(site: Site, browser: BrowserRequest, account: AccountRecords) -
 
 
 def _place(site: Site, login: RefreshLogin) -> str:
-    """Return the network from which an app was signed in, and the network's place if it is known."""
+    """Return the network from which an app was signed in, and the network's city and country if they are known."""
     network = login.network or ""
     return ", ".join(filter(None, (network, site.place_of(network.partition("/")[0]))))
 
@@ -247,14 +247,14 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End all logins and sessions of the user except this session, which gets a new id, since the old may be stolen."""
+    """End all other logins and sessions of the user. This session gets a new id, since the old id may be stolen."""
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. If it was the last, remove the recovery codes too."""
+    """Remove a second factor. If no other factor is left, remove the recovery codes too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -303,7 +303,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Redirect to the page that adds a passkey, which has its own challenge."""
+    """Redirect to the page that adds a passkey, since that page has its own challenge."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 

@@ -100,7 +100,7 @@ async def _add(
         if problem:
             return problem, False
         for one in stored:
-            if not one.is_active:  # an attacker could have begun it
+            if not one.is_active:  # an attacker could have begun the enrolment
                 await transaction.drop_authenticator(one.authenticator_id)
         await transaction.save_authenticator(added)
         has_code = "recovery-code" in site.config.factors and all(one.factor != "recovery-code" for one in known)

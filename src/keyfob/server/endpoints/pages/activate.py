@@ -66,7 +66,7 @@ async def show(site: Site, request: Request) -> Response:
 
 
 async def act(site: Site, request: Request) -> Response:
-    """Look up the code, confirm it, or decline the login."""
+    """Look up the typed code, confirm the code, or decline the login."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if fields is None:
@@ -187,7 +187,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, as numbers and units; [] if its life is not shortened."""
+    """Return how long a login from another network lasts, as numbers and units; [] if it lasts as long as any login."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -292,7 +292,7 @@ async def _look_up(
 async def _try_code(
     site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
 ) -> DeviceLogin | timedelta | Literal["login"] | None:
-    """Return the device login of a user code, or the time to wait. For a wrong code, count it and return None.
+    """Return the device login of a user code, or the time to wait. If the code is wrong, count a guess and return None.
 
     All unauthenticated callers share a budget, which any of them can use up. A user who is logged in has a separate
     budget. If more codes are live than one guess may test, return "login": an unauthenticated caller has to log in
@@ -342,7 +342,7 @@ async def _decide(
     button: str,
     prepared: PreparedApproval,
 ) -> BrowserLogin | None:
-    """Decline, approve, or confirm the device login for this session. Return None if it is no longer open.
+    """Decline, approve, or confirm the device login for this session. Return None if the login is no longer open.
 
     If the rules refuse an approval from this network, the login stays at its step.
     """

@@ -95,7 +95,7 @@ def csrf_of(site: Site, browser: BrowserRequest) -> str:
 def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fields | None:
     """Return the form of a POST, or None if it was not sent by a page of this server in this session."""
     origin, fetch_site = request.header("origin"), request.header("sec-fetch-site")
-    # Our pages have the policy `no-referrer`, so browsers send the origin of their forms as "null".
+    # The pages have the referrer policy `no-referrer`, so browsers send the origin of forms on them as "null".
     if origin not in {None, "null", site.config.origin} or fetch_site not in {None, "same-origin"}:
         return None
     if media_type(request.header("content-type")) != FORM or browser.is_new:
@@ -231,7 +231,7 @@ def error_page(
 
 
 def _cookie_name(site: Site) -> str:
-    # With the prefix, browsers require Secure, this host and this path. Over plain http they reject it.
+    # For a cookie with this prefix, browsers require Secure, this host and this path. Over plain http they reject it.
     name = "__Host-keyfob" if site.config.is_https else "keyfob"
     port = urlsplit(site.config.issuer).port  # browsers send a cookie to all ports of a host
     return name if port is None else f"{name}-{port}"
@@ -248,7 +248,7 @@ def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:
 def _cookie(site: Site, request: Request) -> str | None:
     for header in request.header_values("cookie"):
         for pair in header.split(";"):
-            # Not str.strip(): to a browser, a name after U+00A0 is another one, whose prefix it does not check.
+            # Not str.strip(): to a browser, U+00A0 is part of the name, so that it does not check the name's prefix.
             name, _, value = pair.strip(" \t").partition("=")
             if name == _cookie_name(site) and 0 < len(value) <= _LONGEST_COOKIE:
                 return value

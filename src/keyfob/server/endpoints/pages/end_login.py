@@ -20,7 +20,10 @@ OVER = "end_over"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Ask whether to end the login, or show that it has ended. Opening the link, as mail programs do, ends nothing."""
+    """Ask whether to end the login, or show that it has ended.
+
+    Opening the link, as mail programs do, does not end the login.
+    """
     browser, token = await read_browser(site, request), query_text(request, "link")
     link = read_end_link(site, token)
     if link is None:

@@ -121,7 +121,7 @@ async def act(site: Site, request: Request) -> Response:
 async def _with_passkey(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, fields: Fields
 ) -> Response:
-    """Log in with a passkey. It counts as password and second factor, since the authenticator verifies the user."""
+    """Log in with a passkey, which counts as password and second factor, since the authenticator verifies the user."""
     user = await prove(site, request, browser, pending, fields)
     if user is None:
         return again(site, browser, pending, problem="wrong_passkey", status=403)
@@ -157,7 +157,7 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Respond for a login that cannot continue here, since it has ended or expired, or belongs to another session."""
+    """Respond if a login cannot continue here: it has ended or expired, or belongs to another session."""
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)

@@ -46,7 +46,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
     listed = site.config.logout_urls if application is None else application.logout_urls
     if goal is None and application is not None and listed:
         goal = listed[0]
-    # The query of the address is free, but must not end the header that it is written to.
+    # The query of the URL is not checked, so it must not be able to end the header that contains the URL.
     if goal is not None and not is_web_url(goal):
         return error_page(site, browser, _MISTAKE, detail=_UNLISTED)
     if goal is not None and _bare(goal) not in {_bare(one) for one in listed}:
@@ -59,7 +59,7 @@ async def v2_logout(site: Site, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A logout request. `is_sure` means that its ID token or `logout_hint` is that of the browser's session."""
+    """A logout request. `is_sure`: the request's ID token or `logout_hint` is that of the browser's session."""
 
     goal: str | None
     is_sure: bool

@@ -1,6 +1,6 @@
 """Links in e-mails: to choose a password, to create an account, to confirm an address (NIST SP 800-63B-4 §4.2).
 
-A link contains its encrypted content, so that requests of unauthenticated callers store nothing. It works once.
+The content is stored encrypted in the link, so requests of unauthenticated callers store nothing. A link works once.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ async def show_forgot(site: Site, request: Request) -> Response:
 
 
 async def act_forgot(site: Site, request: Request) -> Response:
-    """Send a link to the address if it belongs to a user. The response is the same if it does not."""
+    """Send a link to the address if it belongs to a user. The response does not depend on whether it does."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     email = "" if fields is None else read_email(fields.optional_text("email"))

@@ -1,4 +1,4 @@
-"""The encrypted state of a login in a browser, which the pages carry. Before a login, the store has no record of it."""
+"""The encrypted state of a login in a browser. The pages contain it, since nothing is stored before the login."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ContinuedLogin:
 
     Attributes:
         token: The encrypted login, for the form.
-        accepted: The authorization request. It was checked again, since the settings may have changed.
+        accepted: The authorization request, checked again, since the settings may have changed.
         device: The device login.
     """
 
@@ -139,8 +139,8 @@ async def resume(
     """Decrypt the login of a page, and check that it is at one of the steps and that this session may continue it.
 
     Returns:
-        The login to continue. If this session has already decided, the login at its last step. Otherwise, the key of
-        the problem.
+        The login to continue; the login at its last step if this session has already decided; or, if the login cannot
+        continue, the key of the problem text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:

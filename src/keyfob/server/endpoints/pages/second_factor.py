@@ -61,7 +61,7 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """The login whose second factor is required, its user, and the factors that it may use.
+    """A login that requires a second factor, the login's user, and the factors that the user may choose.
 
     Attributes:
         active: The accepted kinds of factors; empty if the login adds an authenticator.
@@ -81,7 +81,7 @@ class _Due:
     def ways(self) -> frozenset[str]:
         """The kinds of factors that the page offers as a choice.
 
-        A recovery code is not among them, since it is typed in the field for other codes.
+        Recovery codes are left out, since a recovery code is typed in the field for other codes.
         """
         return self.active - {"recovery-code"}
 
@@ -209,7 +209,7 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
 async def _check(
     site: Site, transaction: Transaction, pending: ContinuedLogin, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
-    """Check a code. If it is right, spend it and the login, and return the kind of the factor; else return ""."""
+    """Check a code. If the code is right, spend code and login, and return the kind of the factor; else return ""."""
     due = await _due(site, transaction, pending)
     if due is None:
         return ""
@@ -236,7 +236,7 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
 async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
     """Load the login that the password began.
 
-    Return None if it is spent or too old, or its user may no longer log in.
+    Return None if the login is spent or too old, or its user may no longer log in.
     """
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)
