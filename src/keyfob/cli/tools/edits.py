@@ -125,7 +125,7 @@ class MarkedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """An edit that adds an item to the list `users` of a kubeconfig. Without marks, since kubectl removes comments.
+    """An edit that adds a user to a kubeconfig. The item has no marks, since kubectl removes comments.
 
     Attributes:
         name: The user's name, which no other program uses.
