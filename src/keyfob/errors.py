@@ -13,7 +13,7 @@ KeyfobError
 ├── InvalidToken
 └── SystemFailed
 
-Messages are safe to log: they contain no token and no code. From a peer they contain only its `error` and description,
+Messages are safe to log: they contain no token and no code. Of a peer's data they contain only `error` and description,
 the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII and
 shortened. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help <code>`, which
 prints the entry of `docs/errors.md`.
@@ -82,7 +82,7 @@ class KeyfobError(Exception):
         hint: The user's next step, or "". Any program may show it, so it names no flag and no command of keyfob.
         flags: The flags or the command of keyfob's own command line that perform the step in `hint`, or "".
         exit: The exit code of the command line (`docs/errors.md`).
-        more: Further members of the error's JSON object (`--json`), such as `run`, the command to run.
+        more: Further members of the error's JSON object (`--json`), such as the command to run, `run`.
     """
 
     default_code: ClassVar[Code]

@@ -124,7 +124,7 @@ class Guard:
             issuer: The issuer identifier exactly as in the issuer's metadata, with or without a trailing slash.
             audience: This API's identifier.
             algorithms: The accepted algorithms.
-            profile: "rfc9068" requires the token profile of RFC 9068; "auth0" accepts that and Auth0's own.
+            profile: "rfc9068" requires the token profile of RFC 9068; "auth0" accepts RFC 9068 and Auth0's own profile.
             leeway: The accepted difference between clocks.
             address: The URL at which callers reach this API, such as `https://api.example.com/v1`, in front of any
                 proxy. With it, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
@@ -165,8 +165,8 @@ class Guard:
         """Return the caller as a `Principal`, or a `Denial` to send. Blocks while the issuer's keys are fetched.
 
         Args:
-            request: The request. Its method, path and headers are read, its peer only if a proxy is trusted, and its
-                body never.
+            request: The request. The guard reads its method, path and headers, but never its body. The guard reads its
+                peer only if a proxy is trusted.
             needs: Names of scopes, or results of `require`; all are required.
             certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
         """

@@ -1,4 +1,4 @@
-"""Lazy loading: names of the public modules (PEP 562), and modules that are imported on first use."""
+"""Lazy loading: of the names in the public modules (PEP 562), and of whole modules on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a public module's `__getattr__` and `__dir__`.
 
-    Type checkers read neither function, so the module repeats the imports under `TYPE_CHECKING`. A test compares them.
+    Type checkers read neither function, so the public module repeats the imports under `TYPE_CHECKING`. A test compares
+    those imports with `homes`.
 
     Args:
         public: The `__name__` of the public module.

@@ -1,4 +1,4 @@
-"""Find the login whose token is sent to an API, and log in for an API of which only the address is known."""
+"""Find the login for an API's address. If there is none, log in for an API that is known only by its address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def add_issuer_flags(parser: ArgumentParser) -> None:
-    """Add the flags of a first login for an API of which only the address is known."""
+    """Add the flags of a first login for an API that is known only by its address."""
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument(
         "--trust-issuer",
@@ -77,7 +77,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
 
 
 def unauthenticated_client(flags: Namespace) -> AnonymousClient:
-    """Return a client that sends no token. It trusts the authorities of the chosen profile."""
+    """Return a client that sends no token. The client trusts the certificate authorities of the chosen profile."""
     stored = ProfileFiles().load(name_of(flags))
     return AnonymousClient(os.environ.get("KEYFOB_CA") or (stored.ca if stored else None))
 
@@ -175,7 +175,7 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
-    """Return JSON members for a calling program: the API and login commands, without the call's headers and body."""
+    """Return JSON members for a calling program: the API, and login commands without the call's headers and body."""
     words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []

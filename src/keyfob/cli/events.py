@@ -63,7 +63,7 @@ def show(notice: Notice) -> None:
 
 
 def _event(notice: Notice) -> dict[str, object]:
-    """Return a notice as JSON members. Durations are in whole seconds. The user code is included: it is no secret."""
+    """Return a notice as JSON members. Durations are in whole seconds. The user code is a member: it is no secret."""
     match notice:
         case CodeShown():
             return {

@@ -17,7 +17,7 @@ _MOST_OFFERED = 9
 
 
 def read_words(flags: Namespace) -> None:
-    """Use the arguments after `login` as the issuer and the client ID.
+    """Take the issuer and the client ID from the arguments after `login`.
 
     Raises:
         Misuse: The flags set the same values.
@@ -52,7 +52,7 @@ def complete(flags: Namespace) -> ChosenProfile:
 
 
 def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
-    """Ask the user before a login at an issuer that only a project's file sets, since anyone may have written it."""
+    """Ask the user before a login at an issuer that only a project's file sets. Anyone may have written the file."""
     strange = unknown_issuer(chosen)
     if strange is None:
         return
@@ -70,7 +70,7 @@ def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
 
 
 def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
-    """Return the issuer if a project's file sets it, which anyone may have written, and no profile here has it."""
+    """Return the issuer if a project's file sets it and no profile has it. Anyone may have written that file."""
     named = chosen.settings.get("issuer")
     if named is None or named.kind != "project":
         return None

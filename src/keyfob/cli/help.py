@@ -54,7 +54,7 @@ def topics() -> list[str]:
 
 
 def _section_of(word: str) -> tuple[str, str | None]:
-    """Return a topic's page and section. For a topic that is a page itself, such as `guard`, the section is None."""
+    """Return a topic's page and section. If the topic is a whole page, such as `guard`, the section is None."""
     if word in PAGES:
         return word, None
     for page in PAGES:

@@ -42,7 +42,7 @@ class KeyfobKeyring(KeyringBackend):
 
     @properties.classproperty
     def priority(self) -> float:
-        """The priority, below that of the system's keyrings, so that passwords stored in those stay in use."""
+        """The priority. It is below that of the system's keyrings, so that passwords in those remain in use."""
         return 1
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002  a token has no user name

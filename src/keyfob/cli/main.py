@@ -113,7 +113,7 @@ else:
             resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
 
     def allow_core_files() -> None:
-        """Restore the limit, before this process executes another program by exec."""
+        """Restore the limit. Called before this process executes another program by exec."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, _before)
 

@@ -16,7 +16,7 @@ class ManualPage(NamedTuple):
     """The parts of a command's help that follow the list of flags.
 
     Attributes:
-        exits: The command's exit codes, without 1, 2 and 130, which mean the same for every command.
+        exits: The command's exit codes. Not listed are 1, 2 and 130, which mean the same for every command.
         examples: Example commands, each with its purpose.
         more: The page of the documentation.
     """

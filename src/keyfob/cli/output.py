@@ -54,7 +54,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def result_object(members: Mapping[str, object]) -> None:
-    """Print one JSON object on a line; ASCII only, so that no terminal encoding can alter it."""
+    """Print one JSON object on a line, in ASCII only, so that no terminal encoding can alter the text."""
     sys.stdout.write(json.dumps(members) + "\n")
     sys.stdout.flush()
 
@@ -123,7 +123,7 @@ def agreed(question: str) -> bool:
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """Print an error with its hint and its help command, or as a JSON object. Return its exit code.
 
-    An error with a command that a program can run for its user is printed in both forms.
+    If the error contains a command that a calling program can run for its user, the JSON object is always printed.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})
@@ -163,7 +163,7 @@ def hook_uncaught_errors() -> None:
 
 
 def prepare() -> None:
-    """Make the streams escape characters that their encoding lacks, and replace a stdout that is closed."""
+    """Make stdout and stderr escape characters that their encoding lacks, and replace a closed stdout."""
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(_Closed(), write_through=True)
     if sys.stderr is None:
@@ -174,7 +174,7 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """A replacement for a stdout that was closed before the start, for which Python has None."""
+    """A replacement for a stdout that was closed before Python started. In that case `sys.stdout` is None."""
 
     name = "<stdout>"
 
@@ -211,7 +211,7 @@ def _has_folder() -> bool:
 
 
 def discard_output() -> None:
-    """Discard stdout after its reader has closed the pipe, including the flush at exit."""
+    """Discard all output to stdout, including the flush at exit. Called when the reader has closed the pipe."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()

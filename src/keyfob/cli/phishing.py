@@ -1,4 +1,4 @@
-"""The phishing lab of `keyfob demo --phishing`: it phishes a device login in memory, once for each policy and user."""
+"""The phishing lab of `keyfob demo --phishing`: attack a device login in memory, for each policy and user."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _Pick = Callable[[str, str | None, str | None], str | None]
 
 @dataclass(frozen=True, slots=True)
 class ChosenProfile:
-    """The profile of a command, and the settings that determine it.
+    """The profile of a command, and the settings that determine the profile.
 
     Attributes:
         profile: The profile; None if the issuer or the client ID is not known.
@@ -77,9 +77,9 @@ def first_login(name: str, issuer: str = "URL") -> str:
 
 
 def choose(flags: Namespace) -> ChosenProfile:
-    """Choose the profile from flags, settings and the last login. `flags` may lack attributes.
+    """Choose the profile from flags, settings and the last login. Attributes that `flags` lacks count as not set.
 
-    Settings that the last login stored for another issuer or client are ignored, so that no server receives another
+    Stored settings of a last login with another issuer or client are ignored, so that no server receives another
     server's client ID.
 
     Raises:
@@ -157,7 +157,7 @@ def choose(flags: Namespace) -> ChosenProfile:
 def _load(name: str, settings: Settings) -> Profile | None:
     """Return the stored settings of the last login. Damaged settings are ignored if issuer and client are given.
 
-    If the settings are missing because the login's process was killed, they are read from the stored login.
+    If the settings file is missing because a login was killed, the settings are read from the stored login.
 
     Raises:
         VaultUnavailable: The settings are damaged, and issuer or client are not given.
@@ -210,7 +210,7 @@ def _path(name: str, origin: Setting) -> str:
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """Return the API, and whether it is a resource URI (RFC 8707), from the setting with the higher precedence."""
+    """Return the API, and whether it is a resource URI (RFC 8707). Of two settings, the one with precedence decides."""
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
         return pick("resource", None, issuer), True
@@ -241,7 +241,7 @@ def known_app(flags: Namespace) -> App:
 
 
 def _app_of_agent(flags: Namespace, socket: Path) -> App:
-    """Return the agent's login that fits the settings. It is not stored on this machine.
+    """Return the agent's login that fits the settings. The vault of this machine is not used.
 
     Raises:
         VaultUnavailable: The agent does not answer.
@@ -272,7 +272,7 @@ def _app_of_agent(flags: Namespace, socket: Path) -> App:
 
 
 def not_logged_in(name: str) -> LoginRequired:
-    """Return the error for a profile that has no login. It names the profiles that have one."""
+    """Return the error for a profile without a login. The error names the profiles that have a login."""
     others = ", ".join(other for other in known_names() if other != name)
     hint = first_login(name) + (f". Existing profiles: {others}" if others else "")
     message = "not logged in" if name == DEFAULT else f"there is no profile {name}"
@@ -313,7 +313,7 @@ def stored_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """Return a profile from the stored login if its settings are lost. It suffices for a logout."""
+    """Return a profile made from the stored login, if the settings are lost. That profile suffices for a logout."""
     stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 

@@ -56,13 +56,13 @@ def serve(flags: Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """The parameters of `keyfob serve`. Its processes share the sockets; each process opens all else itself.
+    """The parameters of `keyfob serve`. Its processes share the sockets and nothing else that is open.
 
     Attributes:
         listener: The socket for requests.
         second: The socket that accepts client certificates, if there is one.
         mail: The destination of e-mail, for the printed introduction.
-        metrics: The address at which each process serves metrics; () for no metrics.
+        metrics: The addresses at which the processes serve metrics, one each; () for no metrics.
     """
 
     flags: Namespace
@@ -125,7 +125,7 @@ class _Node:
 
 
 def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _Node:
-    """Bind the sockets, check the folder, and apply the file."""
+    """Bind the sockets, check the tenant's folder, and apply the tenant.toml, if one is given."""
     listener = opened.enter_context(closing(bind(flags.host, flags.port)))
     second = None if flags.mtls_port is None else opened.enter_context(closing(bind(flags.host, flags.mtls_port)))
     if not flags.dev:
@@ -231,7 +231,7 @@ def _apply(
 
 
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
-    """Return the address at which each process serves metrics: consecutive ports, or any free ports for port 0.
+    """Return an address for the metrics of each process: with consecutive ports, or any free ports for port 0.
 
     Raises:
         Misuse: A port is taken, or the address is not one of this machine.
@@ -247,7 +247,7 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
 
 
 def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
-    """Serve the metrics of this process if `keyfob serve` was asked to. Return their URL, or ""."""
+    """Serve the metrics of this process, if that is requested. Return the URL of the metrics, or ""."""
     if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it

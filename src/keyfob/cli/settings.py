@@ -48,7 +48,7 @@ _AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and its origin.
+    """The value of a setting, and where it is set.
 
     Attributes:
         where: The flag, the variable or the file that sets the value; "" for a default.
@@ -73,7 +73,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings for one profile, without those of the last login.
+    """All settings for one profile, except the settings that the last login stored.
 
     Attributes:
         name: The profile.

@@ -42,8 +42,8 @@ class TokenReport:
     Attributes:
         policy: The issuer and audience against which the token was checked.
         signature_bytes: The length of the token's signature; 0 if it has none.
-        assumed: Those of "issuer" and "audience" that the user did not set, and that come from the token itself.
-        keys_missing: Why the issuer's keys are not available, or "".
+        assumed: Which of "issuer" and "audience" were taken from the token itself, because the user did not set them.
+        keys_missing: The reason why the issuer's keys are not available, or "".
     """
 
     kind: TokenKind
@@ -197,8 +197,8 @@ def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
         client_id: A known client ID. A token whose only audience is this client is an ID token.
 
     Returns:
-        The kind. "signed" is a JWT of another `typ`, such as a DPoP proof. "opaque" is any other text, which only the
-        issuer could read, if it is a token at all.
+        The kind. "signed" is a JWT of another `typ`, such as a DPoP proof. "opaque" is any other text. If that text
+        is a token, only its issuer can read it.
     """
     header, claims = peek(token)
     if header is None or not isinstance(header.values.get("alg"), str):

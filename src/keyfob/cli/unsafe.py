@@ -25,7 +25,7 @@ def refuse_readable_folder(folder: Path) -> None:
     """Check the mode of the folder, before keyfob makes it private.
 
     Raises:
-        Misuse: Other users of this machine could read the tenant's key or database until now.
+        Misuse: The mode has let other users of this machine read the tenant's key or database.
     """
     exposed = exposed_file(folder, (MASTER_KEY, DATABASE))
     if exposed is not None:
@@ -39,7 +39,7 @@ def refuse_unsafe(tenant: Tenant, host: str) -> None:
     """Check the settings of a tenant that is about to be served.
 
     Raises:
-        Misuse: A setting is unsafe. The hint is the remedy.
+        Misuse: A setting is unsafe. The hint tells the operator what to change.
     """
     config = tenant.config
     if not is_this_machine(host):

@@ -30,7 +30,7 @@ LEGACY: Final = "old-program"
 
 
 class DemoApps(NamedTuple):
-    """One client for each flow. The last two are the same client, with a browser here and with one elsewhere."""
+    """One `App` for each flow. The last two are the same client, with the browser here and with it elsewhere."""
 
     by_code: App
     as_itself: App
@@ -100,7 +100,7 @@ def _demo_apps(issuer: str, folder: Path, secret: Path) -> DemoApps:
 
 
 class Walkthrough:
-    """Log in with each flow and call the API. Every step prints its outcome; the first unexpected one ends the demo."""
+    """Log in with each flow and call the API. Every step prints its outcome. An unexpected outcome ends the demo."""
 
     def __init__(self, apps: DemoApps, guard: Guard, orders: str, user: FirstUser, *, unattended: bool) -> None:
         """Store the arguments. With `unattended`, a script fills in the pages in place of the user."""

@@ -1,7 +1,7 @@
 """The two protocols that flows use: World (network, clocks, randomness, browser, terminal) and Vault (stored logins).
 
-Flows are coroutines. Where every method blocks, `keyfob.run.run` runs them without an event loop; `keyfob.login.aio`
-awaits the same coroutines over methods that suspend.
+Flows are coroutines. If all methods of the two protocols block, `keyfob.run.run` runs a flow without an event loop.
+`keyfob.login.aio` awaits the same flows with methods that suspend.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Question:
 
 
 class World(Protocol):
-    """The operations of machine, network and user that a flow needs."""
+    """The operations that a flow needs: network, clocks, random bytes, browser, terminal and state files."""
 
     async def send(self, request: Request) -> Response:
         """Send a request and return the response.
@@ -84,7 +84,7 @@ class World(Protocol):
         ...
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Await `act` to its end. An interruption is delayed for at most 5 s; a second one takes effect at once."""
+        """Await `act` to its end. A first interruption is delayed for at most 5 s; a second acts at once."""
         ...
 
     async def wait(self, span: timedelta) -> None:
@@ -233,7 +233,7 @@ class WorldAround:
 
 
 class Slot(Protocol):
-    """A reserved place in the vault, in which one login can certainly be stored."""
+    """Reserved space in the vault for one login: storing the login there cannot fail for lack of space or key."""
 
     async def save(self, stored: StoredLogin) -> None:
         """Replace the stored login atomically."""
@@ -244,7 +244,7 @@ class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
     async def prepare(self) -> str:
-        """Check that a login can be stored; return a message about that for the user, or ""."""
+        """Check that a login can be stored. Return a message for the user about the storage, or ""."""
         ...
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
@@ -252,8 +252,8 @@ class Vault(Protocol):
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the login is read to be revoked and deleted. Even a login that must not be used is then
-                returned.
+            is_ending: Whether the caller will revoke and delete the login. If so, a login that a policy forbids to use
+                is returned too.
         """
         ...
 
@@ -262,14 +262,14 @@ class Vault(Protocol):
         ...
 
     def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
-        """Return a context manager that reserves all that it takes to store a login.
+        """Return a context manager that reserves the space for a login.
 
-        On entry it checks policy, key and disk space, and raises `VaultUnavailable` before any token is requested.
+        On entry it checks policy, key and disk space. So `VaultUnavailable` is raised before any token is requested.
         """
         ...
 
     async def remove_quick(self, entry: str) -> None:
-        """Remove the quick file; the stored login stays."""
+        """Remove the quick file, a token cache. The stored login stays."""
         ...
 
     async def delete(self, entry: str) -> None:

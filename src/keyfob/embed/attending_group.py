@@ -1,4 +1,4 @@
-"""A command group that handles keyfob's errors, for Click and for Typer, which contains a copy of Click."""
+"""A command group that handles keyfob's errors, for Click and for the copy of Click in Typer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobEr
 
 
 def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
-    """Return a copy of a command that runs again after a login, with the same parameters and no new prompts."""
+    """Return a copy of a command. If it needs a login, it runs again afterwards, with the same parameters."""
     found = copy(command)
     callback = command.callback
     if callback is not None:

@@ -32,7 +32,7 @@ _ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": c
 
 
 def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Let type checkers see a constructor with the arguments of another class."""
+    """Return a decorator by which type checkers see a constructor with another class's arguments."""
 
     def same(constructor: Callable[..., None]) -> Callable[..., None]:
         return constructor
@@ -41,7 +41,7 @@ def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]]
 
 
 class CliApp:
-    """An `App` for a command-line program: its login commands, its errors, and the commands that need a login."""
+    """The login of a command-line program: adds login commands, handles errors, and offers logins."""
 
     @_with_arguments_of(App)
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  checkers see the arguments of App
@@ -55,7 +55,7 @@ class CliApp:
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Take the settings from a file as `keyfob.login.App.from_toml`; it is read when a login is first needed."""
+        """Take the settings from a file, as `keyfob.login.App.from_toml`, but read it when a login is first needed."""
         found = cls(issuer="", client_id="")  # as no App is made of them
         found._make = lambda app: app.from_toml(path)
         return found

@@ -1,4 +1,4 @@
-"""The actions of the commands in `command_table.py`, for every framework, and the offer of a login."""
+"""Run the commands of `command_table.py`, for every framework, and offer a login to the user."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_command(app: App, name: str, values: Mapping[str, object]) -> int:
     Args:
         app: The program's `App`.
         name: The command.
-        values: The values of its options; None or False for an absent option.
+        values: The values of the command's options; None or False for an absent option.
 
     Raises:
         KeyfobError: The command failed.
@@ -56,7 +56,7 @@ def describe(problem: KeyfobError) -> str:
 
 
 def need(app: App, scopes: frozenset[str]) -> None:
-    """Ensure a login with a valid token and these scopes; offer it to a user at the terminal.
+    """Check that there is a login with a valid token and these scopes. If not, offer one to a user at the terminal.
 
     Raises:
         LoginRequired: There is no such login, and no user logs in.
@@ -92,7 +92,7 @@ def has_user() -> bool:
 
 
 def is_accepted(app: App, problem: LoginRequired) -> bool:
-    """Offer, at most once per error, the login that solves it; return whether the user accepts."""
+    """Offer the login that solves an error, at most once per error. Return whether the user accepts."""
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False
     if _OFFERED in getattr(problem, "__notes__", ()):
@@ -210,7 +210,7 @@ def _switch(app: App, values: Mapping[str, object]) -> int:
 
 
 def _ask_which(app: App, names: list[str], now: str) -> str:
-    """Return the login to switch to: the other one of two, or the one that the user types."""
+    """Return the login to switch to: of two logins the other one, of more the one whose name the user types."""
     others = [name for name in names if name != now]
     if len(others) == 1:
         return others[0]

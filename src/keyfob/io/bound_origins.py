@@ -1,6 +1,6 @@
-"""The origins for which each tool may get a token: one line each, in a file that needs no parser.
+"""A file with the origins for which each tool may get a token: one plain line for each tool and origin.
 
-`keyfob setup` writes a line for each tool and origin. This module imports no more than `quick.py`.
+`keyfob setup` writes the lines. This module imports no more modules than `quick.py`.
 """
 
 from keyfob.io import quick
@@ -16,7 +16,7 @@ class Bound:
 
     Attributes:
         login: The hash of the login's profile, issuer, client and API. If these change, the line is invalid.
-        seen: The state of the profile's settings file when `login` was last compared with it; "-" if it was not.
+        seen: The state of the profile's settings file when `login` was last compared with it; "-" if never compared.
     """
 
     __slots__ = ("login", "origin", "profile", "seen", "tool")
@@ -30,7 +30,7 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """The members that identify a line: a new line with the same ones replaces it."""
+        """The members that identify a line. A new line with the same members replaces the old line."""
         return self.tool, self.origin, self.profile
 
 
@@ -56,7 +56,7 @@ def state_of(home: str, profile: str) -> str:
 
 
 def find(tool: str, origin: str, profile: str) -> str:
-    """Return the profile whose token the tool may get for an origin; "" if this module alone cannot decide that.
+    """Return the profile whose token the tool may get for an origin; "" if the ordinary path must decide.
 
     Args:
         tool: The tool's name.

@@ -1,7 +1,7 @@
 """Error messages for failed connections, which name the certificate, proxy or host name at fault.
 
-From the peer, a message contains only the names in its certificate, in plain ASCII and shortened. To read them, keyfob
-fetches the certificate a second time without verification, over a connection that sends nothing else.
+Of the peer's data, a message contains only the names in the certificate, in plain ASCII and shortened. To read the
+names, keyfob fetches the certificate again without verification, over a connection that sends nothing else.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
-    """Explain a connection that the server ended because of our certificate; return None for any other reason."""
+    """Explain a connection that the server ended because of the client's certificate; None for any other reason."""
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
@@ -87,7 +87,7 @@ def explain_alert(problem: BaseException, url: str) -> Refused | None:
 
 
 def explain_proxy(reply: str, url: str) -> Unreachable:
-    """Explain a proxy's refusal; its reply starts with the status."""
+    """Explain a proxy's refusal. `reply` starts with the proxy's status."""
     status, proxy = reply.partition(" ")[0], _proxy_for(_split(url))
     named = "the proxy" if proxy is None else f"the proxy {_name(proxy)}"
     with_status = f" (status {status})" if status.isdigit() and len(status) == 3 else ""

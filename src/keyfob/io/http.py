@@ -29,7 +29,7 @@ class Limits:
     """Limits in seconds and bytes.
 
     Attributes:
-        whole: The limit for the whole exchange, against a peer that sends one byte at a time.
+        whole: The time limit for the whole exchange, against a peer that sends one byte at a time.
     """
 
     connect: float = 10.0
@@ -160,5 +160,5 @@ def send(request: Request) -> Response:
 
 
 def send_soon(request: Request) -> Response:
-    """Send a request with short limits, since the API that sends it has a caller who waits."""
+    """Send a request with short limits, for an API whose own caller is waiting."""
     return _soon(request)

@@ -27,7 +27,7 @@ def make_client(
     Args:
         connect: The limit for connecting, in seconds.
         read: The limit between two pieces of an answer, in seconds.
-        through_proxy: As for `HttpSender`, and likewise `ca` and `pair`.
+        through_proxy: As for `HttpSender`, like `ca` and `pair`.
 
     Raises:
         Misuse: As in `ssl_context`.

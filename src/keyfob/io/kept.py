@@ -1,7 +1,8 @@
 """Reading the access token from a vault entry, plain or encrypted, with few imports.
 
-The quick path calls this module only for an entry that the ordinary path has accepted. So the module supports only the
-exact format that `StoredLogin` and `Envelope` write. Other formats are errors, which the ordinary path explains.
+`quick.py` calls this module only for entries that the ordinary path (the command with its imports) accepted. So the
+module supports only the exact format that `StoredLogin` and `Envelope` write. Any other format is an error, which the
+ordinary path then explains.
 """
 
 import binascii
@@ -18,7 +19,7 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted. The search finds member names only: in a JSON string, quotes are escaped."""
+    """Whether a vault entry is encrypted. The search cannot match within a JSON string, in which quotes are escaped."""
     return b'"sealed"' in content
 
 

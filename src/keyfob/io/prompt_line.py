@@ -1,6 +1,6 @@
-"""The line of `keyfob prompt`, in a file, so that printing it takes little longer than starting Python.
+"""A cache file with the line of `keyfob prompt`, so that printing the line takes little more than Python's start.
 
-Like `quick.py`, this module imports little. The file contains the displayed name and no token. It becomes invalid
+Like `quick.py`, this module imports little. The file contains the displayed name and no token. The file becomes invalid
 when a login, a setting, the project's file or the chosen profile changes.
 """
 
@@ -45,7 +45,7 @@ def state_of(home: str, profile: str) -> str:
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the path of the stored line: one for each project file and, without one, for each KEYFOB_PROFILE."""
+    """Return the path of the file: one for each project file or, outside of projects, for each KEYFOB_PROFILE."""
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
@@ -58,7 +58,7 @@ def is_usual() -> bool:
 
 
 def look_up() -> str | None:
-    """Return the line to print, or None if the ordinary path must run."""
+    """Return the line to print; None if the ordinary path (`keyfob prompt` with all imports) must run."""
     home, asked = quick.place("")[1], os.environ.get("KEYFOB_PROFILE") or ""
     if not home or not is_usual() or (asked and not quick.is_name(asked)):
         return None

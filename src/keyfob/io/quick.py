@@ -3,8 +3,8 @@
 This module imports only `os`, `sys` and `time`. If a token is available, nothing else runs. The file never contains a
 refresh token or a key. Every unusual case is left to the ordinary path: the command with all its imports.
 
-If the user forbids a token in the quick file, the file records only until when the ordinary path has accepted the token
-in the vault entry. `kept.py` then reads the token from the entry.
+If the user forbids a token in the quick file, the file contains only the time until which the token in the vault entry
+is valid. `kept.py` then reads the token from the vault entry.
 """
 
 import os
@@ -29,7 +29,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def place(profile: str) -> tuple[str, str]:
-    """Return the path of a profile's quick file, and keyfob's home folder; "" for one that is not known.
+    """Return the path of a profile's quick file, and keyfob's home folder. An unknown path is "".
 
     With KEYFOB_HOME the file is in that folder. Otherwise it is in the runtime folder, which is private and in memory.
     Without a runtime folder it is beside the vault.
@@ -51,7 +51,7 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes if the file of the vault entry, of the settings or of the note is replaced.
+    """Return a value that changes if the vault entry, the settings file or the note on the key's place is replaced.
 
     Raises:
         OSError: The vault entry or the settings file does not exist.
@@ -72,7 +72,7 @@ def seen(path: str) -> str:
 
 
 def changes_nothing() -> bool:
-    """Whether no setting in the environment or a project file could select another token."""
+    """Whether neither the environment nor a project file has a setting that could select another token."""
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False

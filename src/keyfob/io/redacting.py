@@ -1,4 +1,4 @@
-"""A logging filter that removes secrets from the records of keyfob and its HTTP library."""
+"""A logging filter that removes secrets from the log records of keyfob and of its HTTP library."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _trace(problem: BaseException) -> str:
 
 
 def _harmless_words(problem: BaseException) -> str:
-    """Return the message of an error of keyfob, or the system's text of an `errno`. Both contain no secret."""
+    """Return the message of an error of keyfob, or the system's text of an `errno`. Neither contains a secret."""
     match problem:
         case KeyfobError():
             return f": {problem.message}"

@@ -1,4 +1,4 @@
-"""TLS contexts: the trusted authorities, and the client certificate, whose files may be replaced (RFC 8705 §2)."""
+"""TLS contexts with the trusted authorities and a client certificate, whose files may be replaced (RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key that others may read. If another user owns the file, read access of its group is accepted."""
+    """Refuse a key that others may read. Its group may read a file that another user owns."""
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
         refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")

@@ -61,7 +61,7 @@ class Session(TokenCarriers):
 
         Args:
             blocking: The blocking session, for worker threads.
-            login: The same login, whose World and Vault suspend instead of blocking.
+            login: The same login, with a `World` and a `Vault` that suspend instead of blocking.
         """
         super().__init__(blocking.login)
         self._blocking = blocking
@@ -102,7 +102,7 @@ class App:
     """An OAuth client at one issuer. Arguments and errors: see `keyfob.login.App`."""
 
     def __init__(self, app: BlockingApp) -> None:
-        """Share the settings, the vault and the World of `app`."""
+        """Share the settings, the vault and the `world` of `app`."""
         self.profile: Profile = app.profile
         self.vault: Vault = app.vault
         self._app = app
@@ -124,7 +124,7 @@ class App:
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again as an API requires. Pass to sessions `keyfob.login.App.step_up` instead: a thread runs it."""
+        """Log in again as an API requires. Sessions take `keyfob.login.App.step_up` instead, which runs in a thread."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
@@ -151,7 +151,7 @@ class App:
         may_replace_account: MayReplaceAccount = keep_account,
         accepts: AcceptsLogin = accept_any,
     ) -> StoredLogin:
-        """Wait for the user who was shown a code by `begin`."""
+        """Wait for the user to whom `begin` showed a code."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).resume(may_replace_account, accepts)
 
@@ -167,7 +167,7 @@ class App:
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:
-        """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
         await off_loop(self._app.make_quick)
 
     def _login(self, world: World) -> Login:

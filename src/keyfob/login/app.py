@@ -110,10 +110,11 @@ class App(SeveralLogins):
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
-            profile: The name of the stored login. None derives a name from issuer, client and API, which no other
-                program uses. A login of another client or issuer under this name is never overwritten.
-            login_command: The command by which users log in to your program, such as `orders login`, which is the
-                default if `name` is "orders". Errors name it. Without a `name`, messages begin with its first word.
+            profile: The name of the stored login. None derives a unique name from issuer, client and API. A login of
+                another client or issuer under this name is never overwritten.
+            login_command: The command by which users log in to your program, such as `orders login`; error messages
+                contain it. The default is `login` after the `name`. Without a `name`, messages begin with the command's
+                first word.
             home: The folder of the vault and the state files. None selects the program's own folder or, without a
                 `name`, the folder of keyfob's command.
             credential: Where the client's secret or private key is stored, if it has one.
@@ -213,8 +214,8 @@ class App(SeveralLogins):
             opens_page: Device flow: also open the page with the code in it on this machine (RFC 8628 §3.3.1).
             assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
             may_replace_account: Called on an account mismatch, or if the stored login is another client's, with the
-                stored and the new login; returns whether the new one replaces the stored one. By default it does not,
-                and the login fails with the code `account-mismatch` or `profile-taken`.
+                stored and the new login; returns whether the new login replaces the stored one. By default it never
+                does, and the login fails with the code `account-mismatch` or `profile-taken`.
             accepts: Called with a login that another process made meanwhile; returns whether this call may return that
                 login. By default it may.
 
@@ -289,7 +290,7 @@ class App(SeveralLogins):
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Wait for the user who was shown a code by `begin`. Arguments as for `log_in`.
+        """Wait for the user to whom `begin` showed a code. Arguments as for `log_in`.
 
         Raises:
             LoginRequired: There is no pending login.
@@ -306,7 +307,7 @@ class App(SeveralLogins):
         *,
         copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a World that sends notices to `notify`, by default to the terminal.
+        """Yield a `World` for a login. It sends notices to `notify`, by default to the terminal.
 
         With `copies_code`, the terminal copies the user code to the clipboard.
         """
@@ -335,14 +336,14 @@ class App(SeveralLogins):
         return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
-        """Write the access token to the quick file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
         if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
-        """Return the `Login` that sessions and commands use; it reaches network and user through `world`."""
+        """Return the `Login` that sessions and commands use. It reaches the network and the user through `world`."""
         return logins.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
@@ -351,7 +352,7 @@ class App(SeveralLogins):
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
-        """Return the `world` argument of `App`, by default the World of this process."""
+        """Return the `world` argument of `App`, by default a `SystemWorld` for this process."""
         if self._world is not None:
             return self._world
 
@@ -369,7 +370,7 @@ class App(SeveralLogins):
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
-    """Return the vault in files. For a user's login, return the agent in KEYFOB_AGENT if that is set."""
+    """Return the vault in files. For a user's login, return the vault of the agent in KEYFOB_AGENT instead, if set."""
     agent = None if profile.is_machine else vault_files.agent_socket()
     if agent is not None:
         return agent_vault.vault_of(agent, profile)

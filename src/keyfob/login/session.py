@@ -70,7 +70,7 @@ class TokenCarriers:
         return connections.tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
-        """Return an auth object for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`; compare `http`.
+        """Return an auth object for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`. See also `http`.
 
         Args:
             origin: The only origin that receives the token, such as `https://api.example.com`; None for the origin of
@@ -113,7 +113,7 @@ class TokenCarriers:
         return mcp_storage.McpStorage(self.login)
 
     def calls(self, origin: str | None = None) -> Calls:
-        """Return the object on which these adapters are built, for adapters to other HTTP libraries."""
+        """Return the object that these adapters use, for a new adapter to another HTTP library."""
         return _calls.Calls(_Bearer(self.login), origin)
 
 
@@ -126,7 +126,7 @@ class Session(TokenCarriers):
         Args:
             min_ttl: How long the token must remain valid. None means a minute or a quarter of the token's lifetime,
                 whichever is shorter.
-            renew: Whether to refresh even a valid token, and so to test whether the login is still valid.
+            renew: Whether to refresh even a valid token, which tests whether the login is still valid.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -192,8 +192,8 @@ class Session(TokenCarriers):
         """Delete the stored login and revoke its tokens (RFC 7009).
 
         Returns:
-            The server's confirmations and errors; errors of the server are not raised. A login that cannot be read is
-            deleted without being revoked, and `problem` is the reason.
+            The server's confirmations and errors; the server's errors are not raised. A login that cannot be read is
+            deleted but not revoked, and `problem` is the reason.
 
         Raises:
             LoginRequired: There is no stored login.

@@ -26,7 +26,7 @@ else:  # few programs have several
 
 
 class SeveralLogins:
-    """The profile of an `App`, and the choice of another login. Only an `App` with a `name` has several.
+    """The profile of an `App`, and the choice of another login. Only an `App` with a `name` can have several logins.
 
     The name of each vault entry is a short name such as `work`, followed by a hash of issuer, client and API
     (`own_name`). Entries of other clients in the same folder are ignored.
@@ -40,7 +40,7 @@ class SeveralLogins:
     def profile(self) -> Profile:
         """The settings of the login in use, which is the one that was last chosen.
 
-        The choice is read on first use. This object then keeps it, whatever other processes choose.
+        The choice is read on first use. Later choices by other processes do not affect this object.
 
         Raises:
             VaultUnavailable: The choice cannot be read.

@@ -30,7 +30,7 @@ async def events_are_numbered_as_they_are_committed(store: Store) -> None:
 
 
 async def work_that_raises_leaves_no_event(store: Store) -> None:
-    """An event is stored in the same transaction as its change, so an error discards both."""
+    """An event is stored in the same transaction as the change that it reports, so an error discards both."""
 
     async def fail(transaction: Transaction) -> None:
         await transaction.log_events([_event(1, 0)])

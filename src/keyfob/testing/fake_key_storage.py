@@ -1,4 +1,4 @@
-"""A fake storage for the vault's key, which can be open, empty, locked, hanging, absent, or without effect."""
+"""A fake key place for the vault's key, which can be open, empty, locked, hanging, absent, or forgetful."""
 
 from __future__ import annotations
 

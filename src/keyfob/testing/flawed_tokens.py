@@ -94,7 +94,7 @@ def _with_parameters(**header: object) -> Callable[[TokenMaker], Secret]:
 
 
 def _literal(header: str, payload: str) -> Callable[[TokenMaker], Secret]:
-    """Return a maker of tokens with a valid signature over literal JSON; `%` stands for the usual members."""
+    """Return a maker of tokens with a valid signature over literal JSON; `%` is replaced by the usual members."""
 
     def make(maker: TokenMaker) -> Secret:
         usual_header = json.dumps({"alg": maker.key.algorithm, "typ": "JWT", "kid": maker.key.key_id})

@@ -26,7 +26,7 @@ class MemoryLock:
 
 
 class MemorySlot:
-    """A reserved place for one login in the vault in memory. A save needs no preparation."""
+    """A reserved place for one login in the vault in memory. Saving needs no preparation."""
 
     def __init__(self, vault: MemoryVault, entry: str) -> None:
         self._vault = vault

@@ -44,7 +44,7 @@ class Pair:
         """Send a request to the application of its origin and return the response.
 
         Raises:
-            Unreachable: There is no application for that origin, or it is in `cut`.
+            Unreachable: The origin has no application, or is in `cut`.
         """
         self.sent.append(request)
         parts = urlsplit(request.url)

@@ -1,7 +1,7 @@
 """A scripted user, who opens the pages of a server, fills in their forms and presses their buttons.
 
-This user's browser has no JavaScript and no styles, and presses only buttons that a page contains. So a test with this
-user proves that the pages work without JavaScript.
+The browser of this user has neither JavaScript nor styles, and the user presses only buttons that a page contains. So a
+test with this user proves that the pages work without JavaScript.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Phish a device login at a real tenant in memory, and see which rules stop it (RFC 10027 §4, docs/phishing.md).
+"""Phish a device login at a real tenant in memory, to see which rules stop it (RFC 10027 §4, docs/phishing.md).
 
 The attacker begins a login on the attacker's computer and sends its code to a user, who acts as a `Victim` describes.
 `keyfob demo --phishing` prints the table of results, and the tests compare it with a model.
@@ -41,7 +41,7 @@ class Victim:
         types_passwords: The user logs in if the page asks for that.
         reads_numbers_out: The user tells the attacker the number on the page.
         heeds_warnings: The user declines if the page warns that the program runs elsewhere.
-        reads_mail: The user later ends the login by the link in the e-mail about it.
+        reads_mail: The user later reads the e-mail about the login, and ends the login by the link in it.
     """
 
     types_codes: bool = False
@@ -140,7 +140,7 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
 
 
 class Row(NamedTuple):
-    """A policy, and the user's least action for a successful attack, from elsewhere and from the user's network."""
+    """A policy, and the least user action by which an attack succeeds, from elsewhere and from the user's network."""
 
     policy: str
     elsewhere: str
@@ -148,7 +148,7 @@ class Row(NamedTuple):
 
 
 def row_of(policy: str, run: Run = attack) -> Row:
-    """Return the attacks that succeed under a policy. `run` attacks a user."""
+    """Return the table's row for a policy. `run` attacks a user."""
     rules = POLICIES[policy]
     return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
 
@@ -214,7 +214,7 @@ def _is_warned(page: Page) -> bool:
 
 
 def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
-    """Poll as the attacker, with the number from the user, else with guesses."""
+    """Poll as the attacker, with the number that the user has told, or else with guesses."""
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")
     for guess in ("", number or "000000", "111111", "222222", "333333"):

@@ -56,7 +56,7 @@ class Scene:
 
     Attributes:
         time: The clock of all parties; it advances only when one of them waits.
-        pair: The connection between them; `pair.sent` has every request.
+        pair: The connections between the parties; `pair.sent` contains every request.
         events: The events of the tenant's audit log.
         store: The store of the tenant.
         outbox: The e-mails of the tenant.
@@ -148,7 +148,7 @@ async def _add_user(transaction: Transaction, user: User) -> None:
 
 
 class SceneWorld:
-    """The World of a client in a scene.
+    """The `World` (network, clock, user) of a client in a scene.
 
     Attributes:
         here: The surroundings that the flow sees; without a browser unless changed.

@@ -1,4 +1,4 @@
-"""A World whose server sends prepared responses. It records every call and asserts nothing."""
+"""A `World` whose server sends prepared responses. It records every call, and checks none of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ScriptedWorld:
         notices: Every notice, in order.
         brings: The parameters of the browser's redirect; None for no redirect.
         events: The events of the login, in order, each with its time since the start. They come before `brings`.
-        went_well: The result that `stop_listening` was given; None before it is called.
+        went_well: The argument `succeeded` of the call of `stop_listening`; None before that call.
         here: The surroundings that the flow sees.
         has_user: Whether a user sees the notices.
         capabilities: The cached server capabilities, by issuer and client ID.
@@ -51,7 +51,7 @@ class ScriptedWorld:
         state: The state of the redirect that the flow waits for.
         elsewhere: The holders of the login lock, one for each of the next attempts to take it. Then the lock is free.
         lock_holders: The last holder of the login lock, by profile.
-        meanwhile: A function to call during each request to a path or, for "turn", before the login lock is taken.
+        meanwhile: By path, a function to call during each request. "turn" is called before the login lock is taken.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:

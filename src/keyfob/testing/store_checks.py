@@ -101,7 +101,7 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
 
 
 async def a_mark_is_used_once(store: Store) -> None:
-    """Of many concurrent uses of a replay key, one succeeds. An expired key is removed and can be used again."""
+    """Of many concurrent uses of one replay key, one use succeeds. An expired key is removed and can be used again."""
     later = NOON + timedelta(minutes=5)
 
     async def use(transaction: Transaction) -> bool:
@@ -351,7 +351,7 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
 
 
 async def tries_are_kept_until_they_expire(store: Store) -> None:
-    """A budget of tries can be replaced or dropped without others. A sweep removes it only after its expiry."""
+    """Replacing or dropping one budget of tries leaves others unchanged. A sweep removes only expired budgets."""
     later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
 
     async def fill(transaction: Transaction) -> None:

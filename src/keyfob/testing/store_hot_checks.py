@@ -15,7 +15,7 @@ _STAGES: Final[tuple[Stage, ...]] = ("waiting", "confirmed", "denied", "waiting"
 
 
 async def a_login_is_found_with_its_user(store: Store) -> None:
-    """The store returns the login of a deleted user with None as the user, and None for an unknown login."""
+    """The store returns a login with its user, with None for a deleted user, and None for an unknown login."""
     await store.write(lambda transaction: transaction.save_user(USER))
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
     await store.write(lambda transaction: transaction.save_refresh(replace(REFRESH, login_id=b"x", user_id="gone")))

@@ -1,8 +1,8 @@
 """A strict issuer: refresh tokens rotate without overlap, and reuse ends the whole login (RFC 9700 §4.14.2).
 
-Many authorization servers behave like this. A client that passes tests with this issuer loses no login at those. In
-memory, pass `issuer.send` to a World, or use `issuer.world()`. For real processes, `with issuer.serving():` listens on
-127.0.0.1.
+Many authorization servers behave like this. A client that passes tests with this issuer loses no login at such
+servers. In memory, pass `issuer.send` to a World, or use `issuer.world()`. For real processes, `with issuer.serving():`
+listens on 127.0.0.1.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from keyfob.testing.fake_time import NOON, FakeTime
 
 
 class FakeSurroundings:
-    """The clock and the random bytes of a server. The clock is the client's too, and advances when the client waits."""
+    """The clock and the random bytes of a server. The client shares the clock, which advances when the client waits."""
 
     def __init__(self, start: datetime = NOON, seed: int = 1) -> None:
         self._time = FakeTime(start)

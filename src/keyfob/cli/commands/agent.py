@@ -112,7 +112,7 @@ def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
 
 
 def _stored(name: str) -> App:
-    """Return a profile's login by its stored settings only, so that no project's file changes what is handed out.
+    """Return a profile's login. Only stored settings are used, so that no project's file affects the agent.
 
     Raises:
         LoginRequired: The profile has no login.

@@ -67,7 +67,7 @@ def run(flags: Namespace) -> int:
 
 
 class _LoginFilter:
-    """Prints the response, unless its status is 401: then the call is repeated after a login."""
+    """Prints the response. A response with status 401 is not printed, since the call is repeated after a login."""
 
     def __init__(self, head: Callable[[Response], None] | None) -> None:
         self._head = head
@@ -124,7 +124,7 @@ def _body(part: str) -> bytes:
 
 
 def _explained(answer: Response, profile: Profile | None = None, stored: StoredLogin | None = None) -> Refused:
-    """Return an error for the API's challenge, with a hint (RFC 6750 §3.1, RFC 9470 §3)."""
+    """Return an error that explains the API's challenge and has a hint (RFC 6750 §3.1, RFC 9470 §3)."""
     challenge = challenge_of(answer)
     error, message = challenge.get("error", ""), f"the API responded with status {answer.status}"
     if error:

@@ -41,7 +41,7 @@ class Word:
     """A command, or a verb of a command.
 
     Attributes:
-        path: The command and the verbs down to this word.
+        path: The words of the command line up to this word.
         does: The description.
         choices: The allowed values of the word's argument.
         takes_profile: Whether the word's argument is a profile's name.
@@ -60,7 +60,7 @@ class Word:
         return [self, *(below for verb in self.verbs for below in verb.all())]
 
     def next(self) -> list[tuple[str, str]]:
-        """Return the words that may follow, each with its description."""
+        """Return the words that may follow this word, each with its description."""
         verbs = [(verb.path[-1], verb.does) for verb in self.verbs]
         return [*verbs, *((choice, "") for choice in self.choices), *((flag.name, flag.does) for flag in self.flags)]
 

@@ -1,4 +1,4 @@
-"""`keyfob doctor`: check the installation and print a fix for each problem. The output has no secrets and no names."""
+"""`keyfob doctor`: check the installation and print a fix for each problem. It prints no secrets and no user names."""
 
 from __future__ import annotations
 

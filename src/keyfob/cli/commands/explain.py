@@ -1,4 +1,4 @@
-"""`keyfob explain`: the origin of each setting, the flow of the next login, the storage of tokens, and why."""
+"""`keyfob explain`: print the origin of each setting, the flow of the next login, the storage of tokens, and why."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FlowPlan:
     """The flows that a login would try, in order, and the reasons.
 
     Attributes:
-        problem: The error, if the issuer's metadata could not be fetched.
+        problem: The error by which the issuer's metadata could not be fetched, or None.
     """
 
     flows: tuple[str, ...]
@@ -117,7 +117,7 @@ def _all_settings(chosen: ChosenProfile) -> dict[str, Setting]:
 
 
 def _plan_of(app: App) -> FlowPlan:
-    """Plan as the next `keyfob login` does."""
+    """Return the plan of flows that the next `keyfob login` would follow."""
     profile = app.profile
     if profile.is_machine:
         return FlowPlan(("machine",), ("this profile is a service account",))

@@ -79,7 +79,7 @@ def _reply(flags: Namespace, call: HelperCall) -> HelperReply:
 
 
 def _renew(app: App, refused: str) -> None:
-    """Renew the token that a server has refused, so that the next call gets another."""
+    """Renew a token that a server has refused, so that the tool's next call gets a new token."""
     session = app.session(output.notice)
     if secrets.compare_digest(session.token().encode(), refused.encode()):
         session.token(renew=True)

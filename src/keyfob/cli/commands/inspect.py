@@ -128,7 +128,7 @@ def _read_file(name: str) -> bytes:
 
 
 def _without_issuer(flags: Namespace) -> Namespace:
-    """Return the flags without --issuer, which here is the API's trusted issuer and must not select the profile."""
+    """Return the flags without --issuer. This command's --issuer sets the trusted issuer and selects no profile."""
     return Namespace(profile=flags.profile)
 
 
@@ -160,7 +160,7 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error because of which they are not available.
+    """Return the issuer's keys, or the error that prevented fetching them.
 
     Raises:
         Misuse: The CA file cannot be used.

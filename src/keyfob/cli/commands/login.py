@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with the scope of its stored login and `added`, without the scope that keyfob adds itself."""
+    """Return the profile with the scope of its stored login plus `added`, but without the scopes that keyfob adds."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -270,7 +270,7 @@ def _pending_profile(flags: Namespace) -> Profile:
 
 
 def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
-    """Return the step that the flags select: log in, resume, or begin only. The last returns None.
+    """Return the step that the flags select: log in, resume, or begin. The step "begin" returns None.
 
     Raises:
         Misuse: The flags contradict each other.

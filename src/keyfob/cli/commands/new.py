@@ -1,4 +1,4 @@
-"""`keyfob new`: write a small program with a login, its API, its tenant for development and its tests."""
+"""`keyfob new`: write an example project: a program with a login, an API, a tenant for development, and tests."""
 
 from __future__ import annotations
 

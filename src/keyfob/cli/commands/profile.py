@@ -103,7 +103,7 @@ def _remove(flags: Namespace) -> int:
 
 
 def _known(name: str) -> str:
-    """Return the name if a profile has it.
+    """Return the name if a profile of that name exists.
 
     Raises:
         Misuse: There is no profile of that name.

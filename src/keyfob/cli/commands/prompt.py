@@ -79,7 +79,7 @@ def _line_of(chosen: ChosenProfile, now: datetime) -> PromptLine:
 
 
 def _is_meant(chosen: ChosenProfile, stored: StoredLogin) -> bool:
-    """Return whether the stored login has the issuer and the account that the settings name."""
+    """Return whether the stored login belongs to the issuer and the account that the settings name."""
     if chosen.profile is None or stored.issuer != chosen.profile.issuer:
         return False
     try:

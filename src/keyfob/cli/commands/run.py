@@ -65,9 +65,9 @@ def run(flags: Namespace) -> int:
 
 
 def find_program(word: str, platform: str = sys.platform) -> str | None:
-    """Return the path of a program, or None. The current folder is searched only if `word` names it, on Windows too.
+    """Return the path of a program, or None. A word without a path is never searched in the current folder.
 
-    `shutil.which` searches the current folder first, which may contain another person's `git.exe`.
+    On Windows, `shutil.which` searches the current folder first. That may contain an attacker's `git.exe`.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)
@@ -106,7 +106,7 @@ def _token(flags: Namespace) -> str:
 
 
 def check_usable_elsewhere(stored: StoredLogin) -> None:
-    """Check that another program can use the token. If it needs the client certificate for that, print a remark.
+    """Check that another program can use the token. If the program also needs the client certificate, print a remark.
 
     Raises:
         Refused: The token works only with DPoP proofs (RFC 9449).

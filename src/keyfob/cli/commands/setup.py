@@ -52,7 +52,7 @@ class _Change:
 
     @property
     def is_for_reader(self) -> bool:
-        """Whether a program that reads the file is installed. True for a file that is itself a program of keyfob."""
+        """Whether a program that reads the file is installed. True if the file itself is a program of keyfob."""
         return not self.file.programs or any(shutil.which(program) for program in self.file.programs)
 
 
@@ -127,7 +127,7 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
 
 
 def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
-    """Remove the lines for this address. For the tool's last address, remove its shared lines too."""
+    """Remove the lines for this address. If no other address of the tool is left, remove its shared lines too."""
     others = [line for line in ToolFile().load() if line.tool == plan.helper and line.origin != origin_of(url)]
     files = [file for file in plan.files if not (file.is_shared and others)]
     changes = [_Change(file, before := _read(file.path), file.edit.undo(before)) for file in files]

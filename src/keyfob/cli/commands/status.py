@@ -48,11 +48,11 @@ class Report:
     """The state of one login.
 
     Attributes:
-        was_asked: Whether the issuer has answered a request about this login.
+        was_asked: Whether the issuer has answered a request that tested this login.
         place: The storage place of the vault's key, or "file"; None if it is not decided yet.
         problem: The error that occurred while the state was determined.
         is_known: Whether issuer and client id are known.
-        pinned: The settings by which a project's file selects this login.
+        pinned: The settings in a project's file that select this login.
     """
 
     name: str
@@ -166,10 +166,10 @@ def _ask_issuer(report: Report, app: App) -> Report:
 
 
 def _ask_userinfo(report: Report, app: App) -> Report:
-    """Test a login that has no refresh token at the userinfo endpoint (OIDC Core §5.3).
+    """Test a login without a refresh token by a request to the userinfo endpoint (OIDC Core §5.3).
 
     Raises:
-        Malformed: The response has no `sub`, or another user's.
+        Malformed: The response has no `sub`, or the `sub` of another user.
     """
     if report.status.state == "login-needed":
         return report

@@ -25,7 +25,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Print the token and store it in the quick file, from which `io/quick.py` prints it without these imports."""
+    """Print the token, and write it to the quick file, a cache that `io/quick.py` reads without slow imports."""
     min_ttl = None if flags.min_ttl is None else duration(flags.min_ttl)
     app = known_app(flags)
     session = app.session(output.notice)

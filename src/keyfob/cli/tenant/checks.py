@@ -42,7 +42,7 @@ def _judge_odds(odds: float, limit: GuessLimit, live: int) -> Finding:
 
 
 def _now(limit: GuessLimit, live: int) -> str:
-    """Return a sentence on how many wrong guesses are allowed while this many codes are in use."""
+    """Return a sentence about the number of wrong guesses that are allowed while `live` codes are in use."""
     if live > limit.most_live:
         return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"

@@ -172,9 +172,9 @@ def _counted(item: tuple[str, int]) -> str:
 
 
 def password_gaps(config: TenantConfig) -> Iterator[str]:
-    """Yield, for each application whose password grant does not work yet, the next missing setting.
+    """Yield the next missing setting for each application whose password grant does not work yet.
 
-    If the tenant or a connection allows passwords and no application has the grant, yield the missing grant.
+    If the tenant or a connection allows the password grant, but no application has it, yield the missing grant.
     """
     allowing = {one.name for one in config.connections if one.allows_password}
     having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]

@@ -89,7 +89,7 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
     Args:
         path: The file.
         issuer: The address at which the tenant is served, if known.
-        looks_at_secrets: Whether the secrets to which the file refers must exist.
+        looks_at_secrets: Whether to check that the secrets to which the file refers exist.
         as_json: Print each mistake as a JSON object.
 
     Raises:

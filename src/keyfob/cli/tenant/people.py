@@ -162,7 +162,7 @@ def _read_twice() -> Secret:
 
 
 def _print_password(flags: Namespace, user: User, secret: Secret) -> int:
-    """Print the user and, if it was generated, the password. It is shown only once."""
+    """Print the user. Also print a generated password, which is shown only this once."""
     members: dict[str, object] = {"email": user.email, "user_id": user.user_id}
     if flags.generate:
         members["password"] = secret.reveal()

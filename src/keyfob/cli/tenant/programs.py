@@ -200,7 +200,7 @@ def _identity(table: Mapping[str, Any], family: RegistrationKind) -> tuple[str, 
 
 
 def _without_secrets(table: Table) -> Table:
-    """Return the table for output, with the number of secrets in place of the secrets."""
+    """Return a registration's table for output, in which the number of secrets replaces the secrets."""
     secrets = cast("list[object]", table.get(SECRETS, []))
     return {**table, SECRETS: len(secrets)} if secrets else table
 
@@ -269,7 +269,7 @@ def _read_public_key(file: Path) -> dict[str, object]:
 
 
 def _default(family: RegistrationKind, column: str) -> object:
-    """Return the value of a field that the table leaves out."""
+    """Return the default value of a field that a registration's table does not contain."""
     default = ARRAYS[family.array][1].keys[column].default
     return default if isinstance(default, str) else ""
 

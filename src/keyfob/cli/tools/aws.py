@@ -22,7 +22,7 @@ _MEMBERS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration
 
 
 class AwsHelper(Helper):
-    """`credential_process`. An AWS profile has a single source of credentials, so an unbound origin is an error."""
+    """The helper for `credential_process`. An AWS profile has no other source, so an unbound origin is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         role, session = call.options.get("role_arn") or "", call.options.get("session_name") or "keyfob"

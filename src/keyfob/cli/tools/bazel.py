@@ -8,7 +8,7 @@ from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWant
 
 
 class BazelHelper(Helper):
-    """The command `get`, with JSON as request and reply."""
+    """The helper with the command `get`. Request and reply are JSON."""
 
     reads_stdin = True
 

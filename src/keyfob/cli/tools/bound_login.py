@@ -1,7 +1,7 @@
-"""The login whose token a tool may get for an address.
+"""Find the login whose token a tool may get for an address.
 
-Tools run in folders with files from others, so the project's file is not read. Many tools run at once, so the user is
-never asked.
+The project's file is not read, since a tool may run in a folder with files from others. The user is never asked,
+since many tools may run at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     """Return the login whose token a tool may get for an address, or None.
 
     A login is returned only if `keyfob setup` has bound the address to it, or if `judge_destination` decides that its
-    token belongs to the address. A tool's request itself binds no address.
+    token belongs to the address. A tool's request never binds an address.
 
     Args:
         tool: The name of the helper.

@@ -7,7 +7,7 @@ from keyfob.errors import Misuse
 
 
 class CurlHelper(Helper):
-    """A configuration for `curl -K -`. Only the user sets the address, so an unbound origin is an error."""
+    """A configuration for `curl -K -`. The user chooses the address, so an unbound origin is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if len(call.words) != 1:
@@ -15,7 +15,7 @@ class CurlHelper(Helper):
         return TokenWanted(call.words[0])
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
-        """Return the address, and the token as `oauth2-bearer`: on a redirect, curl sends it to no other host."""
+        """Return the address, and the token as `oauth2-bearer`. On a redirect, curl sends it to no other host."""
         return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 

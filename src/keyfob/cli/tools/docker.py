@@ -40,7 +40,7 @@ class DockerHelper(Helper):
         return HelperReply(_NOT_FOUND, 1)
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the message as the reply, since docker shows a helper's stdout."""
+        """Return the error's message as the reply, since docker shows a helper's stdout."""
         return HelperReply(f"{problem.message}. {problem.hint_with_flags}\n", 1)
 
 

@@ -33,20 +33,20 @@ class SettingsEdit(Protocol):
         ...
 
     def shown(self) -> list[str]:
-        """Return the changed lines, which are all keyfob's. The user's lines may contain secrets."""
+        """Return the changed lines, all of which are keyfob's. Other lines are not shown: they may contain secrets."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedBlock:
-    """Lines between two marks, in a file whose comments begin with `#`.
+    """An edit that adds lines between two marks, in a file whose comments begin with `#`.
 
     Attributes:
         name: The name in the marks. An existing block of this name is replaced where it is.
         lines: The lines between the marks.
         after: The line after which a new block is inserted, or None for the end of the file.
-        heading: Lines to add before the block if the file has no line `after`; the block is then at the end.
-        refuses: A line that must not be elsewhere in the file, since it sets the same setting.
+        heading: If the file has no line `after`, these lines and then the block are added at the end.
+        refuses: A line that sets the same setting. If the file contains it elsewhere, the edit is refused.
         at_top: Whether a new block is inserted at the top of the file.
     """
 
@@ -125,10 +125,10 @@ class MarkedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A user in the list `users` of a kubeconfig. The item has no marks, since kubectl removes comments.
+    """An edit that adds a user to a kubeconfig. The item has no marks, since kubectl removes comments.
 
     Attributes:
-        name: The user's name, which no other program chooses.
+        name: The user's name, which no other program uses.
         lines: The lines of the item. The first line contains the name.
     """
 
@@ -181,11 +181,11 @@ class ListedUser:
 
 @dataclass(frozen=True, slots=True)
 class JsonMember:
-    """One member of an object in a JSON file.
+    """An edit that sets one member of an object in a JSON file.
 
     Attributes:
         section: The name of the object.
-        name: The name of the member in it.
+        name: The name of the member.
         value: The value of the member.
     """
 
@@ -218,13 +218,13 @@ class JsonMember:
 
 @dataclass(frozen=True, slots=True)
 class LauncherFile:
-    """A program of two lines that starts keyfob, for a tool that calls its helper without arguments."""
+    """An edit that writes a two-line program. It starts keyfob for a tool that calls its helper without arguments."""
 
     command: str
 
     @staticmethod
     def is_own(path: Path) -> bool:
-        """Whether a program was made by keyfob."""
+        """Whether keyfob has written this program."""
         return _MADE_BY.encode() in path.read_bytes()[:1000]
 
     def apply(self, text: str | None) -> str | None:

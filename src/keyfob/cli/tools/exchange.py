@@ -1,4 +1,4 @@
-"""The parts that all credential helpers share: the call of a tool, the token that it requests, and the reply."""
+"""What all credential helpers share: the call by a tool, the token that the tool requests, and the reply."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TokenWanted:
 
     Attributes:
         url: The address that the token will be sent to. Its origin must be bound to the login.
-        details: The members of the request that the reply repeats.
+        details: The members of the tool's request that the reply repeats.
         refused: The token that a server has refused; None for a first request.
         exchange: The exchange of the token for the tool's credentials; None if the tool sends the token itself.
     """
@@ -73,7 +73,7 @@ class TokenExchange:
 
     Attributes:
         request: Makes the exchange request with the token.
-        read: Returns the credentials in the response, in the form that `answer` takes in place of the token.
+        read: Returns the credentials in the response. `Helper.answer` takes them in place of the token.
     """
 
     __slots__ = ("read", "request")
@@ -131,7 +131,7 @@ _given: list[bytes] = []
 
 
 def read_stdin() -> bytes:
-    """Return the standard input, up to a limit. `quick_reply` may have read the input already."""
+    """Return the standard input, up to a limit, even if `quick_reply` has read the input already."""
     if not _given:
         _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
     return _given[0]

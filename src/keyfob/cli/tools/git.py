@@ -36,7 +36,7 @@ class GitHelper(Helper):
         return TokenWanted(url, details)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the token as a Bearer credential, which no other helper stores; for an older git, as a password."""
+        """Return the token: for a new git as a Bearer credential, which no other helper stores, else as a password."""
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
             if "authtype" in wanted.details
@@ -49,7 +49,7 @@ class GitHelper(Helper):
         return _NOTHING
 
     def refuse(self, problem: KeyfobError) -> HelperReply:  # noqa: ARG002  git shows what is on stderr
-        """Return the reply that makes git stop. Otherwise git would prompt for a password, which does not exist."""
+        """Return the reply that makes git stop. Otherwise git would prompt for a password, and the user has none."""
         return HelperReply("quit=1\n")
 
 
@@ -72,5 +72,5 @@ def _last(given: dict[str, list[str]], key: str) -> str:
 
 
 def _takes_bearer(challenges: list[str]) -> bool:
-    """Whether the server offers Bearer (RFC 6750 §3). Many servers accept a token only as the password of Basic."""
+    """Whether the server offers Bearer (RFC 6750 §3). Many servers accept a token only as a Basic password."""
     return not challenges or any(challenge[:6].lower() == "bearer" for challenge in challenges)

@@ -18,7 +18,7 @@ _INFO = "KUBERNETES_EXEC_INFO"
 
 
 class KubectlHelper(Helper):
-    """A credential plugin. kubectl tries no other plugin than the configured one, so a missing token is an error."""
+    """A credential plugin. kubectl tries only the configured plugin, so a missing token is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         try:

@@ -1,4 +1,4 @@
-"""The files and lines that `keyfob setup` writes for each tool: one function per tool, in one table."""
+"""What `keyfob setup` writes for each tool: one function per tool returns the files and lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ToolSetup:
     """The arguments of a setup: a tool, an address and a login.
 
     Attributes:
-        url: The address, without a path unless the tool has one.
+        url: The address. Only some tools have a path in it.
         profile: The name of the login's profile.
         keyfob: The command that starts keyfob.
         options: The flags of `keyfob setup` for this tool.
@@ -57,7 +57,7 @@ class EditedFile:
 
     Attributes:
         programs: The programs that read the file; () if the file is itself a program that keyfob writes.
-        is_shared: Whether the edit serves all addresses of the tool. It is undone with the tool's last address.
+        is_shared: Whether all addresses of the tool need the edit. The edit is undone when the last address is removed.
     """
 
     path: Path
@@ -173,7 +173,7 @@ def plan_npm(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the setting for pnpm, which calls a helper. It replaces npm's setting, which pnpm would prefer."""
+    """Return the setting for pnpm, which calls a helper. The setting replaces npm's, which pnpm would prefer."""
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
@@ -226,7 +226,7 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of keyfob's command, which is usually on PATH. If that is not writable, return keyfob's own."""
+    """Return the folder of keyfob's command, which is usually on PATH. If it is read-only, return keyfob's `bin`."""
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 

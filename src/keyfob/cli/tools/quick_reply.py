@@ -1,6 +1,6 @@
 """Reply to a tool from the quick file, without the imports of the other commands.
 
-Git calls its helper at every fetch, so this module must be fast. It leaves unusual cases to `cli/commands/helper.py`.
+Git calls its helper at every fetch, so this module must be fast. `cli/commands/helper.py` handles unusual cases.
 """
 
 from __future__ import annotations

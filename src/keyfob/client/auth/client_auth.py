@@ -67,8 +67,9 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     """Return the authentication methods for a credential, the best first. The default is Basic (RFC 8414 §2).
 
     A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses that, the secret is sent in the
-    body, provided that the metadata lists this method: metadata describes the server, not the client's registration.
-    The TLS connection presents a certificate, for both of its methods (RFC 8705 §2.1-2.2).
+    body, provided that the metadata lists `client_secret_post`. Metadata describes the server and not the client's
+    registration, so a listed method may still be refused. A certificate has one method (RFC 8705 §2.1-2.2): the TLS
+    connection presents the certificate.
     """
     if credential is None:
         return ("none",)
@@ -95,7 +96,7 @@ async def post(
     """Send parameters with client authentication, as a form or as JSON. May raise `Unreachable` or `Malformed`.
 
     Args:
-        proves: Whether a DPoP proof is added, if the client has a key (RFC 9449 §5, §10.1).
+        proves: Whether to add a DPoP proof if the client has a DPoP key (RFC 9449 §5, §10.1).
     """
     *first, last = client.methods
     for method in first:
@@ -107,7 +108,7 @@ async def post(
 
 
 def _is_refused(response: Response) -> bool:
-    """Return whether client authentication was refused. RFC 6749 §5.2 allows 400; some servers send an empty 403."""
+    """Return whether client authentication failed: status 401, the error `invalid_client`, or 403 without an error."""
     error = OAuthError.find(response) if response.status >= 400 else None
     is_invalid_client = error is not None and error.error == INVALID_CLIENT
     return response.status == 401 or is_invalid_client or (response.status == 403 and error is None)
@@ -169,7 +170,7 @@ def _authenticate(world: World, client: OAuthClient) -> Secret | None:
 def write_assertion(
     world: World, credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = ""
 ) -> Secret:
-    """Sign a client assertion for the issuer only, valid for a minute (rfc7523bis §4).
+    """Sign a client assertion whose only audience is the issuer, valid for a minute (rfc7523bis §4).
 
     The legacy form has the token endpoint as its audience, as in OpenID Connect Core §9, and no explicit `typ`.
     """

@@ -26,7 +26,7 @@ ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """The credentials of one profile. Secrets and keys are read on each use, since they may change meanwhile."""
+    """The credentials of one profile. Secrets and keys are read on each use, since their files may be replaced."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Store the profile; nothing is read yet.
@@ -39,7 +39,7 @@ class ProfileCredentials:
         self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
     def client(self, stored: StoredLogin) -> client_auth.OAuthClient:
-        """Return the client at the server of a stored login. Raises `Misuse` as `credential` does."""
+        """Return the client at the server of a stored login. Raises the `Misuse` of `credential`."""
         dpop_keys = self.dpop_keys(stored)
         return client_auth.OAuthClient(
             stored.client_id,
@@ -66,7 +66,7 @@ class ProfileCredentials:
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
-        """Return the client's credential; without a secret, key or identity, the certificate.
+        """Return the client's credential. If the profile has no secret, key or identity, return its certificate.
 
         Raises:
             Misuse: The credential is not at the location in the profile.
@@ -79,7 +79,7 @@ class ProfileCredentials:
         return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
-        """Return the certificate that new connections present, or None. Raises as `read`."""
+        """Return the certificate that new connections present, or None. Raises the errors of `read`."""
         found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
         return found if isinstance(found, Certificate) else None
 

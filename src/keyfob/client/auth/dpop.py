@@ -29,7 +29,7 @@ class DpopKey:
     """A DPoP key. There is one object for the authorization server and one for APIs, with separate nonces (§9).
 
     Attributes:
-        is_required: Whether an unbound token is refused.
+        is_required: Whether the client refuses a token that is not bound to the key.
         nonces: The newest nonce of each server, by origin (§8.2).
     """
 
@@ -83,12 +83,12 @@ class DpopKey:
 def make_dpop_key(
     world: World, profile: Profile, metadata: ServerMetadata, stored_key: Secret | None = None
 ) -> DpopKey | None:
-    """Return the key to bind a login's tokens to; None if they will not be bound.
+    """Return the key to which a login's tokens will be bound; None if the tokens will not be bound.
 
     Args:
-        profile: Its `dpop` is off, preferred or required.
-        metadata: The server's DPoP algorithms. If they are missing and DPoP is required, DPoP is used nevertheless.
-        stored_key: The login's present key, if any.
+        profile: The profile, whose setting `dpop` is off, preferred or required.
+        metadata: The metadata with the server's DPoP algorithms. Required DPoP is used even if it lists none.
+        stored_key: The key in the stored login, if it has one.
 
     Raises:
         Refused: DPoP is required, and keyfob supports none of the announced algorithms.

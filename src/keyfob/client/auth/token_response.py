@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response. An error with status 200, as GitHub and others send, gets status 400 (RFC 6749 §5.2)."""
+    """Return the response. Change an error's status 200, which GitHub and others send, to 400 (RFC 6749 §5.2)."""
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -49,7 +49,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error, or "". The error code comes before the status, which is 400 at many servers."""
+    """Return the hint for an error, or "". The error code comes before the status: most errors have status 400."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
@@ -57,7 +57,7 @@ def hint_for(error: OAuthError, response: Response | None = None) -> str:
 
 
 def flags_for(hint: str) -> str:
-    """Return the flags of keyfob's command line that belong to a hint of `hint_for`."""
+    """Return the flags of `keyfob login` that carry out a hint of `hint_for`."""
     return "--dpop require" if hint == _KEY_HINT else ""
 
 

@@ -101,7 +101,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
 
 
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
-    """Return the grant that presents a platform's token. `use` is not client authentication, which is no grant."""
+    """Return the grant that presents a platform's token. `use` is token exchange or grant, never client assertion."""
     if use == "grant":
         return JwtBearerGrant(identity.token, target, scope)
     kind = ACCESS_TOKEN if identity.claims is None else JWT
@@ -109,7 +109,7 @@ def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: S
 
 
 def check_issued(issued_token_type: str | None) -> None:
-    """Refuse the result of an exchange that is not usable at an API. A missing type is accepted.
+    """Check that a token exchange returned a token for APIs. A response without the token's type is accepted.
 
     Raises:
         Malformed: The issued token is not an access token (RFC 8693 §2.2.1).

@@ -1,7 +1,8 @@
 """The authorization code flow with a loopback or pasted redirect (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
 
-`begin` sends the user to the authorization server; `finish` exchanges the code. In between, the World listens and
-reports only a redirect with the `state` of this login. A pasted redirect URI is checked here in the same way.
+`begin` sends the user to the authorization server; `finish` exchanges the code. Between the two,
+the `World` listens for the redirect, and reports it only if it carries the `state` of this login. For a pasted redirect
+URI, this module checks the `state`.
 """
 
 from __future__ import annotations
@@ -68,15 +69,16 @@ async def begin(
 ) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
-    For a browser on this machine, the response mode is `form_post` if the server supports that, so that no code stays
-    in the browser's history. The address for another browser uses a query, which the user can paste.
+    For a browser on this machine, the response mode is `form_post` if the server supports that, so that the code does
+    not stay in the browser's history. For another browser, the response is in the query, so that the user can paste the
+    redirect URI.
 
     Args:
         opens: Whether to open this machine's browser; else the redirect URI is pasted.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on authentication.
-        doubt: An earlier refusal, which may mean that the server does not know the client. This error is raised if the
-            authorization endpoint refuses the client as well.
+        doubt: The error by which the server refused an earlier flow, perhaps because it does not know the client. This
+            error is raised again if the authorization endpoint refuses the client too.
 
     Raises:
         Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
@@ -117,7 +119,7 @@ async def begin(
 
 
 def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
-    """Return the redirect's parameters; None if the event is no response to this request, and the login goes on."""
+    """Return the redirect's parameters; None if the event does not answer this request. The login then goes on."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):
@@ -164,9 +166,10 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 
 
 async def _is_error_page(world: World, address: str) -> bool:
-    """Return whether an authorization request is answered by an error, as for an unknown client (RFC 6749 §4.1.2.1).
+    """Return whether an authorization request yields an error, as from an unknown client (RFC 6749 §4.1.2.1).
 
-    keyfob sends the request itself and reads only the status. A pushed request is not sent: it can be used only once.
+    keyfob sends the request itself and reads only the status. A pushed request is not sent, since the server accepts it
+    only once; the result is then False.
     """
     if "request_uri=" in address:
         return False
@@ -178,7 +181,7 @@ async def _is_error_page(world: World, address: str) -> bool:
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """Return the parameters in a pasted address or query, or a problem whose message repeats no part of the text."""
+    """Return the parameters in a pasted address or query, else an error. The error repeats no part of the text."""
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")

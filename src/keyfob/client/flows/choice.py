@@ -29,7 +29,7 @@ class Choice:
 
     Attributes:
         flows: The flows to try, in order; () if no flow is possible.
-        reasons: Explanations for the user, one per line.
+        reasons: The reasons for the order, one line of text for the user each.
     """
 
     flows: tuple[InteractiveFlow, ...]
@@ -68,7 +68,7 @@ def choose(
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
-    """Return whether a browser can be opened here whose redirect reaches this machine, and the reason."""
+    """Return whether a browser that is opened here can redirect to this machine, and the reason."""
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
         return True, (
             f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"

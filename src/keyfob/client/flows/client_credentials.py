@@ -36,11 +36,11 @@ async def log_in(
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
 ) -> StoredLogin:
-    """Obtain an access token. There is no refresh token: the client requests another when it expires.
+    """Obtain an access token. There is no refresh token: when the access token expires, the client requests another.
 
     Args:
         credential: The client's secret or key, or a platform's token to use as client assertion.
-        identity: A platform's token that is exchanged, or is used as the grant.
+        identity: A platform's token to exchange or to use as the grant.
         proof_key: The DPoP key of the earlier tokens, if they were bound to one.
 
     Raises:

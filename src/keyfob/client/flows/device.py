@@ -1,6 +1,6 @@
 """The device flow (RFC 8628).
 
-`log_in` runs the whole flow. `begin` and `finish` are its halves, for programs that must not block in between.
+`log_in` runs the whole flow. A program that must not block while the user decides calls `begin`, and later `finish`.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ async def begin(
     opens: bool = False,
     assurance: Assurance = ANY_LOGIN,
 ) -> PendingLogin:
-    """Request a device code and a user code, and show the latter (RFC 8628 §3.1-3.3).
+    """Request a device code and a user code, and show the user code (RFC 8628 §3.1-3.3).
 
     Args:
         opens: Whether to open `verification_uri_complete` on this machine, as the user requested. The code is shown in
             any case, so that the user can compare it (§3.3.1).
-        assurance: Requirements on authentication; a server may ignore them.
+        assurance: Requirements on the user's authentication; a server may ignore them.
 
     Raises:
         Refused: The server refuses this client; code `flow-unavailable` if it has no device endpoint.

@@ -1,4 +1,4 @@
-"""Fetch a server's metadata and check that it is the server's own (RFC 8414 §3, OpenID Connect Discovery §4)."""
+"""Fetch a server's metadata and check the `issuer` in it (RFC 8414 §3, OpenID Connect Discovery §4)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: The profile's issuer is compared exactly, and normalized only to form the address of the metadata. If
-            the profile has a token endpoint, no metadata is fetched, since some servers publish none. If it has a
-            certificate, the mutual TLS endpoint aliases are used (RFC 8705 §5).
+        profile: The profile. Its issuer must equal the metadata's `issuer` exactly; only the address of the metadata is
+            formed from a normalized issuer. If the profile has a token endpoint, no metadata is fetched, since some
+            servers publish none. If the profile has a certificate, the mutual TLS endpoint aliases are used (RFC 8705
+            §5).
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
@@ -70,7 +71,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return the meaning of a status for an error message; none for 404 and the like, which mean no metadata."""
+    """Return what a status means, for an error message; [] for a status such as 404, which explains itself."""
     if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {401, 403}:
@@ -79,10 +80,10 @@ def _why_not(status: int) -> list[str]:
 
 
 def check_issuer(issuer: str) -> None:
-    """Refuse an issuer to which requests would be unsafe.
+    """Check that requests to an issuer are safe.
 
     Raises:
-        Misuse: The issuer is not a web address, has a query or fragment, or is plain http and not on this machine.
+        Misuse: The issuer is not a web address, has a query or a fragment, or is plain http to another machine.
     """
     if not is_web_url(issuer) or "?" in issuer or "#" in issuer:
         hint = f"It looks like https://login.example.com/, or is {NAMES}."

@@ -21,7 +21,8 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
     """Return a login that lasts as long as a given access token. It has no refresh token.
 
-    The claims of a JWT are read to detect a wrong token early. They are not verified, which is the API's task.
+    The claims of a JWT are read to detect a wrong token early. The signature is not verified: that is the
+    API's task.
 
     Args:
         given: The token, or a JSON object with `access_token` and optionally `expires_at` and `scope`.
@@ -31,7 +32,7 @@ def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, 
 
     Raises:
         Misuse: `given` has no access token, or the token is bound to a key.
-        Refused: The token has expired, or is for another issuer or API.
+        Refused: The token has expired, or was issued by another issuer or for another API.
     """
     token, members = _split(given)
     claims = peek(token)[1] or Fields({}, "access token")

@@ -1,4 +1,4 @@
-"""Verify an ID token, and userinfo against it (OpenID Connect Core §3.1.3.7, §5.3.2)."""
+"""Verify an ID token, and check that userinfo is about the same user (OpenID Connect Core §3.1.3.7, §5.3.2)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def check(
 
     Args:
         nonce: The `nonce` of the authorization request; None in flows without one, such as the device flow.
-        assurance: The requested authentication.
+        assurance: The requirements on the user's authentication.
 
     Raises:
         InvalidToken: A check failed.
@@ -63,7 +63,7 @@ async def check(
 
 
 def expected_algorithms(metadata: ServerMetadata) -> tuple[Algorithm, ...]:
-    """Return the issuer's announced algorithms that keyfob accepts, by default RS256. The token's header is ignored."""
+    """Return the algorithms that the metadata lists and keyfob accepts; RS256 if the metadata lists none."""
     announced = metadata.id_token_signing_alg_values_supported
     return tuple(name for name in ALGORITHMS if name in announced) or ("RS256",)
 
@@ -114,11 +114,11 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     """Verify an ID token from a refresh (OpenID Connect Core §12.2).
 
-    The token came from the issuer over TLS, which is sufficient (§3.1.3.7, 6), and none of its claims is stored. So its
-    signature is not checked, and a refresh fetches no keys.
+    The signature is not checked, so a refresh fetches no keys. The TLS connection to the issuer suffices (§3.1.3.7,
+    item 6), and no claim of this token is stored.
 
     Raises:
-        InvalidToken: The user, the client or the login is not that of the refreshed login.
+        InvalidToken: The token is for another user, client or login than the one that was refreshed.
     """
     try:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))
@@ -134,7 +134,7 @@ def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
 
 
 def check_userinfo(answer: Response, subject: str) -> None:
-    """Refuse userinfo about another subject than the ID token's, as a substituted access token would yield (§5.3.2).
+    """Check that userinfo has the ID token's subject, since an access token may have been substituted (§5.3.2).
 
     Signed userinfo is not supported.
 

@@ -58,7 +58,7 @@ async def log_in(
     """Log the user in.
 
     Args:
-        profile: The settings. The flow `auto` means the safest possible flow, then the next if the server refuses it.
+        profile: The settings. With the flow `auto`, flows are tried from the safest on until the server accepts one.
         credential: The client's secret or key, if it has one.
         opens_page: Device flow: open the page with the code in it on this machine.
         assurance: Requirements on authentication.
@@ -87,8 +87,9 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
     """Log in by the safest possible flow. If the server refuses that flow to this client, use the next flow.
 
     Raises:
-        Refused: The server refuses all flows, or supports none. A server refuses every flow to an unknown client, so
-            paste is tried only if the authorization endpoint accepts the client ID; else the user would wait in vain.
+        Refused: The server refuses all flows, or supports none. The pasting flow is tried after a refusal only if the
+            authorization endpoint accepts the client ID; else the user would wait in vain, since a server refuses every
+            flow to an unknown client.
     """
     choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
     for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):
@@ -109,14 +110,18 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
 
 async def plan(world: World, profile: Profile) -> Choice:
-    """Return the flows that are possible here, and the reasons. Raises as `discover` does."""
+    """Return the flows that are possible here, and the reasons. Raises the errors of `discover`."""
     return _plan(world, await find(world, profile))
 
 
 async def begin(
     world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
 ) -> PendingLogin:
-    """Show the user a code and return without waiting. Raises as `discover` and `device_flow.begin` do."""
+    """Show the user a code and return without waiting.
+
+    Raises:
+        KeyfobError: Any error of `discover` or `device_flow.begin`.
+    """
     context = tried = await find(world, profile, credential, assurance)
     while True:
         try:
@@ -186,7 +191,7 @@ class _Run:
     Attributes:
         opens_page: Device flow: open the page with the code in it on this machine.
         last_name: The user name to offer as the default.
-        doubt: An earlier refusal, which may mean that the server does not know the client.
+        doubt: The error by which the server refused an earlier flow, perhaps because it does not know the client.
     """
 
     flow: FlowName
@@ -196,7 +201,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses something that keyfob added, repeat without it. Return the successful run."""
+    """Run a flow, and repeat it without each addition of keyfob that the server refuses. Return the successful run."""
     tried = context
     while True:
         try:
@@ -210,7 +215,7 @@ async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[
 
 
 def _concede(world: World, context: LoginContext, problem: Refused) -> LoginContext:
-    """Return the login without one addition, and notify the user; raise `problem` if nothing can be left out."""
+    """Return the login without the refused addition of keyfob, and notify the user; else raise `problem`."""
     less = concede(context, problem)
     if less is None:
         raise problem
@@ -249,9 +254,10 @@ async def _finish_device(world: World, context: LoginContext, pending: PendingLo
     """Poll until the user has decided. The server's answer removes the pending login; an interruption keeps it.
 
     Raises:
-        Refused: As `polling.poll_or`, and likewise `TimedOut` and `Malformed`.
+        Refused: The server ended the login.
         TimedOut: The codes have expired.
         Malformed: The tokens violate the protocol.
+        KeyfobError: Any other error of `polling.poll_or`.
     """
     try:
         answer = await device_flow.finish(world, pending, context.client)
@@ -278,7 +284,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
     """Wait for the browser or a pasted redirect URI; switch to the device flow if the user requests that.
 
     Raises:
-        Refused: `doubt`, if the authorization endpoint refuses this client as well.
+        Refused: `doubt` (see `browser.begin`), because the authorization endpoint refuses this client too.
         TimedOut: There was no redirect within ten minutes.
     """
     offers_device = context.metadata.device_authorization_endpoint is not None
@@ -311,10 +317,10 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask for the redirect URI if the input comes from a calling program or a pipe, as lines instead of keys.
+    """Ask for the redirect URI by a question, because a calling program or a pipe provides the input in lines.
 
     Raises:
-        Refused: No answer belongs to this login.
+        Refused: No pasted text is a redirect of this login.
     """
     browser_login = await browser_flow.begin(world, context.metadata, context.client, context.profile, opens=False)
     for _ in range(_TRIES):
@@ -376,7 +382,7 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return the scopes whose grant the tokens prove, since some servers do not list them in the response."""
+    """Return the scopes that the tokens prove to be granted: some servers omit these from the response's `scope`."""
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()

@@ -1,8 +1,9 @@
 """The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob adds scopes by itself, and does not push the authorization request. Some servers refuse this to some clients, and
-their metadata does not announce it. keyfob then repeats the login without the refused scopes or with a pushed request,
-and stores the refusal for this issuer and client.
+keyfob requests scopes that the user did not name, and sends the authorization request without pushing it first. Some
+servers refuse the scopes or the unpushed request to some clients, and do not announce that in their metadata. keyfob
+then repeats the login without the refused scopes or with a pushed request. It stores the refusal for this issuer and
+client.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class LoginContext:
     """One login at one authorization server.
 
     Attributes:
-        settings: The stored profile.
+        settings: The profile as it is stored, without the added scopes.
         added: The scopes that keyfob requests in addition to the profile's.
     """
 
@@ -60,8 +61,8 @@ async def find(
     """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
 
     Raises:
-        Misuse: The server requires a client secret even from native apps, and the client has none; or as `discover`
-            and `make_dpop_key`, which may also raise `Refused`, `Malformed` and `Unreachable`.
+        Misuse: The server requires a client secret even from native apps, and the client has none.
+        KeyfobError: Any error of `discover` or `make_dpop_key`.
     """
     habits = habits_of(profile.issuer)
     is_by_code = profile.flow in {"browser", "paste"}
@@ -88,8 +89,8 @@ async def find(
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
     """Return the login without an addition of keyfob that the server refused; None if nothing is left to drop.
 
-    Each call drops scopes, so there are few calls: first the scopes that the login of a user does not need, then
-    `openid`. If the server requires a pushed request, the login is returned with one.
+    After a refused scope, the first call drops all added scopes except `openid`, and the next call drops `openid`. If
+    the server requires a pushed request, the returned login pushes its request.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
         return _pushed(context)
@@ -101,7 +102,7 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
 
 
 def is_for_this_client(problem: Refused) -> bool:
-    """Return whether the server refuses the flow to this client, and not only this one login."""
+    """Return whether the refusal applies to every login of this client by this flow, and not only to this one."""
     is_final = isinstance(problem, LoginDeclined | LoginRequired)
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
@@ -115,7 +116,7 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Save what a login had to drop, once it has succeeded: only success proves that this was the reason.
+    """Store the refusals that a successful login met. Only the success proves why the server had refused.
 
     Args:
         before: The context in which the login began.
@@ -134,7 +135,7 @@ def remember(world: World, before: LoginContext, after: LoginContext, refused_fl
 
 
 def forget(world: World, context: LoginContext, flow: str) -> None:
-    """Remove the refusal of a flow that has succeeded since."""
+    """Remove the stored refusal of a flow, because the flow has succeeded now."""
     issuer, client_id = context.settings.issuer, context.settings.client_id
     capabilities = world.load_capabilities(issuer, client_id)
     if flow in capabilities.refused:

@@ -1,4 +1,4 @@
-"""Wait while another process logs the same profile in, so that the user logs in once and not once per process."""
+"""Wait for another process that logs in with the same profile, so that the user logs in only once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def await_login_lock(
         profile: The profile's name.
         holder: The description of the requested login.
         accepts: Decides whether another process's login can be returned.
-        ignores_assurance: Whether to ignore the requirements on authentication.
+        ignores_assurance: Whether to accept a login that was made under other requirements on authentication.
 
     Returns:
         The login that another process made during the wait, if it meets this request. An earlier login is not

@@ -21,8 +21,8 @@ class LoggedOut:
     """The result of a logout.
 
     Attributes:
-        revoked: Whether the server confirmed that the refresh token is revoked; None if there was none.
-        problem: Why the server did not confirm that; "" otherwise.
+        revoked: Whether the server confirmed the refresh token's revocation; None if the login had no refresh token.
+        problem: Why the server did not confirm the refresh token's revocation; "" otherwise.
         alive_until: When the access token expires. APIs that validate tokens offline accept the token until then. None
             if the token has expired or its lifetime is unknown.
         is_alive: Whether the access token may still be accepted.
@@ -38,11 +38,11 @@ class LoggedOut:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLogin:
-    """A login that was deleted from the vault, and is still to be revoked.
+    """A login that was deleted from the vault, and whose tokens must still be revoked.
 
     Attributes:
         stored: The login; None if it could not be read, for the reason in `problem`.
-        stays: Why the login could not be deleted.
+        stays: The error that prevented the deletion, or None.
     """
 
     stored: StoredLogin | None
@@ -51,7 +51,7 @@ class RemovedLogin:
 
 
 async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Delete a stored login, under its lock if that is soon free. A server that hangs does not prevent the deletion.
+    """Delete a stored login. Its lock is taken if it is soon free, so a refresh that hangs does not block the deletion.
 
     Args:
         entry: The profile's name.

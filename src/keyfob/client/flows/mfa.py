@@ -1,6 +1,6 @@
 """The second step of a password login: choose a second factor and prove it (Auth0's MFA API).
 
-Factors are enrolled in a browser only.
+This module cannot enroll a factor; the user does that in a browser.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ async def _typed(world: World, question: Question) -> Secret:
 
 
 def _is_wrong(response: Response) -> bool:
-    """Return whether the response means a mistyped code and not an expired login."""
+    """Return whether the response means that the user mistyped the code, and not that the login has expired."""
     error = OAuthError.find(response)
     return error is not None and error.error == INVALID_GRANT and "mfa_token" not in error.description
 
@@ -170,7 +170,7 @@ def _show_new_code(world: World, response: Response) -> None:
 
 
 def _address(login: _Login, name: str) -> str:
-    """Return a URL beside the challenge endpoint of Auth0's metadata, else below the issuer."""
+    """Return an MFA endpoint's URL: beside the challenge endpoint in Auth0's metadata, or else below the issuer."""
     known = login.metadata.mfa_challenge_endpoint
     home = known.rpartition("/")[0] if known else f"{login.metadata.issuer.removesuffix('/')}/mfa"
     return f"{home}/{name}"

@@ -1,7 +1,7 @@
 """Legacy: the password grant (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
 
 This grant is only for servers that offer nothing else. It trains users to type passwords into programs, supports no
-passkeys and no federated login, and lets the program see the password. So every use shows a warning.
+passkeys and no federated login, and lets the program see the password. So keyfob shows a warning at each login.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def log_in(
 
     Raises:
         Misuse: The profile does not allow passwords.
-        Refused: The server refuses; the hint is the remedy.
+        Refused: The server refuses; the hint tells the user what to do.
         LoginRequired: There is no user to ask.
         Unreachable: The server does not answer.
         Malformed: The tokens violate the protocol.

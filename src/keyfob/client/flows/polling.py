@@ -53,8 +53,8 @@ class TokenPoll:
     """The repeated token request, its interval and its deadline.
 
     Attributes:
-        interval: The server's interval, without keyfob's margin.
-        deadline: The end of polling, on both clocks.
+        interval: The server's polling interval. keyfob waits a little longer than that.
+        deadline: The time at which polling ends, as a reading of both clocks.
     """
 
     token_endpoint: str
@@ -65,7 +65,7 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """The waiting times. `interval` only grows. `patience` doubles with each timeout and is else reset to 1."""
+    """The waiting times. `interval` never shrinks. `patience` doubles with each timeout; a response resets it to 1."""
 
     interval: timedelta
     patience: int = 1
@@ -78,7 +78,7 @@ class _Pace:
 
 
 async def poll(world: World, token_poll: TokenPoll, client: OAuthClient) -> TokenAnswer:
-    """Poll until the user has decided. Raises as `poll_or` does."""
+    """Poll until the user has decided. Raises the errors of `poll_or`."""
     return await poll_or(world, token_poll, client, world.wait)
 
 
@@ -87,8 +87,8 @@ async def poll_or(
 ) -> TokenAnswer | T:
     """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    Polling ends at the deadline on the monotonic clock. After the deadline on the wall clock, which runs on while a
-    laptop sleeps, polling ends only if the network fails too: a clock adjustment must not end a login.
+    Polling ends when the monotonic clock reaches the deadline. The wall clock runs on while a laptop sleeps, but it may
+    also be adjusted. So after the wall clock's deadline, polling ends only when a request fails.
 
     Args:
         pause: Waits between two requests; a result other than None ends the polling.
@@ -136,7 +136,7 @@ async def _ask_number(world: World, asked: NumberAsked) -> Secret:
 
 
 def _next_pace(world: World, response: Response, pace: _Pace, token_poll: TokenPoll) -> _Pace:
-    """Return the pace after a response without tokens, or raise if it ends the login."""
+    """Return the pace after a response without tokens; raise an error if the response ends the login."""
     moment = world.now()
     pace = replace(pace, patience=1, at_least=_retry_after(response, moment.wall))
     error = OAuthError.find(response)

@@ -32,7 +32,7 @@ class ApiFound:
     Attributes:
         resource: The API's resource identifier (RFC 8707 §2).
         issuers: The API's authorization servers that may be contacted, trusted ones first; never empty.
-        scope: The scope to request: that of the API's challenge, else all supported scopes.
+        scope: The scope to request: the one in the API's challenge, or else all scopes in the metadata.
         needs_proof: Whether the API accepts only DPoP-bound tokens (RFC 9449).
     """
 
@@ -43,7 +43,7 @@ class ApiFound:
 
 
 async def find_issuer(world: World, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
-    """Fetch the metadata of an API. Requests go only to the origin of `url`, none to an issuer.
+    """Fetch the metadata of an API. Requests go only to the origin of `url`, not to any issuer.
 
     Args:
         url: The address that was called.
@@ -95,7 +95,7 @@ def covers(resource: str, url: str) -> bool:
 
 
 def profile_name(resource: str) -> str:
-    """Return the profile name for an API's login: one API, one login, one token (RFC 9728 §7.4)."""
+    """Return the profile name for an API's login. Each API has a separate login and token (RFC 9728 §7.4)."""
     parts = urlsplit(resource)
     readable = _NOT_IN_NAMES.sub("-", parts.netloc.lower())
     is_whole = not parts.path.strip("/") and not parts.query and len(readable) <= 40
@@ -109,7 +109,7 @@ def profile_name(resource: str) -> str:
 
 
 async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceMetadata:
-    """Return the metadata from the challenge's address, else from a well-known one.
+    """Return the metadata at the address in the challenge, or else at a well-known address.
 
     Raises:
         Malformed: There is no metadata, or it belongs to another API.
@@ -155,8 +155,9 @@ def _say_missing() -> NoReturn:
 def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
-    Its `resource` must be the called address, or an address above it whose well-known address was fetched. In the
-    second case, discovery without the challenge would find the same document, so the challenge need not be trusted.
+    The metadata's `resource` must be the called address, or a parent of the called address whose well-known address is
+    the one that was fetched. In the second case, the challenge need not be trusted: discovery without the challenge
+    would find the same document.
 
     Raises:
         Malformed: The metadata belongs to another API.
@@ -179,7 +180,7 @@ def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """Return the scope to request, or an empty one if it is malformed, since the API will name a missing scope."""
+    """Return the scope to request; an empty scope if it is malformed. The API will then name the missing scope."""
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

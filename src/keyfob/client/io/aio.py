@@ -1,4 +1,4 @@
-"""World and Vault for an event loop: blocking methods run in threads, and waits can be cancelled."""
+"""`World` and `Vault` for an event loop: blocking methods run in threads, and waiting can be cancelled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread. If the task is cancelled, it does not wait for the thread."""
+    """Run a blocking coroutine in a thread. If the calling task is cancelled, the task does not wait for the thread."""
     if _is_own_thread():
         return run(flow)
     begun = _threads.submit(run, flow)
@@ -43,7 +43,7 @@ async def in_thread(flow: Coroutine[object, None, T]) -> T:
 
 
 async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking function in a thread. If the present thread may block, run the function in it."""
+    """Run a blocking function in a new thread, or in the current thread if that thread may block."""
     if _is_own_thread():
         return act(*args, **kwargs)
     return await asyncio.wrap_future(_threads.submit(act, *args, **kwargs))
@@ -60,9 +60,9 @@ class WorldInThreads(WorldAround):
     """A World for an event loop, which calls the methods of a blocking World in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Run `act` in its own thread, which goes on even if this task is cancelled or the event loop ends.
+        """Run `act` in a new thread, which continues even if this task is cancelled or the event loop ends.
 
-        In that thread `act` neither suspends nor uses other threads, which do not exist at the interpreter's end.
+        In that thread, `act` neither suspends nor starts threads: Python starts no thread while it exits.
 
         Raises:
             CancelledError: The task was cancelled. `act` has ended, or will end soon in the background.
@@ -97,7 +97,7 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The real World for an event loop. A wait uses no thread, and ends when its task is cancelled."""
+    """The real World for an event loop. `wait` uses no thread, and ends when its task is cancelled."""
 
     def __init__(self, world: SystemWorld) -> None:
         super().__init__(world)
@@ -123,7 +123,7 @@ class AsyncSystemWorld(WorldInThreads):
 
 
 def without_blocking(world: World) -> World:
-    """Return the same World for an event loop."""
+    """Return a World for an event loop that does the same as `world`."""
     return AsyncSystemWorld(world) if isinstance(world, SystemWorld) else WorldInThreads(world)
 
 
@@ -173,10 +173,10 @@ class _SlotInThreads:
 
 
 class _Entered(Generic[T]):
-    """A blocking context manager, entered in its own thread: in a pool, the holder of the lock may wait for a thread.
+    """A blocking context manager, entered in a new thread. Waiting threads could fill a pool and block a lock's holder.
 
-    This is not a generator, since an event loop closes generators at its end, and `WorldInThreads.uninterrupted` goes
-    on after that.
+    This is a class and not a generator: an event loop closes all generators when it ends, but a coroutine that runs in
+    `WorldInThreads.uninterrupted` continues after that.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
@@ -210,7 +210,7 @@ class _Reserved(_Entered[Slot]):
 
 
 def _in_own_thread(act: Callable[[], T]) -> Future[T]:
-    """Run a function in a new thread, which the interpreter waits for at its end."""
+    """Run a function in a new thread. The interpreter waits for the thread before it exits."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=_OWN)
     future = pool.submit(act)
     pool.shutdown(wait=False)

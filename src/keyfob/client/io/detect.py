@@ -83,7 +83,7 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Return the container's kind. systemd sets `container` for its services too, so only known names count."""
+    """Return the container's kind. systemd sets the variable `container` for services too: only known values count."""
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():

@@ -1,4 +1,4 @@
-"""Observations for `keyfob doctor`: the issuer's clock, file modes, the disk, ports. They leave nothing changed."""
+"""Observations for `keyfob doctor`: the issuer's clock, file modes, the disk, ports. The functions change nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOLDERS = (".", "vault", "profiles", "learned", "pending", "quick")
 
 
 def clock_ahead(profile: Profile) -> timedelta | None:
-    """Return how far the issuer's clock is ahead of ours, by its Date header (RFC 9110 §6.6.1); None if unknown.
+    """Return the lead of the issuer's clock over this machine's, by the Date header (RFC 9110 §6.6.1); None if unknown.
 
     Raises:
         KeyfobError: The issuer does not answer.
@@ -37,7 +37,7 @@ def clock_ahead(profile: Profile) -> timedelta | None:
 
 
 def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return files that others may read, files that belong to others, and damaged files that were set aside."""
+    """Return three lists: files that others may read, files that belong to others, and renamed damaged files."""
     readable: list[str] = []
     foreign: list[str] = []
     aside: list[str] = []
@@ -78,7 +78,7 @@ def try_disk(home: Path) -> tuple[Path, str]:
 
 
 def look_at_ports(callbacks: tuple[Callback, ...]) -> tuple[list[str], bool]:
-    """Return the requested addresses whose ports are taken, and whether any port can be opened."""
+    """Return the addresses whose ports are taken, and whether at least one port can be opened."""
     taken = [f"{one.host}:{one.port}" for one in callbacks if one.port and not _is_free(one)]
     return taken, any(_is_free(one) for one in ANYWHERE)
 

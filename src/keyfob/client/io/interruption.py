@@ -16,7 +16,7 @@ SignalHandler = Callable[[int, FrameType | None], object] | int
 
 
 class _Hold:
-    """The replaced signal handlers and the delayed signal. Only the main thread uses this."""
+    """The replaced signal handlers and the delayed signal. Only the main thread uses this class."""
 
     def __init__(self, seconds: float) -> None:
         self.depth = 0
@@ -74,7 +74,7 @@ def held_back(seconds: float = LIMIT_S) -> Generator[None]:
     """Delay the first SIGINT, SIGTERM or SIGHUP until the end of the block, for at most `seconds`.
 
     A second signal is handled at once. Outside the main thread this does nothing, since signals interrupt only the main
-    thread. The blocks of several tasks may overlap; the last one to end handles the signal.
+    thread. If the blocks of several tasks overlap, the signal is handled when the last block ends.
     """
     global _hold  # noqa: PLW0603  signal handlers are global too
     if threading.current_thread() is not threading.main_thread():

@@ -22,7 +22,7 @@ class KnownLogin:
     Attributes:
         profile: The settings; None if they are lost or damaged.
         stored: The stored login; None if there is none or it cannot be read.
-        state: The login's state, or the code of the error that occurred on reading it.
+        state: The login's state, or the code of the error that prevented reading the login.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _known(name: str, files: ProfileFiles, vault: FileVault, *, is_in_use: bool)
 
 
 def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
-    """Return the login whose profile has this name, else the only one whose user or issuer matches the word.
+    """Return the login whose profile has this name, or else the only login whose user or issuer matches the word.
 
     Raises:
         Misuse: No login matches, or several do.

@@ -1,6 +1,6 @@
-"""Forward MCP messages between stdin and stdout and a remote server, with a token, over the MCP SDK's transport.
+"""Forward MCP messages from stdin to a remote server with a token, and the server's messages to stdout.
 
-The messages are forwarded unchanged. Only a request that cannot be sent is answered here.
+The MCP SDK's transport carries the messages unchanged. Only a request that cannot be sent is answered here.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class _Bridge:
         self._version: str | None = None
 
     async def run(self) -> None:
-        """Forward messages until stdin ends and its requests are answered, or a signal arrives."""
+        """Forward messages until stdin has ended and all requests from it are answered, or until a signal arrives."""
         sent = _cancel_on_signals()
         reading = (asyncio.get_running_loop(), self._lines)
         threading.Thread(target=_read_stdin, args=reading, name="keyfob-mcp-stdin", daemon=True).start()
@@ -122,7 +122,7 @@ class _Bridge:
             await send(SessionMessage(message, ClientMessageMetadata(headers=self._headers(message))))
 
     async def _await_answers(self) -> None:
-        """Wait for the answers to the last requests after the program has closed its output."""
+        """Wait for the answers to the program's last requests, after stdin has ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_ANSWERS_S):
                 while self._pending:
@@ -199,7 +199,7 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each line that is not empty. A thread that reads `sys.stdin` would make Python abort at its end."""
+    """Yield each line that is not empty. `sys.stdin` is not used: a thread that reads it makes Python abort on exit."""
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")
@@ -226,7 +226,7 @@ def _write(message: JSONRPCMessage) -> None:
 
 
 def _cancel_on_signals() -> list[int]:
-    """Cancel the present task on the first signal; return the list to which the signal is then appended."""
+    """Cancel the present task on the first signal. Return a list; the handler appends the signal to it."""
     sent: list[int] = []
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 

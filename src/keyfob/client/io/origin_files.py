@@ -1,4 +1,4 @@
-"""The origins that a token may be sent to: those of each login, and those that `keyfob setup` has bound for tools."""
+"""The origins to which a login's token may be sent, and the origins that `keyfob setup` has bound for tools."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class OriginFiles:
         """Store an origin, before the token is sent there.
 
         Args:
-            only_first: Whether to store the origin only if no other is stored. Of several processes, one succeeds.
+            only_first: Whether to store the origin only if the login has none yet. Of several processes, one succeeds.
 
         Returns:
-            Whether the origin is stored now.
+            Whether the origin is stored when this returns.
         """
         with contextlib.suppress(VaultUnavailable):
             path = self._path(profile)
@@ -127,7 +127,7 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record, for `io/bound_origins.py`, that this login's lines match its present settings. Never raises."""
+        """Record, for `io/bound_origins.py`, that this login's lines match the profile's settings. Never raises."""
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)
             if any(line.login == key and line.seen != seen for line in self.load()):

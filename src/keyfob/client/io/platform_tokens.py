@@ -1,6 +1,6 @@
 """Read a workload identity token from the platform: a file, a variable, or a metadata service.
 
-A missing token is an error whose hint is the remedy. No other source is tried.
+If the token is missing, the error's hint tells the user what to do. No other source is tried.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LABELS: Final = {"google": "a virtual machine of Google Cloud", "azure": "a vir
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The places of platform tokens on this machine; tests replace them."""
+    """The files, variables and services from which this machine's platform tokens are read; tests replace them."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     google: str = METADATA
@@ -46,7 +46,7 @@ def read_identity(source: Source, platform: Platform | None = None) -> PlatformT
         platform: The places to read from; None for this machine's.
 
     Raises:
-        Misuse: There is no token (code `identity-missing`). The hint is the remedy.
+        Misuse: There is no token (code `identity-missing`).
         Refused: The platform refuses.
         Unreachable: The platform does not answer.
         Malformed: The response cannot be read.

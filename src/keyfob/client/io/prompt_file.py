@@ -1,4 +1,4 @@
-"""Write the file with the prompt's line that `io/prompt_line.py` reads."""
+"""Write the file with the text for the shell's prompt, which `io/prompt_line.py` reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keyfob.io import prompt_line, quick
 
 
 class PromptFile:
-    """The line for the folder and the environment at the time when this object was created."""
+    """The file for the folder and the environment at the time when this object was created."""
 
     def __init__(self) -> None:
         """Read the present folder and the environment."""
@@ -25,16 +25,16 @@ class PromptFile:
         self._states: dict[str, str] = {}
 
     def watch(self, profile: str) -> None:
-        """Record the state of the profile that the line will describe, before its login is read."""
+        """Record the profile's state. Call this before the login is read from which the line is made."""
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
-        """Write the line, if possible. If the login has changed since `watch`, the line is invalid.
+        """Write the line, if possible. If the login has changed since `watch`, readers ignore the line.
 
         Args:
             profile: The profile that the line describes.
             lines: The line, and the line that later replaces it.
-            until: The time of the replacement, in seconds; None for never.
+            until: When the second line replaces the first, in Unix time; None for never.
         """
         if not prompt_line.is_usual() or quick.place("")[1] != self._home:
             return

@@ -21,7 +21,7 @@ from keyfob.protocol.secret import Secret
 
 
 class CapabilityFiles:
-    """The server capability cache: a file for each client at each issuer. No method raises."""
+    """The features that servers have refused: one file for each client at each issuer. No method raises."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "learned"
@@ -42,7 +42,7 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending logins: a file for each profile, with a device code, which is valid for minutes and for one login.
+    """Pending device logins: one file for each profile. Its device code is valid for minutes and for one login.
 
     Every method may raise `VaultUnavailable`.
     """
@@ -63,7 +63,7 @@ class PendingFiles:
             write_private(path, kept.reveal().encode())
 
     def profile(self, name: str) -> Profile | None:
-        """Return the profile of the pending login of that name, if there is one and it has not expired."""
+        """Return the profile of the pending login of that name; None if there is none or it has expired."""
         kept, now = self.load(name), moment()
         try:
             waiting = None if kept is None else PendingLogin.read(name, kept, now)
@@ -73,7 +73,7 @@ class PendingFiles:
 
 
 class LoginLockFiles:
-    """A login lock for each profile, released when its process ends. Every method may raise `VaultUnavailable`."""
+    """One login lock for each profile. It ends with its holder's process. Every method may raise `VaultUnavailable`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "pending"
@@ -82,7 +82,8 @@ class LoginLockFiles:
         """Take the lock if it is free, without waiting.
 
         Returns:
-            The function that releases the lock and the last holder; if it is taken, None and its holder, if known.
+            If the lock was free: the function that releases it, and the last holder. Otherwise None, and the present
+            holder if known.
         """
         stack = self._lock(name)
         if stack is None:
@@ -94,11 +95,11 @@ class LoginLockFiles:
             return stack.pop_all().close, last
 
     def note(self, name: str, turn: LockHolder) -> None:
-        """Record the holder or its result. Only the holder may call this."""
+        """Store a note about the holder or its resulting login. Only the holder of the lock may call this."""
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the holder of a taken lock, or None. A note with a result is of an earlier holder, so ignored."""
+        """Return the holder of a taken lock, or None. A note with a result is ignored: an earlier holder wrote it."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

@@ -1,4 +1,4 @@
-"""The real World: network, clocks, browser, terminal and state files. Its methods block."""
+"""The `World` of a real process: network, clocks, browser, terminal and state files. Its methods block."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The World of this process. The whole process shares its connections, which close when the process ends."""
+    """The World of this process. All instances share connections, which close when the process ends."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SystemWorld:
 
         Args:
             notify: Receives notices; None drops them.
-            terminal: The terminal to update and to read during waits.
+            terminal: The terminal to update and to read while keyfob waits.
             ask: Answers questions; None asks at the terminal.
             http: Sends requests; None for the process's shared connections.
             home: The folder of state files; None for the platform's.
@@ -134,7 +134,7 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return an event that the terminal has now or the browser sends within `seconds`, or None."""
+        """Return the terminal's event, else one that the browser sends within `seconds`, else None."""
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:

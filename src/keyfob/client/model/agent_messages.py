@@ -32,7 +32,7 @@ _ERRORS: Final[dict[int, type[KeyfobError]]] = {
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """A request for an access token. Members that are None match any login, of which the agent must offer exactly one.
+    """A request for an access token. A member that is None matches any login. Exactly one offered login must match.
 
     Attributes:
         profile: The profile's name on the agent's side.
@@ -80,7 +80,7 @@ class AgentRequest:
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """A login with its access token and without the means to renew it.
+    """A login with its access token, but without a refresh token or a key.
 
     Attributes:
         is_resource: Whether the audience is a resource URI (RFC 8707).

@@ -1,4 +1,4 @@
-"""Requirements on a login's authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and on its account."""
+"""Requirements of a login on the user's authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and account."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
 
 
 def accept_any_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Allow to replace any stored login, because the caller has decided that before."""
+    """Accept the replacement of any stored login, because the caller has decided this beforehand."""
     return True
 
 

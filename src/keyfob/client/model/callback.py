@@ -17,8 +17,8 @@ class Callback:
     """One redirect URI.
 
     Attributes:
-        host: A loopback IP address; `localhost` only if no other redirect URI is registered at the server.
-        port: 0 for any free port.
+        host: A loopback IP address, or `localhost` if the server has only that host registered.
+        port: The port; 0 for any free port.
     """
 
     host: str = HOSTS[0]

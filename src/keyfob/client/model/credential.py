@@ -52,7 +52,7 @@ class CertificateFiles:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that the TLS connection presents. keyfob does not read the private key: the TLS library does.
+    """A certificate that the TLS connection presents. The TLS library reads its private key; keyfob does not.
 
     Attributes:
         thumbprint: The certificate's `x5t#S256` (RFC 8705 §3.1).
@@ -66,7 +66,7 @@ class PrivateKey:
     """A private key for `private_key_jwt`.
 
     Attributes:
-        key_id: The `kid` that the server registered, if there is one.
+        key_id: The `kid` under which the server has registered the key, if it has one.
         is_legacy: Whether the assertion's audience is the token endpoint, which older servers require.
     """
 
@@ -77,7 +77,7 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class PlatformToken:
-    """A workload identity token: a platform's token about its job, pod or machine.
+    """A workload identity token, which a platform issues about one of its jobs, pods or machines.
 
     Attributes:
         claims: The unverified claims; None if the token is not a JWT.
@@ -93,8 +93,8 @@ Credential = Secret | PrivateKey | PlatformToken | Certificate
 def bound_to(token: str, shown: str) -> str | None:
     """Return the thumbprint of the certificate that an access token is bound to, or None.
 
-    A token response has no member for this (§3), so a JWT's own claims are read. A token that is not a JWT counts as
-    bound. The result affects only messages and the time of the next refresh, never trust.
+    A token response has no member for the thumbprint (§3), so the claims of a JWT are read. A token that is not a JWT
+    counts as bound. The result affects only messages and the time of the next refresh, never trust.
 
     Args:
         token: The access token.

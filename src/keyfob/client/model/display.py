@@ -29,5 +29,5 @@ def span(length: timedelta) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace the characters of untrusted text that could control a terminal: control, format and private ones."""
+    """Replace the control, format and private-use characters of untrusted text, which could control a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

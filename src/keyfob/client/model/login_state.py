@@ -1,4 +1,4 @@
-"""State that a login shares with other processes: refusals of a server, a pending login, the login lock's holder."""
+"""State that processes share about logins: a server's refusals, a pending login, the holder of the login lock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LARGEST: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class ServerCapabilities:
-    """The server capability cache: the time of the last refusal of each feature. Entries expire after a month.
+    """The features that a server has refused, each with the time of the last refusal. Entries expire after a month.
 
     A feature is the name of a flow, `scope NAME` for a scope that keyfob adds by itself, or `UNPUSHED`.
     """
@@ -52,7 +52,7 @@ class ServerCapabilities:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Parse the file; a damaged one counts as empty."""
+        """Parse the cache file. A damaged file counts as empty."""
         try:
             fields = read_json(raw, "learned")
             return cls({what: when for what in fields.values if (when := fields.optional_time(what)) is not None})
@@ -70,9 +70,9 @@ class PendingLogin:
     """A pending device login: the state for polling (RFC 8628 §3.2), without the client's secret.
 
     Attributes:
-        profile: The login's settings, since a pending login has no settings file yet.
+        profile: The settings. They are included because a pending login has no settings file yet.
         verifier: The PKCE code verifier, if the server supports PKCE for the device flow.
-        interval: The server's polling interval, without keyfob's margin.
+        interval: The server's polling interval. keyfob waits a little longer than that.
         deadline: The expiry of the codes, on both clocks.
         assurance: The requirements on authentication.
     """
@@ -104,7 +104,7 @@ class PendingLogin:
 
     @classmethod
     def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
-        """Parse the file in another process.
+        """Parse the file, which another process may have written.
 
         Raises:
             Malformed: The file is damaged.
@@ -135,13 +135,13 @@ class PendingLogin:
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The present or last holder of a login lock: one process logs in, and the others use its login. No secret.
+    """The present or last holder of a login lock. While it logs in, other processes wait for its login. No secret.
 
     Attributes:
         what: The requested login: issuer, client, API, scopes, and token binding.
         how: The request's requirements on authentication.
         pid: The holder's process id; None if unknown.
-        kept: The generation of the resulting login; None while there is none.
+        kept: The `generation` of the resulting stored login; None while the login is not finished.
     """
 
     what: str
@@ -165,12 +165,12 @@ class LockHolder:
         return cls(json.dumps(what), json.dumps(how))
 
     def produced(self, stored: StoredLogin, wanted: LockHolder, *, ignores_assurance: bool) -> bool:
-        """Return whether this holder's login is still the stored one and meets another request.
+        """Return whether this holder produced the stored login, and that login meets another request.
 
         Args:
             stored: The stored login, which may have been refreshed since.
             wanted: The other request.
-            ignores_assurance: Whether to ignore the requirements on authentication.
+            ignores_assurance: Whether the two requests may differ in their requirements on authentication.
         """
         is_wanted = self.what == wanted.what and (ignores_assurance or self.how == wanted.how)
         return is_wanted and self.kept is not None and stored.generation >= self.kept
@@ -180,7 +180,7 @@ class LockHolder:
 
     @classmethod
     def read(cls, raw: bytes) -> Self | None:
-        """Parse the note; return None if it is damaged, since it is informational only."""
+        """Parse the note in the lock's file; return None if the note is damaged."""
         try:
             fields = read_json(raw, "turn")
             what, how = fields.text("what"), fields.text("how")

@@ -43,7 +43,7 @@ class StillPending:
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server requires slower polling. If it does so more than once, one of the clocks runs fast.
+    """The server requires slower polling. If it requires that repeatedly, one of the two clocks runs fast.
 
     Attributes:
         interval: The new polling interval.
@@ -56,7 +56,7 @@ class SlowedDown:
 
 @dataclass(frozen=True, slots=True)
 class NetworkTrouble:
-    """One request got no response; the login continues.
+    """A request got no usable response; the login continues.
 
     Attributes:
         what: The problem, as a message for the user.
@@ -118,7 +118,7 @@ class PasteRefused:
 
 @dataclass(frozen=True, slots=True)
 class VaultNote:
-    """A message on how logins are stored, or that they cannot be."""
+    """A message about how logins are stored, or why they cannot be stored."""
 
     text: str
 
@@ -152,7 +152,7 @@ class ApprovalAwaited:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryCodeMade:
-    """The new recovery code that replaces the used one. It is displayed once and stored nowhere."""
+    """A new recovery code, which replaces the used code. It is displayed once and stored nowhere."""
 
     code: Secret
 
@@ -167,7 +167,7 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server refuses this flow to this client; the next one is tried. `why` has the server's words."""
+    """The server refuses this flow to this client, and the next flow is tried. `why` is the server's error text."""
 
     door: InteractiveFlow
     following: InteractiveFlow
@@ -183,7 +183,7 @@ class ScopeLeftOut:
 
 @dataclass(frozen=True, slots=True)
 class LoginInAnotherProcess:
-    """Another process is logging in with this profile, and keyfob waits for it. `pid` is None if unknown."""
+    """Another process is logging in with this profile, and keyfob waits. `pid` is its process id; None if unknown."""
 
     pid: int | None
 

@@ -1,7 +1,7 @@
-"""Short names of well-known issuers, and the peculiarities of some (docs/login.md names the sources).
+"""Short names of well-known issuers, and how some issuers differ from the standards (sources: docs/login.md).
 
-There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints
-depend on the issuer, so they are the same for a user who writes the issuer's full URL.
+There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints are
+looked up by the issuer's URL, so they also apply if the user writes the URL instead of the short name.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Habits:
         metadata: Members that the issuer's metadata document lacks.
         scopes: The default scope of a user's login.
         parameters: Additional parameters of the authorization request.
-        takes_audience: Whether the issuer accepts an audience; otherwise the scope selects the API.
+        takes_audience: Whether the issuer accepts the parameter `audience`; otherwise the scope selects the API.
         code_needs_secret: Whether the issuer requires a client secret with an authorization code, even from a client
             that cannot keep a secret confidential (RFC 8252 §8.5).
         device_needs_secret: Whether the issuer requires a client secret with a device code.
         has_commas: Whether commas separate the granted scopes.
-        scope_names: Granted scope names that differ from the requested ones.
+        scope_names: The requested name of each scope that the issuer grants under another name.
         identity_as: The accepted use of a workload identity token.
         identity_audience: The audience of a workload identity token; "" for the issuer.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Expand a tenant ID. With a tenant's other names, the issuer in the metadata differs from the requested one."""
+    """Expand a tenant ID. A tenant's domain name would yield another issuer than the one in the metadata."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."

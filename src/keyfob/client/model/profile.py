@@ -58,7 +58,7 @@ class Profile:
         has_exact_scope: Whether exactly `scope` is requested, without `added_scope`.
         credential: The location of the client's secret or key; None for a public client.
         is_machine: Whether the client logs in as itself, without a user.
-        is_resource: Whether the API is a URL, sent as `resource` (RFC 8707) instead of Auth0's `audience`.
+        is_resource: Whether `audience` is sent as `resource` (RFC 8707), not as Auth0's `audience`; it is then a URL.
         callbacks: The redirect URIs to try, in order; () for any port of this machine.
         endpoints: Endpoints that are missing or wrong in the server's metadata, by their metadata names. If
             `token_endpoint` is among them, no metadata is fetched.
@@ -67,10 +67,11 @@ class Profile:
         assertion_audience: The audience of client assertions: the issuer, or the token endpoint of an older server.
         ca: A file of certificate authorities to trust in addition to the system's.
         identity: The location of the workload identity token.
-        identity_as: The token's use: token exchange (RFC 8693), client assertion, or grant (RFC 7523 §2.2, §2.1).
-        dpop: When tokens are bound to a key (RFC 9449): never, if the server supports that, or always.
+        identity_as: The use of the workload identity token: token exchange (RFC 8693), client assertion or grant
+            (RFC 7523 §2.2, §2.1).
+        dpop: When tokens are bound to a key (RFC 9449): never; if the server supports that; or always.
         realm: The user directory of a password login, if the server has several (Auth0).
-        username: The user name of a password login; the user is asked if it is missing. Never stored.
+        username: The user name of a password login; the user is asked for a missing name. Never stored.
         certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
             there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
@@ -140,7 +141,7 @@ class Profile:
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
-        """Return a hint that names the login command of the running program. All such hints come from here.
+        """Return a hint with the login command of the running program. Only this method makes such hints.
 
         Args:
             lead: The text before the command.
@@ -239,8 +240,9 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
         issuer: The issuer.
         client_id: The client.
         audience: The API, if any.
-        is_machine: Whether it is a service account.
-        program: The program's name. With it, users may have several logins, and the name starts with the login's own.
+        is_machine: Whether the client is a service account.
+        program: The program's name. With it, users may have several logins, and each name starts with the
+            login's short name.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]
@@ -249,7 +251,7 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
 
 
 def check_name(name: str) -> None:
-    """Raise `Misuse` if a profile's name could not be a file name."""
+    """Raise `Misuse` if a profile's name is not usable as a file name."""
     if not _NAME.match(name):
         raise Misuse("a profile's name consists of letters, digits, dots, dashes and underscores, 40 at most")
 

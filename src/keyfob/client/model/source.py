@@ -1,4 +1,4 @@
-"""The location of a client's secret, key or workload identity token, in place of its value (RFC 6749 §2.3)."""
+"""The location of a client's secret, key or workload identity token. Profiles store it instead of the value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source:
         kind: The credential's kind; `identity` is a workload identity token.
         place: An environment variable, a file, this system's keyring, or a platform.
         name: The variable or the file; `SERVICE/NAME` in the keyring; the token's audience for `github`, `google` and
-            `azure`; the file for `kubernetes`. "" selects a platform's default.
+            `azure`; the file for `kubernetes`. "" is the default of the platform.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source with this audience, if the platform accepts any audience and the source has none."""
+        """Return the source with this audience added, if the platform accepts an audience and the source has none."""
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 

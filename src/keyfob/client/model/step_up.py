@@ -28,7 +28,7 @@ class StepUp:
     """The requirements on a new login.
 
     Attributes:
-        scope: The scope that the API requires. Some of its names may have been granted already.
+        scope: The whole scope that the API requires, including scopes that the login has already.
     """
 
     scope: Scope = Scope()

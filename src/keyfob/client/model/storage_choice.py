@@ -1,4 +1,4 @@
-"""The choice between encrypted logins, with the key in one of several places, and plain files; and file formats."""
+"""The choice of how logins are stored: in plain files, or encrypted with a key in one of several places."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Note:
 
     Attributes:
         place: The key's place, or "file" for no key at all.
-        before: The previous place, during a move.
-        is_quick: Whether the quick file may hold a valid access token.
+        before: The key's previous place while a move is under way; else None.
+        is_quick: Whether the quick file (token cache) may contain a valid access token.
     """
 
     place: Place | None = None
@@ -76,7 +76,7 @@ def policy_of(name: str) -> Policy:
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Return the places to try for a new key, the best first; a passphrase only if its file is named."""
+    """Return the places to try for a new key, the best first. A passphrase is tried only with a passphrase file."""
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")
@@ -84,7 +84,7 @@ def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
 
 
 def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> str:
-    """Return where tokens will be stored and why not in a better place; "" for the best or the requested place.
+    """Return a message on where tokens will be stored and why no better place works; "" if no message is needed.
 
     Args:
         policy: The requested policy.
@@ -118,7 +118,7 @@ class Envelope:
     """An encrypted entry of the vault.
 
     Attributes:
-        key_id: Identifies the key and reveals nothing about it, so that a wrong key is not reported as damage.
+        key_id: An identifier that reveals nothing about the key. With it, a wrong key is not reported as damage.
         ciphertext: The output of `jose.sealed.seal`.
     """
 

@@ -44,23 +44,23 @@ class TokenClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
-    """One login, with all that the vault stores of it.
+    """One login, as the vault stores it.
 
     Attributes:
         expires_at: The access token's expiry; None if the server sent none.
         subject: The ID token's `sub`; None without an ID token.
-        person: A display name of the user; never compared.
+        person: A display name of the user; no decision depends on it.
         methods: The client authentication methods at this server.
-        generation: The number of writes under this name, by which an outdated result is recognized.
-        skew: The server's clock minus this machine's. All times of the stored login are by the server's clock.
+        generation: The number of times that this vault entry was written. A lower number marks an outdated login.
+        skew: The server's time minus this machine's time. All times in the stored login are the server's.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
         proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to this key although
             the access token is not.
-        auth_time: The ID token's `auth_time`. Later ID tokens must have the same value, and the same `nonce`.
+        auth_time: The ID token's `auth_time`. Later ID tokens must have the same `auth_time` and `nonce`.
         refresh_until: The refresh token's expiry, if the server sent one.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh. Then another refresh yields no longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. If so, another refresh yields no longer lifetime.
     """
 
     issuer: str
@@ -236,7 +236,7 @@ def name_of(who: IdClaims) -> str | None:
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:
-    """Return a finite number, which may be negative; 0 if absent."""
+    """Return a finite number, which may be negative; 0 if the member is absent."""
     found = fields.values.get(name, 0)
     if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
         raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)

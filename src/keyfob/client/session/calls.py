@@ -43,7 +43,7 @@ class TokenSource(Protocol):
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again as required, unless the token was replaced meanwhile; return whether a step-up is configured.
+        """Log in again as an API requires, unless `refused` was replaced already. Return whether that is configured.
 
         Raises the errors of a login.
         """
@@ -51,7 +51,7 @@ class TokenSource(Protocol):
 
 
 class Calls:
-    """Calls to one origin: the named one, or else that of the first call. No other origin receives the token."""
+    """Calls to one origin: a given origin, or else the origin of the first call. No other origin gets the token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Bind a token source to an origin.
@@ -110,7 +110,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set the token's headers, and remove those that an earlier attempt or the caller has set."""
+        """Set the token's headers. First remove the ones that an earlier attempt or the caller has set."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
@@ -151,7 +151,7 @@ class Call:
         return True
 
     def _renew(self) -> bool:
-        """Renew the token, and return whether it changed. Errors are not raised: the API's response is more useful."""
+        """Renew the token, and return whether it changed. No error is raised: the API's response tells more."""
         before = self._token_headers
         try:
             self._token_headers = self._bearer.authorize(self._request, renew=True)

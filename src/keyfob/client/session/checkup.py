@@ -26,7 +26,7 @@ class Finding:
 
     Attributes:
         what: The check's stable name.
-        said: The observation, as text for the user.
+        said: The result, as text for the user.
         fix: The remedy, as text for the user; "" if none is needed.
     """
 
@@ -54,7 +54,7 @@ def judge_clock(ahead: timedelta | None) -> Finding:
 
 
 def _length(span: timedelta) -> str:
-    """Return a duration in the largest unit of which it has at least two."""
+    """Return a duration as text, in the largest unit that makes the number at least two."""
     seconds = int(span.total_seconds())
     for name, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * unit:
@@ -105,7 +105,7 @@ def judge_terminal(here: Surroundings) -> Finding:
 
 
 def judge_modes(open_to_others: Iterable[str], foreign: Iterable[str]) -> list[Finding]:
-    """Report files that others may read, and files that belong to others."""
+    """Report files that other users may read, and files that other users own."""
     found = [
         Finding("files", "wrong", f"{path} belongs to another user", f"Run: sudo chown $USER {quote(path)}")
         for path in foreign

@@ -19,11 +19,11 @@ Destination = Literal["ours", "first", "unproven", "strange"]
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Decide whether an address may receive the token.
 
-    A resource (RFC 8707) is an address and decides alone. Auth0's audience is a name that may look like an address. So
-    the audience can allow an origin but not exclude one.
+    If the profile has a resource (RFC 8707), which is an address, only the resource decides. Auth0's audience is a name
+    that may look like an address. So an audience can allow an origin but cannot exclude one.
 
     Args:
-        profile: The login's settings. Its issuer may always receive the token, since userinfo usually is at its origin.
+        profile: The login's settings. The issuer's origin may always get the token, since userinfo is usually there.
         known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
@@ -48,10 +48,10 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 
 
 def is_worth_keeping(profile: Profile, url: str) -> bool:
-    """Return whether to remember that the token is sent to an address.
+    """Return whether to store the origin of an address to which the token is sent.
 
-    The issuer is not an API, so its origin is not stored. A resource decides alone: if its whole origin were stored,
-    the resource's path would no longer matter.
+    The issuer's origin is not stored, since the issuer is not an API. The origin of a resource is
+    not stored either: that would allow addresses outside of the resource's path.
     """
     if _is_issuer(profile, url):
         return False

@@ -1,4 +1,4 @@
-"""Decide whether to use a stored login's token, refresh it, or log in again; and the state of a login."""
+"""Decide whether to use a stored login's token, refresh it, or log in again. Determine the state of a login."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
     """Decide between use, refresh and login.
 
     Args:
-        moment: The present time by this machine's clock, aware, in UTC. The stored login has that clock's skew.
+        moment: The present time by this machine's clock, aware, in UTC. The skew to the server's clock is in `stored`.
         min_ttl: How long the token must remain valid; None for the default. A token with an unknown lifetime counts as
             valid. If refreshed tokens live for a shorter time than this, half of their lifetime suffices.
     """
@@ -57,7 +57,7 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token is valid now and no more than the default lifetime was requested."""
+    """Return whether the token is valid now, and `min_ttl` is no longer than the default."""
     is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
@@ -70,7 +70,7 @@ class LoginStatus:
         state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
             vault does not.
         access_until: When the access token expires; None if unknown.
-        renews: Whether the access token can be renewed without the user.
+        renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.
         ends_at: When the user must log in again; None if unknown.
     """

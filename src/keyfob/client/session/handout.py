@@ -25,8 +25,8 @@ class Offer:
     """The tokens that an agent may hand out.
 
     Attributes:
-        audiences: The APIs whose tokens may be handed out; empty for the login's own.
-        scope: The largest scope of a token; None for the login's own.
+        audiences: The APIs whose tokens may be handed out; empty for the API of the login.
+        scope: The largest scope that a token may have; None for the scope of the login.
     """
 
     profile: Profile
@@ -95,7 +95,7 @@ def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: date
         now: The present time by this machine's clock.
 
     Raises:
-        Refused: As `check_offer`; or the token lacks a requested scope, or its lifetime is too long.
+        Refused: Any error of `check_offer`; or the token lacks a requested scope, or its lifetime is too long.
     """
     check_offer(offer, stored)
     missing = request.scope - stored.scope - _OF_EVERY_LOGIN

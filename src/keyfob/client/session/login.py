@@ -62,7 +62,7 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging the profile in, wait. Return its login if that was requested in the same way.
+        If another process is logging in with this profile, wait, and return its login if the requests were the same.
 
         Args:
             opens_page: Device flow: open the page with the code in it on this machine.
@@ -95,7 +95,7 @@ class Login(Renewal):
         return stored
 
     async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
-        """Store an access token that the user has from elsewhere, as a login that ends with it.
+        """Store an access token that the user has from elsewhere, as a login that ends when the token expires.
 
         Args:
             given: The token, or a JSON object with it.
@@ -147,14 +147,14 @@ class Login(Renewal):
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the user a code and return; `resume` waits, in this or another process. Raises the flow's errors."""
+        """Show the user a code and return. `resume`, in any process, waits for the user. Raises the flow's errors."""
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
 
     async def resume(
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
-        """Finish a pending login, or wait until another process has, and store it. Raises the flow's errors."""
+        """Finish and store a pending login, or wait for the process that does so. Raises the flow's errors."""
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.
@@ -267,7 +267,7 @@ class Login(Renewal):
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Log in and store the result, unless another process did so while this one waited for the login lock."""
+        """Log in and store the result, unless another process logged in while this one waited for the login lock."""
         before = await self._load_any()
 
         def accepts_here(stored: StoredLogin) -> bool:
@@ -285,7 +285,7 @@ class Login(Renewal):
     async def _store_login(
         self, stored: StoredLogin, may_replace_account: MayReplaceAccount, replaced: list[StoredLogin]
     ) -> StoredLogin:
-        """Store a new login, and add the one that it replaces to `replaced`.
+        """Store a new login, and add the login that was stored before to `replaced`.
 
         Raises:
             Refused: The account differs, and the caller did not accept that; the new login is revoked.
@@ -325,8 +325,8 @@ class Login(Renewal):
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
 
-        Yields a list, to which the caller adds the logins that the new one replaces. They are revoked after the browser
-        has its page and the lock is released.
+        Yield a list, to which the caller adds the logins that the new login replaces. These are revoked after the
+        browser has received its page and the lock is released.
         """
         succeeded = False
         try:
@@ -347,9 +347,9 @@ def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
 def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
     """Return whether to revoke a replaced login, which would stay valid at the server (decision 0032).
 
-    It is not revoked if it is of another client or issuer, since the client's credential is for one issuer only; if it
-    is a service account's, whose token may be in use elsewhere; or if that would end the new login as well. The latter
-    happens within one session at the server, and at some issuers always.
+    Do not revoke a login of another client or issuer, since the client's credential is for one issuer only. Do not
+    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if that would end the new login
+    too: at some issuers it always does, at others if both logins belong to one session at the server.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
@@ -364,6 +364,6 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
-    """Return whether the issuer's `sub` differs. Names and e-mail addresses do not identify a user (Core §5.7)."""
+    """Return whether the issuer's `sub` differs. Names and e-mail addresses identify no user (Core §5.7)."""
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

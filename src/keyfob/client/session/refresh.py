@@ -22,11 +22,11 @@ ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The result of a response with status 200. The sent refresh token may be used up even if the rest is invalid.
+    """The result of a response with status 200. Even if the response is invalid, the old refresh token may be spent.
 
     Attributes:
         stored: The login to store at once.
-        problem: Why `stored` lacks the response's access token; None if it has that token.
+        problem: Why `stored` lacks the access token of the response; None if `stored` has that token.
     """
 
     stored: StoredLogin
@@ -34,10 +34,10 @@ class Refreshed:
 
 
 async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> Refreshed:
-    """Refresh once, without a retry, since a refresh token may be for one use.
+    """Refresh once. A refresh is not retried, since a refresh token may be valid for one use only.
 
     Raises:
-        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or requires the user.
+        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or requires an interactive login.
         Refused: The server refuses for another reason; the refresh token may still be valid.
         Unreachable: There is no response; the refresh token may still be valid.
         Malformed: The response is unusable; the refresh token may still be valid.
@@ -67,7 +67,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
     """Return the login with only the new refresh token of a response that fails a check (RFC 6749 §6).
 
-    A response without a refresh token has replaced none, so the old refresh token stays.
+    If the response has no refresh token, the old refresh token stays.
     """
     try:
         # Not as strictly as usual: what is wrong with the answer is known already.

@@ -1,6 +1,6 @@
-"""A valid access token of a stored login: the stored one, a refreshed one, or for a service account a new one.
+"""Obtain a valid access token of a stored login: the stored token, a refreshed one, or a service account's next.
 
-If many processes need a refresh, one refreshes under the login's lock, and the others read its result.
+If many processes need a refresh, one of them refreshes under the login's lock. The others then read the vault.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DELAYS: Final = (timedelta(), timedelta(milliseconds=100), timedelta(millisecon
 
 
 class Renewal(Storage):
-    """A login whose access token is kept valid."""
+    """A stored login, and the methods that renew its access token."""
 
     async def fresh(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> StoredLogin:
         """Return the login with a valid access token; never opens a browser.
@@ -68,20 +68,20 @@ class Renewal(Storage):
     async def _renew(
         self, held: AsyncExitStack, before: StoredLogin | None, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Renew the token under the lock, or return what another process stored while this one waited for it.
+        """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack with the lock. If the exchange outlives this task, the exchange takes it over.
+            held: The stack that releases the lock. An exchange that outlives this task takes the stack over.
             before: The login that this process last read.
-            min_ttl: As `fresh`.
-            renew: As `fresh`.
+            min_ttl: As for `fresh`.
+            renew: As for `fresh`.
 
         Raises:
             LoginRequired: An interactive login is required.
             Refused: The server refuses.
             Unreachable: The server does not answer, and the stored token does not suffice.
             Malformed: The response is unusable, and the stored token does not suffice.
-            VaultUnavailable: New tokens could not be stored, so no request was sent; the stored token does not suffice.
+            VaultUnavailable: New tokens cannot be stored, so none were requested. The stored token does not suffice.
         """
         stored = await self.load()
         moment = self._world.now().wall
@@ -104,7 +104,7 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid, since no new token could be stored.
+        """Return the stored login if its token is still valid. The caller cannot renew it, because of `problem`.
 
         Raises:
             VaultUnavailable: The token is not valid any more.
@@ -115,7 +115,7 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Only one of many processes does so: Auth0 bills each token.
+        """Request and store a service account's next token. Of many processes, one does so: Auth0 bills each token.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -174,13 +174,13 @@ class Renewal(Storage):
         moment: datetime,
         min_ttl: timedelta | None,
     ) -> StoredLogin:
-        """Send the refresh token and store the response; then release the slot and the lock.
+        """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
-        If the refresh token is refused, another process may have used it, so the vault is read again.
+        If the server refuses the refresh token, another process may have used it. So the vault is then read again.
 
         Raises:
-            LoginRequired: The server accepts no refresh token.
-            KeyfobError: The response fails a check; its refresh token was stored.
+            LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
+            KeyfobError: The response fails a check. Its refresh token was stored nevertheless.
         """
         async with held:
             try:
@@ -223,7 +223,7 @@ class Renewal(Storage):
         before: StoredLogin | None = None,
         last_name: str = "",
     ) -> StoredLogin:
-        """Run the profile's flow, on the server's clock.
+        """Run the profile's flow, with times by the server's clock (`ServerTime`).
 
         Raises:
             Misuse: The client's secret or key is not at the location in the profile.
@@ -247,7 +247,7 @@ class Renewal(Storage):
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token is bound to a certificate that was replaced since; some are valid for hours only."""
+        """Return whether the token is bound to a certificate that was replaced since. Some are valid for hours only."""
         if stored is None or stored.certificate is None:
             return False
         try:

@@ -39,7 +39,7 @@ def account_question(before: StoredLogin, after: StoredLogin) -> str:
 
 
 def user_members(stored: StoredLogin, *, renews: bool) -> dict[str, object]:
-    """Return the user of a login as JSON members."""
+    """Return JSON members that describe the user of a login."""
     return {
         "issuer": stored.issuer,
         "client_id": stored.client_id,
@@ -82,7 +82,7 @@ def status_words(status: LoginStatus, now: datetime) -> str:
 
 
 def status_facts(stored: StoredLogin, status: LoginStatus) -> list[tuple[str, str | None]]:
-    """Return the labels and values that `status` prints below the state. A value that is None is left out."""
+    """Return the labels and values that `status` prints below the state, without those whose value is None."""
     access = "the API says otherwise" if status.access_until is None else clock(status.access_until)
     ends = "unknown: the issuer does not say" if status.ends_at is None else clock(status.ends_at)
     return [

@@ -1,6 +1,6 @@
-"""A World whose wall clock follows the server's, by the Date header of its responses (RFC 9110 §6.6.1).
+"""A `World` whose wall clock follows the server's clock, by the Date header of responses (RFC 9110 §6.6.1).
 
-So a wrong clock on this machine affects no assertion, ID token or expiry.
+This keeps a wrong clock on this machine from affecting assertions, the checks of ID tokens, and expiry times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ServerTime(WorldAround):
 
 
 def date_of(response: Response) -> datetime | None:
-    """Return the server's time; None if the response has no Date, or an old one because it is from a cache."""
+    """Return the server's time; None if the response has no Date header or comes from a cache."""
     header = response.header("date")
     if not header or response.header("age"):
         return None

@@ -1,4 +1,4 @@
-"""A stored login in its vault, and unsaved tokens in this process."""
+"""Load and store one login in its vault. Tokens that cannot be stored are held in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Memory:
     """A login's state in this process, which all copies of a `Login` share.
 
     Attributes:
-        unsaved: A login that is newer than the stored one, because the vault could not be written.
+        unsaved: A login that is newer than the stored login, because writing the vault failed; else None.
     """
 
     unsaved: StoredLogin | None = None
@@ -59,7 +59,7 @@ class Storage:
         self._step_up = step_up
 
     def over(self, world: World, vault: Vault) -> Self:
-        """Return the same login with another World and Vault. The two share unsaved tokens, keys and nonces."""
+        """Return the same login with another World and Vault. Both objects share unsaved tokens, keys and nonces."""
         return self._with(_world=world, _vault=vault)
 
     def _with(self, **changed: object) -> Self:
@@ -90,7 +90,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the vault entry is of another client or issuer, since such a login is not overwritten."""
+        """Raise `Misuse` if the vault entry is of another client or issuer. Such a login is never overwritten."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -103,12 +103,12 @@ class Storage:
     async def _save_newest(
         self, before: StoredLogin | None, fresh: StoredLogin, slot: Slot | None = None
     ) -> StoredLogin:
-        """Store a new login, unless another process has stored a newer one; return the newest.
+        """Store a new login, unless another process has stored a newer one. Return the newest of them.
 
         Args:
             before: The login that `fresh` replaces; None if there is none.
             fresh: The new login.
-            slot: The reserved place for the new login.
+            slot: The reserved space for the new login; None to reserve none.
 
         Raises:
             LoginRequired: The login was deleted meanwhile; the new tokens are revoked.
@@ -149,7 +149,7 @@ class Storage:
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
-        """Hold the step-up lock, however long a user takes to log in."""
+        """Hold the step-up lock. The wait for it has no time limit, since a user may take long to log in."""
         async with AsyncExitStack() as stack:
             while True:
                 try:
@@ -171,7 +171,7 @@ def need_login(profile: Profile) -> NoReturn:
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`, because the profile's stored login is of another client or issuer and is not overwritten."""
+    """Raise `Misuse`: the profile's stored login is of another client or issuer, and must not be overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"
@@ -181,7 +181,7 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Add the login command to errors of the vault and the terminal, which do not have the profile."""
+    """Add the profile's login command to errors of the vault and the terminal, which lack it."""
     try:
         yield
     except LoginRequired as problem:

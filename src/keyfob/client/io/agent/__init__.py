@@ -1,1 +1,1 @@
-"""`keyfob agent`: a Unix socket that hands out access tokens, and the vault of the programs that request them."""
+"""`keyfob agent`: a Unix socket that hands out access tokens, and the `Vault` of programs that request them."""

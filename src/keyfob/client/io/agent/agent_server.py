@@ -40,7 +40,7 @@ def default_socket() -> Path:
 class AgentServer:
     """A socket that only this user may use. As a context manager, it removes the socket at the end.
 
-    A lock file beside the socket shows whether the agent still runs or was killed and left its socket.
+    A lock file beside the socket shows whether an agent still runs, or was killed and left the socket file.
     """
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
@@ -51,7 +51,7 @@ class AgentServer:
             answer: Returns the answer to a request. It is called in a thread and must not raise.
 
         Raises:
-            Misuse: The folder is not private, another file exists at the path, or an agent runs there.
+            Misuse: The folder is not private, another file exists at the path, or another agent uses the path.
             SystemFailed: The system refuses the socket.
         """
         self._path = path
@@ -82,7 +82,7 @@ class AgentServer:
         os.close(self._lock)
 
     def serve(self) -> None:
-        """Answer until the socket is closed, or an exception such as KeyboardInterrupt ends it."""
+        """Answer requests until the socket is closed or an exception such as KeyboardInterrupt occurs."""
         while not self._closed.is_set():
             self._places.acquire()
             try:
@@ -114,7 +114,7 @@ def _check_folder(path: Path) -> None:
     """Create the folder, and check that no other user can replace the socket.
 
     Raises:
-        Misuse: Another user can replace it, or the path is too long.
+        Misuse: Another user can replace the socket, or the path is too long.
         SystemFailed: The folder cannot be created.
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
@@ -142,7 +142,7 @@ def _lock(path: Path) -> int:
     """Take the lock that a running agent holds.
 
     Raises:
-        Misuse: An agent runs there.
+        Misuse: Another agent holds the lock.
         SystemFailed: The lock cannot be opened.
     """
     name = path.with_name(f"{path.name}.lock")
@@ -159,7 +159,7 @@ def _lock(path: Path) -> int:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind the socket, which is private from the start. Of existing files, only the socket of a dead agent is removed.
+    """Bind a socket that only this user can open. An existing file is removed only if it is a dead agent's socket.
 
     Raises:
         Misuse: Another file exists at the path.

@@ -31,7 +31,7 @@ def peer_of(connection: socket.socket) -> Peer:
     """Return the process at the other end.
 
     Raises:
-        OSError: The kernel does not report it.
+        OSError: The kernel does not report that process.
     """
     if sys.platform != "linux":
         raise OSError(0, "has an unknown owner: this system does not tell")
@@ -45,7 +45,7 @@ def ask(path: Path, request: AgentRequest) -> AgentAnswer:
 
     Raises:
         VaultUnavailable: There is no agent of this user, or it does not answer.
-        KeyfobError: The agent's own error.
+        KeyfobError: The error that the agent answers.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

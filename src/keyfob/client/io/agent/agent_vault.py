@@ -1,4 +1,4 @@
-"""A vault for programs that use `keyfob agent`: the agent provides access tokens, and nothing can be stored."""
+"""A `Vault` for programs that use `keyfob agent`. It gets access tokens from the agent and cannot store a login."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keyfob.errors import VaultUnavailable
 
 
 class AgentVault:
-    """One login of an agent, which stores and renews the login. This process caches a valid access token."""
+    """One login that an agent stores and renews. This process caches only the valid access token."""
 
     def __init__(self, path: Path, request: AgentRequest) -> None:
         """Store the socket's path and the request; nothing is sent yet."""
@@ -27,7 +27,7 @@ class AgentVault:
         self._given: StoredLogin | None = None
 
     def ask(self) -> AgentAnswer:
-        """Ask the agent for a token, and cache the token. Raises as `agent_socket.ask`."""
+        """Ask the agent for a token, and cache the token. Raises the errors of `agent_socket.ask`."""
         answer = ask(self._path, self._request)
         self._given = answer.login
         return answer
@@ -53,7 +53,7 @@ class AgentVault:
         _refuse()
 
     async def remove_quick(self, entry: str) -> None:
-        """Do nothing: there is no quick file."""
+        """Do nothing: this vault has no quick file (token cache on disk)."""
 
     async def delete(self, entry: str) -> None:
         del entry
@@ -62,7 +62,7 @@ class AgentVault:
     def lock(
         self, entry: str, on_wait: Callable[[int | None], object] | None = None
     ) -> AbstractAsyncContextManager[object]:
-        """Refuse, and drop the cached token: callers lock to renew a token that an API has refused."""
+        """Raise an error, and drop the cached token. Callers take the lock to renew a token that an API has refused."""
         del entry, on_wait
         self._given = None
         _refuse()

@@ -18,7 +18,7 @@ class AnonymousClient:
     """A caller without a token. Redirects are not followed."""
 
     def __init__(self, ca: str | None = None) -> None:
-        """Trust the system's authorities, and those in the file `ca`."""
+        """Trust the system's certificate authorities, and those in the file `ca`."""
         self._ca = None if ca is None else Path(ca)
 
     def call(
@@ -41,5 +41,5 @@ class AnonymousClient:
             return call(client, request, write, head)
 
     def find(self, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
-        """Return the API's authorization servers. Raises as `find_issuer`."""
+        """Return the API's authorization servers and scope. Raises the errors of `find_issuer`."""
         return run(find_issuer(SystemWorld(http=sender_for(self._ca)), url, refusal, trusted))

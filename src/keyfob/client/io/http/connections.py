@@ -1,4 +1,4 @@
-"""A profile's connections, with its trusted authorities and its client certificate."""
+"""Connections with the certificate authorities and the client certificate of a profile."""
 
 from __future__ import annotations
 

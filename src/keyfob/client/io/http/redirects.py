@@ -1,7 +1,8 @@
-"""One request of httpx or httpx2, with the redirects that the library follows without calling the auth object.
+"""Authorize one request of httpx or httpx2, and the redirects that these libraries follow by themselves.
 
-Both libraries copy every header but Authorization to a redirect's target. A DPoP proof is valid for one address only.
-So the proof is removed as soon as it has been sent, which the libraries' extension `trace` reports. If a redirect leads
+The libraries do not call the auth object for a redirect, and copy every header except Authorization to the redirect's
+target. A DPoP proof is valid for one address only. So this module removes the proof as soon as the extension `trace` of
+the libraries reports that the proof was sent. If a redirect leads
 to the same origin, its target is requested again with a new proof.
 """
 
@@ -99,7 +100,7 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield attempts, as `sync_auth_flow` of `httpx.Auth` and `httpx2.Auth`. Raises as `Visit`.
+    """Yield attempts, as `sync_auth_flow` of `httpx.Auth` and `httpx2.Auth`. Raises the errors of `Visit`.
 
     Args:
         request: The first attempt.

@@ -30,14 +30,14 @@ class RequestsAuth(requests.auth.AuthBase):
 
 
 class _Visit:
-    """One call with its redirects: requests copies a request's headers and hooks to a redirect's target."""
+    """One call with its redirects. The library requests copies headers and hooks to each redirect's target."""
 
     def __init__(self, calls: Calls, call: Call) -> None:
         self._calls = calls
         self.call = call
 
     def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
-        """Return the response, or that of another attempt. Raises as `Call.again`."""
+        """Return the response, or the response of a repeated request. Raises as `Call.again`."""
         sent = response.request
         while True:
             if response.status_code in DENIALS:
@@ -59,7 +59,7 @@ class _Visit:
         return response
 
     def _follow(self, sent: requests.PreparedRequest, response: requests.Response) -> None:
-        """Set the headers for the redirect's target on the sent request, from which requests copies them."""
+        """Set the headers for the redirect's target on the sent request: the library copies them from there."""
         rules, following = SessionRedirectMixin(), sent.copy()
         rules.rebuild_method(following, response)
         location = rules.get_redirect_target(response) or ""

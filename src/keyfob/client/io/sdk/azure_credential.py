@@ -19,7 +19,7 @@ _DEFAULT = "/.default"  # at Microsoft: every scope that the client is registere
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time; if unknown, the present time, so that each request asks again.
+    """Return the token and its expiry in Unix time. An unknown expiry counts as now, so the SDK asks each time.
 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the hint is the command to run.

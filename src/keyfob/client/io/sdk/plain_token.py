@@ -18,7 +18,8 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused. It is refreshed unless another caller has replaced it.
+        refused: The token that an API has just refused. The token is refreshed, unless another caller has
+            replaced it already.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
@@ -51,7 +52,7 @@ class FrozenToken(NamedTuple):
 
 
 class BotocoreToken:
-    """A token provider for `session.register_component("token_provider", ...)`, which is also its own token."""
+    """A token provider for `session.register_component("token_provider", ...)`, and the token that it returns."""
 
     METHOD: Final = "keyfob"
 
@@ -59,7 +60,7 @@ class BotocoreToken:
         self._login = login
 
     def load_token(self, **_options: object) -> BotocoreToken:
-        """Return the token, which is read when a request is signed."""
+        """Return this object. The access token is read when a request is signed."""
         return self
 
     def get_frozen_token(self) -> FrozenToken:

@@ -27,9 +27,9 @@ class CodeScreen:
     Attributes:
         address: The address to open, printable.
         code: The code to type, as displayed.
-        good_for: How long the code is valid, as displayed.
-        warning: The line against phishing.
-        bold: Emphasizes a text.
+        good_for: The code's remaining lifetime, as displayed.
+        warning: The line that warns of phishing.
+        bold: A function that returns a text in bold type.
     """
 
     address: str
@@ -39,7 +39,7 @@ class CodeScreen:
     bold: Callable[[str], str]
 
     def lines(self, picture: Sequence[str], width: int, columns: int, rows: int) -> list[str]:
-        """Return the lines. The QR code is left out unless it, the address and the code fit on the screen together.
+        """Return the lines of the screen. The QR code is left out if the screen is too small for all three parts.
 
         Args:
             picture: The lines of the QR code; () for none.
@@ -75,7 +75,7 @@ class CodeScreen:
 
 
 def draw(address: str) -> tuple[list[str], int]:
-    """Return the lines of a QR code, two rows of cells in each, and its width."""
+    """Return a QR code as lines of text, each with two rows of cells, and the width of the lines."""
     matrix = [[bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)]
     if len(matrix) % 2:
         matrix.append([False] * len(matrix[0]))

@@ -1,7 +1,7 @@
 """Read what the user types during a login: a single key, or a pasted line. Nothing is echoed or read ahead.
 
-In its usual (canonical) mode, a terminal cuts a line after 4,095 characters, and a redirect URI can be longer. So this
-module reads the terminal key by key, and restores its mode afterwards.
+In the usual (canonical) mode, a terminal cuts a line after 4,095 characters. A redirect URI can be longer, so this
+module reads the terminal key by key, and restores the terminal's mode afterwards.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Keyboard:
         self._restore = _read_by_key()
 
     def read(self) -> str | None:
-        """Return a single key, or a pasted text after its line end, or None if there is neither."""
+        """Return a single key, or a pasted text once its line has ended; None if there is neither."""
         piece = _pending()
         if len(piece) == 1 and not self._typed and piece.isprintable():
             return piece
@@ -65,7 +65,7 @@ else:
     from collections.abc import Callable
 
     def _read_by_key() -> Callable[[], None]:
-        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return the function to undo that."""
+        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return a function that undoes this."""
         descriptor = sys.stdin.fileno()
         try:
             before = termios.tcgetattr(descriptor)

@@ -57,7 +57,7 @@ _PAGE: Final = (
 
 
 def program_name(started_as: str) -> str:
-    """Return the program's name from the path of its executable; "" if that is not a name to show to users."""
+    """Return the program's name from the path of its executable; "" if the name would mean nothing to a user."""
     name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
@@ -105,7 +105,7 @@ def _page(key: PageKey, language: Language) -> str:
 
 
 def _source(text: str) -> str:
-    """Return the hash of an inline text as a source expression (CSP)."""
+    """Return the hash of an inline script or style, as a source expression of a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
@@ -177,7 +177,7 @@ class _Ending:
         self._is_sent.set()
 
     def wait_until_sent(self) -> None:
-        """Wait until the browser has received its page, since the process may end after this."""
+        """Wait until the browser has received its page, since the process may exit right afterwards."""
         if self._is_taken.locked():
             self._is_sent.wait(_TIMEOUT_S)
 
@@ -204,7 +204,7 @@ class _Server6(_Server4):
 
 
 def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTPServer]]:
-    """Return the first free address and its servers: `localhost` may mean IPv4 or IPv6, so both listen.
+    """Return the first free address and its servers. For `localhost`, one server listens on IPv4 and one on IPv6.
 
     Raises:
         Misuse: None of the addresses is free.

@@ -62,15 +62,15 @@ class Terminal:
     def __init__(
         self, out: TextIO, *, live: bool, colour: bool, columns: int = 80, rows: int = 50, program: str = "keyfob"
     ) -> None:
-        """Store the screen's properties. The attribute `copies_code` copies a user code to the clipboard; set it later.
+        """Store the screen's properties. Set the attribute `copies_code` to have user codes copied to the clipboard.
 
         Args:
             out: The stream to write to.
-            live: Whether a user watches the stream, so that a countdown and a QR code are useful.
+            live: Whether the stream is a terminal, and so shows a countdown and a QR code.
             colour: Whether to use bold type.
             columns: The width in characters.
             rows: The height in lines.
-            program: The name that each remark begins with; "" for none.
+            program: The program's name, with which each remark begins; "" for none.
         """
         self.copies_code = False
         self._out = out
@@ -206,7 +206,7 @@ class Terminal:
         self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
 
     def _copy(self, code: str) -> None:
-        """Copy the code by a control sequence of the terminal (OSC 52). It works over SSH; terminals may ignore it."""
+        """Copy the code by the control sequence OSC 52. It works over SSH. Some terminals ignore it."""
         if self._live:
             self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
             self._print("the code was copied to the clipboard, if the terminal allows it")

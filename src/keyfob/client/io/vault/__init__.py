@@ -1,1 +1,1 @@
-"""Stored logins: files, encryption, and the storage places of the encryption key."""
+"""The vault of stored logins: its files, their encryption, and the storage places of the encryption key."""

@@ -113,9 +113,10 @@ def write_private(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
-    """Reserve the space for a file's next content, and yield the function that replaces the file atomically.
+    """Reserve disk space for a file's next content, and yield a function that replaces the file atomically.
 
-    A temporary file of that size is on the disk before this yields. The function fills it and renames it to `path`.
+    A temporary file of `size` bytes is on the disk before this yields. The function writes the content into the
+    temporary file and renames that file to `path`.
 
     Args:
         path: The file to replace.
@@ -169,7 +170,7 @@ def _fill(file: BufferedWriter, size: int, path: Path) -> None:
 
 
 def replace_file(fresh: Path, path: Path) -> None:
-    """Rename a file over another. Windows refuses that while a reader has the file open, so try for a second.
+    """Rename a file over another. Windows refuses that while a reader has the file open, so retry for up to a second.
 
     Raises:
         OSError: The file cannot be renamed.
@@ -208,7 +209,7 @@ def remove(path: Path) -> None:
 
 
 def stamp() -> str:
-    """Return the present time as a part of the new name of a damaged file."""
+    """Return the present time in the form that the new name of a damaged file contains."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -229,7 +230,7 @@ def set_aside(path: Path, stamp: str) -> Path:
 def stored_name(folder: Path, name: str) -> str:
     """Return the name of the stored file that is `name` or differs from it only in case.
 
-    Some file systems ignore case, so names are compared without case on all file systems. An exact match comes first.
+    Names are compared without case on all file systems, since some ignore case. An exact match comes first.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

@@ -30,7 +30,7 @@ class SystemdCredential:
     """A file that systemd encrypts with the machine's own key or its TPM."""
 
     def __init__(self, path: Path, command: str | None = None) -> None:
-        """Find systemd.
+        """Find the command systemd-creds.
 
         Args:
             path: The credential's file.
@@ -66,7 +66,7 @@ class SystemdCredential:
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Pipe content through systemd-creds. Its arguments contain no secret."""
+        """Pipe content through systemd-creds. The command line contains no secret."""
         command = [self._command, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments
@@ -81,7 +81,7 @@ class SystemdCredential:
 
 
 class KernelKeyring:
-    """A key of type `user` in each keyring that the user has."""
+    """The vault's key as a kernel key of type `user`, in each of the user's kernel keyrings."""
 
     def __init__(self, name: bytes = VAULT_KEY) -> None:
         """Find the system calls.

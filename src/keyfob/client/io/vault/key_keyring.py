@@ -35,7 +35,7 @@ _LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:
-    """Run the work in a thread and return its result. If the thread hangs, stop waiting; it ends with the process.
+    """Run the work in a thread and return its result. After `seconds`, stop waiting and leave the thread running.
 
     Raises:
         VaultUnavailable: The work took too long (code `key-hung`). Errors of the work itself are raised unchanged.
@@ -62,13 +62,13 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
 
 
 class SecretService:
-    """One item in the default collection."""
+    """A key place: one item in the default collection of the Secret Service."""
 
     def __init__(self, environment: Mapping[str, str], *, limit: float = LIMIT_SECONDS) -> None:
         """Find the session bus without connecting to it.
 
         Raises:
-            VaultUnavailable: This session has no bus (`key-absent`).
+            VaultUnavailable: This session has no D-Bus session bus (`key-absent`).
         """
         self._address = bus_address(environment.get("DBUS_SESSION_BUS_ADDRESS"), environment.get("XDG_RUNTIME_DIR"))
         if not self._address:
@@ -143,7 +143,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
 
 
 class OsKeyring:
-    """An entry of the operating system's keyring, whose password is the key in Base64."""
+    """A key place: an entry of the operating system's keyring. Its password is the key in Base64."""
 
     def __init__(self, backend: Backend, *, limit: float = LIMIT_SECONDS) -> None:
         self._backend = backend
@@ -173,7 +173,7 @@ class OsKeyring:
 
 
 def _decode(text: str | None) -> bytes | None:
-    """Return the key, or None if the text is not a key; the caller then replaces it."""
+    """Return the key; None if the text is not a key. The caller then stores a new key."""
     try:
         key = base64.b64decode(text or "", validate=True)
     except ValueError:

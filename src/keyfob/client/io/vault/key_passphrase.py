@@ -24,7 +24,7 @@ _typed: dict[Path, bytes] = {}
 
 
 class Passphrase:
-    """A file with the encrypted key."""
+    """A key place: a file with the encrypted key."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

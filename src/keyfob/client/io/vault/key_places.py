@@ -1,4 +1,4 @@
-"""The storage places for the vault's key: the protocol that they implement, and the place for a name."""
+"""Where the vault's key can be stored: the protocol of a key place, and the lookup of a key place by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.errors import VaultUnavailable
 
 
 class KeyPlace(Protocol):
-    """A storage place for one key.
+    """A storage place for the vault's key, such as a keyring.
 
     Each method returns within seconds or raises `VaultUnavailable` with one of these codes: `key-absent` (this system
     lacks the place), `key-locked` (the place is locked), `key-hung` (the place does not answer).

@@ -1,8 +1,9 @@
 """A lock between processes and between threads, in a file beside the protected file.
 
-The lock is the operating system's file lock, which ends with its process. Some file systems have no locks: NFS without
-a lock server, some FUSE file systems. There the lock is a second file with the holder's name, created only if it does
-not exist. Another process removes that file if the holder is dead, or if the file is older than the longest refresh.
+The lock is the operating system's file lock, which is released when its process ends. Some file systems have no locks:
+NFS without a lock server, some FUSE file systems. There the lock is a second file with the holder's name, created only
+if it does not exist. Another process removes that file if the holder is dead, or if the file is older than the longest
+refresh.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def locked(
 
 
 class _Wait:
-    """The time to wait for a holder, and the time after which `on_wait` is called."""
+    """The time limit of waiting for a lock, and the time after which `on_wait` is called."""
 
     def __init__(self, seconds: float, on_wait: Callable[[int | None], object] | None) -> None:
         start = time.monotonic()
@@ -104,10 +105,10 @@ class _Wait:
         return max(0.0, self._end - time.monotonic())
 
     def go_on(self, holder: int | None) -> None:
-        """Call `on_wait` with the holder, once, if its time has come.
+        """Call `on_wait` with the holder, once, when the wait has lasted long enough.
 
         Raises:
-            VaultUnavailable: The time to wait is over.
+            VaultUnavailable: The time limit has passed.
         """
         now = time.monotonic()
         if now >= self._end:
@@ -135,13 +136,13 @@ class Lock:
         self._held.__exit__(kind, problem, trace)
 
     async def __aenter__(self) -> None:
-        """Do the same as `with`, and block as it does."""
+        """Do the same as `with`. This blocks the event loop."""
         self._held.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Do the same as `with`, and block as it does."""
+        """Do the same as `with`. This blocks the event loop."""
         self._held.__exit__(kind, problem, trace)
 
 
@@ -154,7 +155,7 @@ def _open(path: Path) -> int:
 
 
 def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
-    """Wait for the operating system's lock; return False if the file system has none."""
+    """Wait for the operating system's lock; return False if the file system has no locks."""
     while True:
         try:
             lock(descriptor)
@@ -170,7 +171,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write this process's id for waiting processes, if possible. The lock does not depend on it."""
+    """Write this process's id, if possible, to inform waiting processes. The lock does not depend on the id."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())
@@ -188,7 +189,7 @@ def _read_holder(descriptor: int) -> int | None:
 
 @contextlib.contextmanager
 def _holding(path: Path, wait: _Wait) -> Generator[None]:
-    """Hold a lock that is the existence of a file. Touch the file regularly to show that its holder is alive."""
+    """Hold a lock that consists of a file. Touch the file regularly to show that its holder is alive."""
     name = f"{socket.gethostname()} {os.getpid()} {os.urandom(8).hex()}\n".encode()
     while not _make(path, name):
         if not _take_over(path):
@@ -262,7 +263,7 @@ def _is_dead(path: Path, holder: bytes) -> bool:
 
 
 def _server_time(path: Path) -> float:
-    """Return the file server's time, by a new file beside `path`. This machine's clock may differ by minutes.
+    """Return the file server's time, taken from a new file beside `path`. This machine's clock may differ by minutes.
 
     Raises:
         OSError: No file can be created there.

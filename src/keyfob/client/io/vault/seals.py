@@ -1,4 +1,4 @@
-"""Encryption of vault entries: choose the storage place of the key, record it, and move the key without loss."""
+"""Encryption of vault entries: choose the key's storage place, record the choice, and move the key without loss."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Seals:
 
         Args:
             folder: The home folder; None for the platform's.
-            policy: The storage policy of this command. If the stored decision contradicts it, a new one is made.
+            policy: The storage policy of this command. If the stored decision contradicts the
+                policy, the next login makes a new decision.
             places: Returns the key place of a name; None for the places of this system.
         """
         self.asks = False
@@ -77,7 +78,7 @@ class Seals:
         return (self._open_place or key_places.open_place)(name, self._home)
 
     def note(self) -> Note:
-        """Return the stored decision; an empty note if it is missing or damaged.
+        """Return the stored decision on the key's place; an empty `Note` if it is missing or damaged.
 
         Raises:
             VaultUnavailable: A later version of keyfob has written the decision, or it cannot be read.
@@ -101,10 +102,10 @@ class Seals:
                 set_aside(self._home / NOTE, stamp())
 
     def prepare(self, rewrite: Callable[[], None]) -> str:
-        """Decide before a login how logins are stored, and test that. May prompt the user to unlock the keyring.
+        """Decide before a login how logins will be stored, and test that storage. May prompt to unlock the keyring.
 
         Args:
-            rewrite: Stores each login again, under its lock.
+            rewrite: Stores each login again, under the lock of that login.
 
         Returns:
             A message for the user on where logins are stored, if that has changed; "" otherwise.
@@ -162,7 +163,7 @@ class Seals:
         return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
-        """Move the key to another place. If interrupted, all entries stay readable, and the next move completes it.
+        """Move the key to another place. An interrupted move leaves all entries readable; the next move completes it.
 
         Raises:
             VaultUnavailable: The new place does not work; nothing has changed.
@@ -177,7 +178,7 @@ class Seals:
             self._place(left).remove()
 
     def set_quick(self, *, is_quick: bool) -> None:
-        """Allow or forbid the quick file from now on."""
+        """Allow or forbid an access token in the quick file (token cache) from now on."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -200,7 +201,7 @@ class Seals:
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record both places. After that, entries are written with the new key, and read with either key."""
+        """Record the old and the new place. Entries are then written with the new key, and read with either key."""
         with locked(self._lock):
             note = self.note()
             if note.place is not None and note.place not in {"file", to}:
@@ -220,7 +221,7 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Decide without prompts. If a better place is locked or hangs, the decision is not stored: try again later."""
+        """Decide without prompts. If a better place is locked or hangs, do not store the decision: retry later."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -233,7 +234,7 @@ class Seals:
             return "file"
 
     def _choose(self, *, may_ask: bool) -> tuple[Place, str, list[VaultUnavailable]]:
-        """Return the first place that works, the message about it, and the errors of the better places."""
+        """Return the best place that works, a message about that place, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
         for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):

@@ -23,10 +23,10 @@ _ABSENT: Final = frozenset(
 
 
 class SecretBus:
-    """A session with the service. Secrets are not encrypted on the bus: bus and service belong to this user."""
+    """A session with the Secret Service. Secrets are not encrypted on the bus, which belongs to this user."""
 
     def __init__(self, address: str, limit: float, patience: float) -> None:
-        """Connect.
+        """Connect to the bus and open a session.
 
         Args:
             address: The address of the bus.
@@ -133,7 +133,7 @@ class SecretBus:
 
 
 def _refuse(name: str) -> NoReturn:
-    """Raise the error of keyfob for an error of the bus."""
+    """Raise `VaultUnavailable` for an error of the bus."""
     if name in _ABSENT or ".Spawn." in name:
         raise VaultUnavailable("this session has no keyring", code="key-absent")
     if name == f"{_API}.Error.IsLocked":

@@ -1,4 +1,4 @@
-"""The vault in files: one stored login, one settings file and one quick file for each profile."""
+"""The vault in files: a stored login, a settings file and a quick file (token cache) for each profile."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file, and the functions that encrypt a login into it. `save` needs no more disk space and no key."""
+    """A reserved file, into which one encrypted login is written. The write needs no more disk space and no key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
@@ -68,7 +68,7 @@ class FileVault:
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide how logins are stored, test that, and return a message about it for the user, or "".
+        """Decide how logins are stored, test that storage, and return a message for the user about it, or "".
 
         Raises:
             VaultUnavailable: Logins cannot be stored, or not as requested.
@@ -88,7 +88,7 @@ class FileVault:
         return self._load(entry, allows_plain=is_ending)
 
     def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
-        """Do the same as `load`. `allows_plain` overrides a policy against plain files, for a move or a logout."""
+        """Do the same as `load`. With `allows_plain`, ignore a policy against plain files, for a move or a logout."""
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
@@ -154,7 +154,7 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file, unless the entry changes meanwhile. A setting decides whether it contains the token."""
+        """Write the quick file, unless the entry changes meanwhile. A setting decides if it contains the token."""
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
@@ -177,7 +177,7 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings. Entries that can never be read are skipped (`passed`).
+        """Store every login again with the present settings. Entries that can never be read are skipped; see `passed`.
 
         Raises:
             VaultUnavailable: An entry cannot be read or written at the moment.
@@ -208,7 +208,7 @@ class FileVault:
         return raw
 
     def _name(self, entry: str) -> str:
-        """Return the stored spelling of the entry's name, to which its encryption is bound."""
+        """Return the entry's name as it is spelled in the file's name. The encryption is bound to that spelling."""
         return stored_name(self.folder, entry)
 
     def _path(self, entry: str) -> Path:
@@ -275,7 +275,7 @@ class ProfileFiles:
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Write the quick file, from which `io/quick.py` prints the token; return whether that was possible.
+    """Write the quick file, a token cache that `io/quick.py` reads. Return whether that was possible.
 
     Args:
         home: The vault's state folder.
@@ -322,7 +322,7 @@ def drop_quick(home: Path, profile: str) -> None:
 
 
 def state_of(home: Path, profile: str) -> str | None:
-    """Return the vault's present state as the quick file records it; None without a login or without settings."""
+    """Return the profile's present state, as the quick file records it; None if login or settings are missing."""
     try:
         return quick.state_of(str(home), profile)
     except OSError:
