@@ -1,4 +1,4 @@
-"""The phishing lab of `keyfob demo --phishing`: attack a device login in memory, for each policy and user."""
+"""The phishing lab of `keyfob demo --phishing`: attacks on a device login in memory, by policy and victim."""
 
 from __future__ import annotations
 

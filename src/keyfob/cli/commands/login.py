@@ -210,7 +210,10 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
-    """Return a step that accepts only the pinned account. It ends another account's login, unless that replaced one."""
+    """Return a login step that fails if another account than the pinned one logs in.
+
+    The step ends the other account's login, unless a login was stored before.
+    """
     if chosen.subject is None:
         return log_in
 

@@ -269,7 +269,7 @@ def _read_public_key(file: Path) -> dict[str, object]:
 
 
 def _default(family: RegistrationKind, column: str) -> object:
-    """Return the default value of a field that a registration's table does not contain."""
+    """Return the text of a list's column for a field that tenant.toml does not set: the default, or ""."""
     default = ARRAYS[family.array][1].keys[column].default
     return default if isinstance(default, str) else ""
 

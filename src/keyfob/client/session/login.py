@@ -254,7 +254,7 @@ class Login(Renewal):
             self._world.notify(notices.VaultNote(note))
 
     def _has_user(self) -> bool:
-        """Return whether a user can log in here; an explicitly chosen flow is tried in any case."""
+        """Return whether a login by a user is worth trying: with `auto`, if a user sees the notices; else always."""
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
     async def _under_login_lock(

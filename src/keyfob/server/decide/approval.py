@@ -1,6 +1,7 @@
 """Decide whether a user may approve a device login now, and what the approval grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
-Only the nearness `same` counts as near. If `unknown` sufficed, an attacker would use IPv6 against a user with IPv4.
+Only the nearness `same` counts as near. An IPv4 and an IPv6 address cannot be compared, so their nearness is `unknown`.
+If that counted as near, an attacker would use IPv6 against a user with IPv4.
 """
 
 from __future__ import annotations

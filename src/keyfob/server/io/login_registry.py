@@ -107,9 +107,12 @@ class LoginRegistry:
         return ended
 
     def end_all(self, user: User | None = None, client_id: str | None = None) -> int:
-        """End all logins of a user, of a client, or of all users, and all pending logins. Return the number of logins.
+        """End the logins of a user, of a client, of a user at a client, or of everybody, with the pending ones.
 
-        If no client is named, browser sessions end too.
+        If no client is named, the same users' browser sessions end too.
+
+        Returns:
+            The number of ended logins and sessions.
         """
         user_id = None if user is None else user.user_id
         return asyncio.run(self.store.write(lambda transaction: transaction.end_logins(user_id, client_id=client_id)))

@@ -173,7 +173,7 @@ class _Ending:
         self._is_settled.set()
 
     def set_sent(self) -> None:
-        """Record that the browser has its page."""
+        """Record that the last page was sent to the browser, or could not be sent."""
         self._is_sent.set()
 
     def wait_until_sent(self) -> None:

@@ -156,7 +156,7 @@ async def user_of(site: Site, transaction: Transaction, email: str) -> User | No
 
 
 def notice_words(notice: BrowserLogin) -> dict[str, object]:
-    """Return the template values of a notice."""
+    """Return the template values that show the notice of a `BrowserLogin` (`read_notice`)."""
     return {
         "problem": notice.problem,
         "count": notice.count,
