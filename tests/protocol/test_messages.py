@@ -390,8 +390,16 @@ def test_the_token_of_an_actor_and_its_type_come_together(alone: str) -> None:
 
 def test_the_aliases_of_endpoints_are_an_object() -> None:
     """RFC 8705 §5."""
+    assert aliases(Fields({}, "metadata")) == {}
     with pytest.raises(Malformed, match="mtls_endpoint_aliases is not an object"):
         aliases(Fields({"mtls_endpoint_aliases": "https://mtls.example"}, "metadata"))
+
+
+@pytest.mark.parametrize("error", ["two words", "é", "line\n", "x" * 1000])
+def test_an_error_that_is_no_plain_word_is_no_oauth_error(error: str) -> None:
+    """RFC 6749 §5.2."""
+    with pytest.raises(Malformed, match="not a plain word"):
+        OAuthError.read(Fields({"error": error}, "answer"))
 
 
 def test_the_answer_to_an_exchange_tells_its_type() -> None:
