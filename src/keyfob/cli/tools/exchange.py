@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` takes as long to import as all of this package
@@ -93,22 +94,22 @@ class HelperReply:
         self.code = code
 
 
-class Helper:
+class Helper(ABC):
     """A protocol by which a tool requests a token. Each module of a protocol here exports it as `HELPER`."""
 
     reads_stdin = False
 
+    @abstractmethod
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         """Return the requested token, or the reply if the tool's call needs no token.
 
         Raises:
             Misuse: The tool or its configuration violates the protocol.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
         """Return the reply with a token. `until` is the token's expiry as Unix time; None if unknown."""
-        raise NotImplementedError
 
     def not_ours(self) -> HelperReply | None:
         """Return the reply for an origin for which keyfob has no token; None if the protocol defines no such reply."""
