@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -198,11 +199,10 @@ def test_any_node_answers_any_step(nodes: Nodes) -> None:
         other.press(user_code=f"BCDF-GHJ{last}")
         statuses.append(other.page.status)
     assert statuses == [400] * 3 + [429]
-    guesses = [
-        nodes.post("oauth/token", grant_type="password", username="nobody@example.com", password="wrong").status
-        for _ in range(7)
-    ]
-    assert guesses == [403] * 5 + [429] * 2
+    # The first wait is one second, and the next are longer: a machine that needs longer for a guess meets a later one.
+    guess = {"grant_type": "password", "username": "nobody@example.com", "password": "wrong"}
+    guesses = takewhile(lambda status: status == 403, (nodes.post("oauth/token", **guess).status for _ in range(10)))
+    assert 5 <= len(list(guesses)) < 10, "each of the nodes alone would allow five"
 
 
 def test_a_node_is_killed_and_one_restarted_under_load(nodes: Nodes) -> None:
