@@ -158,7 +158,7 @@ def test_two_programs_of_one_name_at_once_make_one_login(shop: Shop) -> None:
     assert not re.search(CODE, second.screen)
 
 
-def tested(project: Path) -> str:
+def output_of_tests(project: Path) -> str:
     """Run the tests of a project, and return what they print."""
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project,
@@ -176,7 +176,7 @@ def test_a_new_project_passes_its_own_tests(
     assert main(["new", "my-cli", "--framework", framework]) == 0
     assert "my-cli login" in capsys.readouterr().out
     project = tmp_path / "my-cli"
-    assert "4 passed" in tested(project)
+    assert "4 passed" in output_of_tests(project)
     described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert described["scripts"] == {"my-cli": "my_cli.cli:main"}
     assert (framework in described["dependencies"]) == (framework != "argparse")
@@ -187,10 +187,10 @@ def test_a_new_project_passes_its_own_tests(
 
 def test_the_api_of_the_examples_passes_its_own_tests(tmp_path: Path) -> None:
     variants.write(variants.base(Path("orders_api")), tmp_path)
-    assert "3 passed" in tested(tmp_path)
+    assert "3 passed" in output_of_tests(tmp_path)
 
 
 @pytest.mark.parametrize("diff", VARIANTS, ids=lambda diff: diff.stem)
 def test_a_variant_passes_the_tests_of_its_example(diff: Path, tmp_path: Path) -> None:
     variants.write(variants.variant(diff), tmp_path)
-    assert re.search("[34] passed", tested(tmp_path))
+    assert re.search("[34] passed", output_of_tests(tmp_path))
