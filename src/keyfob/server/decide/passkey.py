@@ -87,7 +87,9 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
 def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
     """Return the `PublicKeyCredentialRequestOptionsJSON` for a login.
 
-    Without credential IDs, any passkey is allowed.
+    Args:
+        asked: The values that the authenticator must sign.
+        allowed: The credential IDs that may be used. If empty, any passkey may be used.
     """
     options = {
         "challenge": write_token(asked.challenge),
@@ -104,7 +106,7 @@ class PasskeyAnswer:
     """The unverified response of a browser.
 
     Attributes:
-        user_handle: The owner's user handle from the authenticator; None if the response has none.
+        user_handle: The user handle that the authenticator returned, or None.
     """
 
     text: str
@@ -127,11 +129,11 @@ def read_answer(text: str) -> PasskeyAnswer | None:
 
 
 def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
-    """Return whether the user handle is that of the passkey's user (WebAuthn §7.2 step 6).
+    """Return whether a response's user handle is that of the passkey's owner (WebAuthn §7.2 step 6).
 
     Args:
         answer: The browser's response.
-        user_id: The user whose passkey it is.
+        user_id: The owner of the passkey.
         is_known: Whether the user has already logged in with a password. Only then may the user handle be absent.
     """
     if answer.user_handle is None:
@@ -140,7 +142,7 @@ def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
 
 
 def is_cloned(stored: int, sent: int) -> bool:
-    """Return whether a signature counter did not grow: the passkey may have been copied (WebAuthn §6.1.1).
+    """Return whether a passkey may have been copied, since its signature counter did not grow (WebAuthn §6.1.1).
 
     Passkeys that are synchronized between devices have no counter and always send 0.
     """

@@ -1,4 +1,4 @@
-"""The facts about a code or token that is presented at /oauth/token, and each check as a method of its facts."""
+"""Facts about a code or token that is presented at /oauth/token. Each check is a method of the facts that it needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @light_dataclass(frozen=True, slots=True)
 class Account:
-    """The part of a code's or token's grant that the current settings still allow.
+    """What the current settings still allow of the access that a code or token was issued for.
 
     Attributes:
         user: The user; None if deleted.
@@ -134,7 +134,7 @@ class PresentedRefreshToken:
     """The content of a refresh token, and the request that presents it.
 
     Attributes:
-        generation: The generation in the token.
+        generation: The generation of the token, which grows by one with each rotation.
         secret_hash: The keyed hash of the token's secret part.
         client_id: The client that presents the token.
         scope: The requested narrower scope, or None for the same scope as before.
@@ -208,7 +208,7 @@ class FactorFacts(_RecordFacts[MfaLogin]):
     Attributes:
         lacks_code: Whether the grant requires a `binding_code` and the request has none.
         key_thumbprint: The key of the DPoP proof, if any.
-        has_tries: Whether the user may try another second factor.
+        has_tries: Whether the user has attempts left.
         wrong: The outcome of a wrong second factor; None if the factor is right or has not been verified.
     """
 

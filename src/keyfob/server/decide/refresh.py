@@ -15,7 +15,8 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# A response may be lost, and processes may share a token. So the previous token stays valid for this time and number.
+# A response may be lost, and processes may share a token. So the previous token stays valid for this time, and for this
+# number of uses.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]
@@ -59,10 +60,10 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token rotates. The client may not have received the response with the newest token. So the previous token
-    returns the same successor again, as long as the successor has not been used, for `REPEAT_WINDOW` or the client's
-    leeway if that is longer, and at most `MOST_REPEATS` times. An older token has been copied, so the login ends. If
-    the current settings no longer allow any part of the login, the login ends too.
+    The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token may be
+    used again and returns the same successor. This is possible until the successor is used, for `REPEAT_WINDOW` or the
+    client's leeway, whichever is longer, and at most `MOST_REPEATS` times. Any other old token counts as copied, so the
+    login ends. The login also ends if the current settings no longer allow any part of its scope.
 
     Args:
         login: The login that the token names.

@@ -1,4 +1,4 @@
-"""The facts about a request at /oauth/token, and each check as a method of its facts."""
+"""Facts about a request at /oauth/token. Each check is a method of the facts that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convert settings to tables with the field names of tenant.toml and to documents of the store, and back."""
+"""Convert settings to tables as in tenant.toml, tables to documents of the store, and both back."""
 
 from __future__ import annotations
 
@@ -73,9 +73,8 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
     Args:
         tables: The tables, with the field names of tenant.toml. `users` and unknown tables are ignored.
         issuer: The issuer to use if the tables have no issuer.
-        resolve: The function that returns the secret of a reference. It raises Misuse with a message that continues the
-            key's name.
-        report: The function to call for each error.
+        resolve: The function that returns the secret that a reference points to. It raises Misuse if there is none.
+        report: The function to call for each error. By default, it raises the first error as Misuse.
     """
     errors: list[Location] = []
 
@@ -210,7 +209,7 @@ def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Return the tables of valid settings as documents, sorted like those of a store."""
+    """Return the tables of valid settings as documents, in the order of the store."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
@@ -222,7 +221,7 @@ def write_documents(tables: Table) -> tuple[Document, ...]:
 
 
 def read_documents(documents: Iterable[Document]) -> Table:
-    """Return the tables of documents.
+    """Convert documents to tables.
 
     Raises:
         Misuse: A newer keyfob wrote the documents, or they are damaged.
@@ -244,7 +243,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """Return the settings of documents.
+    """Convert documents to settings.
 
     Raises:
         Misuse: The documents are missing or not valid.
@@ -255,7 +254,7 @@ def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
 
 
 def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
-    """Return settings as documents.
+    """Convert settings to documents.
 
     Raises:
         Misuse: The settings contain a client secret in plain text.

@@ -49,7 +49,7 @@ async def begin_factor(
 ) -> Response | None:
     """Return the response that requires a second factor and lists the possible kinds (Auth0's mfa_required).
 
-    Return None if the user's password was changed meanwhile.
+    Return None if the password was changed after it was verified.
     """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
@@ -75,7 +75,7 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save the login of a user whose password was right. Return False if the password was changed meanwhile."""
+    """Save a login that still needs a second factor. Return False if the password was changed after it was verified."""
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)
@@ -100,12 +100,12 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. A login that began with an access token is stored with the factor.
+        login: The login that enrols the factor. If it began with an access token, it is stored together with the
+            factor.
         with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
-        The factor; or, as the reason for refusal, that the login is spent or the user has added another factor
-        meanwhile.
+        The new factor, or a `FactorWrong` if the login is spent or the user has added another factor meanwhile.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -245,7 +245,7 @@ async def send_message(
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """Return the keyed hash of a message's code, bound to its login."""
+    """Return the keyed hash of a message's code and its login, so that the code is right for this login only."""
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 

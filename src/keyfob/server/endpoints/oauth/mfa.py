@@ -37,7 +37,7 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 @dataclass(frozen=True, slots=True)
 class MfaUser:
-    """The user of an MFA token.
+    """The user of the mfa_token or access token in a request to the MFA API.
 
     Attributes:
         factors: The active factors, and the factors that were added with this token. The API lists all of them except
@@ -59,7 +59,7 @@ class MfaUser:
 
 
 async def list_authenticators(site: Site, request: Request) -> Response:
-    """GET /mfa/authenticators."""
+    """GET /mfa/authenticators: list the user's second factors."""
     mfa_user = await _mfa_user(site, request, READ_AUTHENTICATORS)
     if isinstance(mfa_user, Response):
         return mfa_user

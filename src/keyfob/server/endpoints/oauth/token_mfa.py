@@ -31,7 +31,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 
 
 async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
-    """Issue the tokens of the password grant that required the second factor, once."""
+    """Check the second factor, and issue the tokens that the password grant requested. An mfa_token is valid once."""
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 

@@ -112,7 +112,8 @@ async def show(site: Site, request: Request) -> Response:
 def is_fresh(site: Site, account: AccountRecords) -> bool:
     """Return whether this session may change the account's credentials (OWASP ASVS 7.5.1).
 
-    The login must be recent. A user who has a second factor must have proven it, even if `mfa` does not require it.
+    The login must be recent. A user who has a second factor must have proven the factor, even if the tenant's `mfa`
+    setting does not require this.
     """
     session = account.session
     has_proven = session.has_factor or not any(one.is_active for one in account.factors)
@@ -173,7 +174,7 @@ def is_alive(site: Site, session: BrowserSession) -> bool:
 
 
 async def _write(act: _Act, work: Work[T]) -> T | None:
-    """Run `work` in one transaction. If this session has ended meanwhile, change nothing and return None."""
+    """Run `work` in one transaction. If the browser's session has ended, change nothing and return None."""
 
     async def guarded(transaction: Transaction) -> T | None:
         return None if await transaction.session(act.browser.session_hash) is None else await work(transaction)
@@ -303,7 +304,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Redirect to the page that adds a passkey, since that page has its own challenge."""
+    """Redirect to the page that adds a passkey, with a new encrypted state, from which its challenge is derived."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 

@@ -31,7 +31,7 @@ def nearness_to(request: Request, device: DeviceLogin) -> Nearness:
 def decide_here(
     site: Site, request: Request, device: DeviceLogin, auth_time: datetime | None, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide the result when the user of this browser confirms the code."""
+    """Decide whether the user of this browser may approve the device login, must log in first, or is refused."""
     rules = site.config.device_rules(site.config.application(device.client_id))
     nearness = nearness_to(request, device)
     return decide_approval(rules, nearness, auth_time, site.now(), just_logged_in=just_logged_in)

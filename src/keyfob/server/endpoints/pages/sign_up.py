@@ -36,7 +36,7 @@ async def show_signup(site: Site, request: Request) -> Response:
 
 
 async def act_signup(site: Site, request: Request) -> Response:
-    """Send a link to the address, or an e-mail that the account exists already. The response is the same."""
+    """E-mail a link or, if the account exists already, a text that says so. The response is the same in both cases."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if not site.may_sign_up:
