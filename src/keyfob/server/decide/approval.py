@@ -44,12 +44,12 @@ def decide_approval(
 
 
 def needs_factor(rules: DeviceRules, nearness: Nearness) -> bool:
-    """Return whether a user who has a second factor must use the factor to approve, whatever the tenant's `mfa` is."""
+    """Return whether a user who has a second factor must use it to approve, whatever the tenant's `mfa` setting."""
     return rules.nearness == "step_up" and nearness != "same"
 
 
 def scope_of(rules: DeviceRules, nearness: Nearness | None, scope: Scope) -> Scope:
-    """Return the part of a scope that an approval grants. `far_scopes` is the limit outside the device's network."""
+    """Return the part of a scope that an approval grants: from another network, at most `far_scopes`."""
     if nearness == "same" or rules.far_scopes is None:
         return scope
     return scope & Scope.of(rules.far_scopes)

@@ -37,7 +37,7 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check whose error is sent to the verified redirect URI. The error depends on `wire`: see `wire.TABLE`."""
+    """A check whose error is sent to the verified redirect URI: as the setting `wire` says, Auth0's or the RFC's."""
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome

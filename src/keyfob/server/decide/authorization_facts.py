@@ -1,4 +1,4 @@
-"""Facts about an authorization request. Each check is a method of the facts that it needs (RFC 6749 §4.1.2.1)."""
+"""Classes of facts about an authorization request. Their methods are the checks (RFC 6749 §4.1.2.1)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class RequestFacts:
         return self.access.words if isinstance(self.access, NoAccess) else {}
 
     def read(self) -> tuple[Application, AuthorizationRequest]:
-        """Return the client and the parsed request. Call this only after `client_is_unknown` and `is_malformed`."""
+        """Return the client and the parsed request. The request must be well-formed, and its client registered."""
         assert self.application is not None, "an unknown client fails an earlier check"  # noqa: S101
         assert not isinstance(self.asked, Malformed), "a malformed request fails an earlier check"  # noqa: S101
         return self.application, self.asked
@@ -259,8 +259,7 @@ class StepFacts:
 def _any_port(config: TenantConfig, application: Application) -> bool:
     """Return whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3).
 
-    With `wire = "auth0"`, the client's `any_loopback_port` decides. With `rfc`, the port of native clients is ignored
-    too.
+    The client's setting `any_loopback_port` enables this. With `wire = "rfc"`, native clients need no such setting.
     """
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 

@@ -114,8 +114,8 @@ class BrowserLogin:
         count: A number in the error text.
         status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
-        typed_by: The browser session in which the code was typed. A link that an attacker forwards is opened in another
-            session.
+        typed_by: The browser session in which the code was typed. If an attacker sends a user a link, the user opens it
+            in another session.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -154,7 +154,7 @@ class BrowserLogin:
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:
-        """Return the members of a JSON object, which the caller encrypts."""
+        """Return the state as members of a JSON object, which the caller encrypts."""
         members: dict[str, object] = {
             "step": self.step,
             "began": self.began_at.timestamp(),
@@ -287,7 +287,7 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
 
 
 def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
-    """Return the browser login at its last step, or None if this session has not decided its device login."""
+    """Return the browser login at its last step, or None if this session has not decided about `device`."""
     if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
         return None
     step: Step = "denied" if device.stage == "denied" else "allowed"

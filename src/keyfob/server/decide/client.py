@@ -65,7 +65,7 @@ class ClientFacts:
 
     @property
     def wait(self) -> timedelta:
-        """The time until the next attempt is verified."""
+        """The time for which requests with wrong credentials must wait; zero if there is no wait."""
         return password_wait(self.failures, self.now)
 
     @property
@@ -75,7 +75,7 @@ class ClientFacts:
 
     @cached_property
     def assertion(self) -> Assertion:
-        """The valid assertion of a registered client that uses one.
+        """The validated assertion. The client must be registered and authenticate with an assertion.
 
         Raises:
             InvalidToken: The assertion is not valid.
@@ -116,7 +116,7 @@ class ClientFacts:
             if application is None or application.is_public:
                 return application is None
             return not is_right_certificate(application, self.certificate, self.authorities)
-        # The secret is also compared for an unknown client, so that both take the same time.
+        # The secret is compared for an unknown client too, so that the check of a known client takes no longer.
         has_secret = is_right_secret(application, self.secret_hash)
         if application is None or presented.method not in application.auth_methods:
             return True

@@ -27,9 +27,9 @@ _PAIR: Final = re.compile(
 def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
     """Return the address of the client, or "" if it is not known.
 
-    The header is read only if `peer` is a trusted proxy, and from the right, since each proxy appends the address of
-    its peer. The first entry from the right that is not a trusted proxy is the client. The client could have forged all
-    entries to the left.
+    X-Forwarded-For or Forwarded is read only if `peer` is a trusted proxy. Each proxy appends the address of its peer,
+    so the entries are read from the right. The first entry that is not a trusted proxy is the client, which could have
+    forged all entries to the left.
 
     Args:
         peer: The address of the connection.

@@ -81,7 +81,7 @@ def write_digits(random: bytes) -> str:
 def write_recovery_code(random: bytes) -> str:
     """Return a recovery code from at least 24 random bytes.
 
-    Its alphabet has 32 letters. Since 32 divides 256, each letter is equally likely.
+    The alphabet of the code has 32 letters. Since 32 divides 256, each letter is equally likely.
     """
     return "".join(_RECOVERY_ALPHABET[byte % 32] for byte in random[:RECOVERY_LENGTH])
 

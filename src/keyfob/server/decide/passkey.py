@@ -115,7 +115,7 @@ class PasskeyAnswer:
 
 
 def read_answer(text: str) -> PasskeyAnswer | None:
-    """Parse the parts of an `AuthenticationResponseJSON` that identify its passkey. Return None if it is malformed."""
+    """Parse the parts of an `AuthenticationResponseJSON` that identify the passkey; None if the text is malformed."""
     try:
         fields = read_json(text.encode(), "passkey")
         response = fields.values.get("response")
@@ -150,7 +150,7 @@ def is_cloned(stored: int, sent: int) -> bool:
 
 
 def read_passkey_name(typed: str | None) -> str:
-    """Return a typed name of a passkey: one line, shortened; "" if there is none."""
+    """Return a typed name of a passkey, reduced to one line and shortened; "" if nothing is left."""
     letters = "".join(letter for letter in typed or "" if letter.isprintable() or letter.isspace())
     return " ".join(letters.split())[:LONGEST_NAME].strip()
 

@@ -1,4 +1,4 @@
-"""Facts about a code or token that is presented at /oauth/token. Each check is a method of the facts that it needs."""
+"""Classes of facts about a code or token that is presented at /oauth/token. Their methods are the checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @light_dataclass(frozen=True, slots=True)
 class Account:
-    """What the current settings still allow of the access that a code or token was issued for.
+    """The access that the current settings still allow for a code or token.
 
     Attributes:
         user: The user; None if deleted.
@@ -56,7 +56,7 @@ class _RecordFacts(Generic[Record]):
 
     @property
     def known(self) -> Record:
-        """The record, for the checks after `is_unknown`."""
+        """The record of a known code or token. Use this only if `is_unknown` is False."""
         assert self.record is not None, "an unknown code or token fails an earlier check"  # noqa: S101
         return self.record
 
@@ -172,7 +172,7 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     @property
     def presented(self) -> PresentedRefreshToken:
-        """The token, for the checks after `is_unreadable`."""
+        """The readable token. Use this only if `is_unreadable` is False."""
         assert self.token is not None, "an unreadable token fails an earlier check"  # noqa: S101
         return self.token
 

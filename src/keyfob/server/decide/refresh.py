@@ -63,10 +63,10 @@ def decide_refresh(
     The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token may be
     used again and returns the same successor. This is possible until the successor is used, for `REPEAT_WINDOW` or the
     client's leeway, whichever is longer, and at most `MOST_REPEATS` times. Any other old token counts as copied, so the
-    login ends. The login also ends if the current settings no longer allow any part of its scope.
+    login ends. The login also ends if the current settings no longer allow any part of the login.
 
     Args:
-        login: The login that the token names.
+        login: The login that the token belongs to.
         presented: The presented token; None if it cannot be read.
         policy: The client's current settings.
         now: The current time, aware, UTC.

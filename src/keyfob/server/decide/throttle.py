@@ -39,7 +39,7 @@ KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the u
 
 
 CODES: Final = len(ALPHABET) ** CODE_LENGTH
-_BURST: Final = 0.85  # of the budget; the rest comes back evenly
+_BURST: Final = 0.85  # the part of the budget that can be spent at once; the rest is regained evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class GuessLimit:
 
     @staticmethod
     def cost(live: int) -> int:
-        """Return the units that one guess costs."""
+        """Return the units that one guess costs while `live` codes are valid."""
         return max(1, live)
 
 

@@ -1,4 +1,4 @@
-"""Facts about a request at /oauth/token. Each check is a method of the facts that it needs."""
+"""Classes of facts about a request at /oauth/token. Their methods are the checks."""
 
 from __future__ import annotations
 

@@ -117,10 +117,10 @@ async def check_password(
 
 
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
-    """Return the user as stored now. Return None if the password was changed meanwhile or the user is blocked.
+    """Return the user as stored now. Return None if the password was changed after `user` was loaded.
 
-    Verifying a password takes long. If the user changes a stolen password during that time, the attacker's login with
-    the old password must fail.
+    None is also the result for a user who is now blocked or deleted. Verifying a password takes long. If the user
+    changes a stolen password during that time, the attacker's login with the old password must fail.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):
@@ -137,7 +137,7 @@ def is_changed(stored: User | None, user: User) -> bool:
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
-    """Save a stronger hash of the same password, unless the password was changed meanwhile."""
+    """Save a stronger hash of the same password, unless the stored password is no longer that of `user`."""
     stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
         await transaction.save_user(replace(stored, password_hash=password_hash))
@@ -146,7 +146,7 @@ async def _strengthen(transaction: Transaction, user: User, password_hash: str) 
 async def _count(
     site: Site, transaction: Transaction, connections: tuple[str, ...], email: str, network: str, now: datetime
 ) -> _Counted | PasswordRefused:
-    """Count a try, unless the account or the network must wait."""
+    """Count a try. If the account or the network must wait, count nothing and return the refusal."""
     user = None
     for connection in connections:
         user = user or await transaction.user_by_email(email, connection)
@@ -181,7 +181,7 @@ async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -
 async def _succeed(transaction: Transaction, counted: _Counted, now: datetime) -> None:
     """Remove a try with the right password from the counters.
 
-    For `KNOWN_NETWORK`, its network is exempt from the account's limit for all networks together.
+    For the time `KNOWN_NETWORK`, the network of this try is exempt from the account's limit for all networks together.
     """
     await _uncount(transaction, counted, now)
     await transaction.save_tries(Tries(counted.own, 0, now, now + KNOWN_NETWORK))

@@ -35,7 +35,7 @@ class ResponsePolicy:
         is_limited: Whether the requests of one network are limited.
         one_in: The divisor of the usual rate limit, for an endpoint that stores data from each request.
         limits_forms: Whether the forms that one network sends are limited. Above the limit, the response is a page.
-        names_charset: Whether the media type of JSON has `charset=utf-8` under `auth0`, as at some of Auth0's
+        names_charset: Whether the media type of JSON has `charset=utf-8` with `wire = "auth0"`, as at some of Auth0's
             endpoints.
     """
 

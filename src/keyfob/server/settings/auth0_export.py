@@ -358,5 +358,5 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Return a sort key by which the last elements of an array are removed first, so that all indexes stay right."""
+    """Return a sort key. In its reverse order, elements of an array can be removed one by one by their index."""
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

@@ -70,7 +70,7 @@ class TenantConfig:
         factors: The second factors that users may enrol.
         introspection: Whether /oauth/introspect is enabled (RFC 7662). None means enabled only with `wire = "rfc"`,
             since Auth0 has no introspection.
-        logout_urls: The URLs that /v2/logout may redirect to if no client is named.
+        logout_urls: The URLs that /v2/logout may redirect to if the request names no client.
         logo: The logo on the pages: a picture as a data: URL, which the tenant serves, or a web address.
         device_requests: How many device codes one network may request within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
@@ -266,7 +266,7 @@ class TenantConfig:
         return f"{parts.scheme}://{parts.netloc}"
 
     def address_of(self, request: Request) -> str:
-        """Return the URL of a request. If it has a client certificate, the base is the address for certificates."""
+        """Return the URL of a request. Requests with a client certificate use the address for certificates."""
         base = self.for_certificates.address if self.for_certificates and request.certificate else self.issuer
         return f"{base}{request.path[1:]}"
 

@@ -13,7 +13,7 @@ NearnessPolicy = Literal["off", "warn", "step_up", "deny"]
 
 @dataclass(frozen=True, slots=True)
 class DeviceRules:
-    """The rules of a tenant.
+    """The rules of a tenant for approving device logins.
 
     Attributes:
         nearness: The consequence if the browser is not in the device's network: nothing, a warning, a new login with

@@ -27,7 +27,7 @@ SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """A type of value.
+    """A type of values in tenant.toml.
 
     Attributes:
         description: The name of the type in messages: "a string", "a duration".
@@ -184,7 +184,7 @@ def write_grants(grants: Sequence[str]) -> object:
 
 
 def read_methods(value: object) -> tuple[str, ...]:
-    """Read one authentication method, or a list."""
+    """Read one authentication method, or a list of methods."""
     return chosen_list(_METHODS)([value] if isinstance(value, str) else value)
 
 

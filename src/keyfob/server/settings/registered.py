@@ -40,9 +40,9 @@ class RefreshPolicy:
     Attributes:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
-        absolute: The lifetime of a login.
-        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). Below one
-            minute, it has no effect.
+        absolute: The lifetime of a login, however often its refresh token is used.
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). The least
+            time is one minute, even with a shorter leeway.
     """
 
     rotates: bool = True
@@ -61,8 +61,8 @@ class Application:
         secrets: The client secrets. With several secrets, one can be changed without an interruption. When a tenant
             starts, it replaces the secrets with keyed hashes in `secret_hashes`.
         public_keys: The JWKs that verify the client's assertions (RFC 7523).
-        certificate_name: The name in the client's certificate, which an authority has signed (RFC 8705 §2.1). It begins
-            with `subject:` (RFC 4514, such as `subject:CN=robot,O=Example`), `dns:`, `uri:`, `ip:` or `email:`.
+        certificate_name: For a certificate that an authority has signed (RFC 8705 §2.1), the name in the certificate:
+            `subject:CN=robot,O=Example` (RFC 4514), or with the prefix `dns:`, `uri:`, `ip:` or `email:`.
         certificates: The client's self-signed certificates in PEM (RFC 8705 §2.2).
         callbacks: The redirect URIs, compared exactly.
         any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even with

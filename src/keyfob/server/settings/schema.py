@@ -204,7 +204,8 @@ GRANT: Final = TableSchema(ApiGrant, "grant")
 ROLE: Final = TableSchema(Role, "role")
 CONNECTION: Final = TableSchema(Connection, "connection")
 
-# The arrays of tables: the kind of their documents in the store, the schema, and the fields of the document's name.
+# For each array of tables: the kind of the documents that store the tables, their schema, and the fields that form the
+# name of a document.
 ARRAYS: Final[dict[str, tuple[str, TableSchema, tuple[str, ...]]]] = {
     "applications": ("application", APPLICATION, ("client_id",)),
     "apis": ("api", API, ("audience",)),

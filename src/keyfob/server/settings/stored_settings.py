@@ -170,7 +170,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
         word = wrong.message.partition(" ")[0].rstrip(":").partition(".")[0]
         report((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
         return
-    bare.pop("device", None)  # it may name scopes of APIs, which are looked at one by one here
+    bare.pop("device", None)  # the rules may name scopes of any API, and the APIs are checked one by one
     found = _twice(read, report)
     bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
     for name in ("apis", "applications"):

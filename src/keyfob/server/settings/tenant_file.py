@@ -106,7 +106,7 @@ def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Re
             value = table.get(name)
             if not isinstance(value, str) or not is_file_name(value):
                 continue
-            del table[name]  # an error is reported once
+            del table[name]  # so that no later check reports the error again
             try:
                 table[name] = write_image(read_bytes(value))
             except (OSError, ValueError) as problem:

@@ -54,7 +54,8 @@ async def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> bool:
 async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) -> None:
     """Reset the limits after the user has proven a factor: the tries from this network, and the pause between e-mails.
 
-    One try is returned to the limit for all networks, from which this network is exempt from now on.
+    The right try is not counted in the limit for all networks together, and for the time `KNOWN_NETWORK`, this network
+    is exempt from that limit.
     """
     own, everybody = _budgets(site, user_id, peer)
     proven = _key(site, f"proven {user_id} {network_of(peer)}")

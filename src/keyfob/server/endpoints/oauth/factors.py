@@ -100,8 +100,7 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. If it began with an access token, it is stored together with the
-            factor.
+        login: The login that enrols the factor. A login that began with an access token is stored here.
         with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
@@ -178,7 +177,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
     if authenticator_id not in {one.authenticator_id for one in own}:
-        return  # it is active
+        return  # the authenticator was active before
     for one in known:
         if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
             proven = replace(one, is_active=True, created_at=site.now(), login_hash=None, expires_at=None)

@@ -64,7 +64,7 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Add the user's permissions and the token binding to the content, and reduce the scope to these permissions."""
+    """Add the user's permissions and the token binding. If the API enforces permissions, they limit the scope."""
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,

@@ -98,7 +98,7 @@ async def associate(site: Site, request: Request) -> Response:
     if factor is None or factor not in site.factors:
         return site.refuse("mail_off" if factor in site.config.factors else "challenge_unsupported")
     if factor == "email" and mfa_user.has_access_token:
-        return site.refuse("challenge_unsupported")  # an e-mail is sent for a login with a password
+        return site.refuse("challenge_unsupported")  # this factor can be added only in a login with a password
     wait = await message_wait(site, mfa_user.login, request.peer) if factor == "email" else timedelta()
     if wait:
         return answer(site.config.wire, "too_many", headers=retry_after(wait))

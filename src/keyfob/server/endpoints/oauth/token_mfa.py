@@ -108,7 +108,8 @@ async def _check(
     """Check the second factor. If it is right, spend the factor and the mfa_token together.
 
     Returns:
-        The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.
+        The reason if the factor is wrong. Otherwise the change that an e-mail tells the user about, or None if there is
+        no change.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)

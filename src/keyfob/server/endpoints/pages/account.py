@@ -150,7 +150,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
-    """Return the records of the user who is logged in at this browser, or None if no user is."""
+    """Return the records of the user who is logged in at this browser, or None if no user is logged in."""
     record, now = browser.record, site.now()
     if record is None:
         return None
@@ -240,7 +240,7 @@ async def _change_password(act: _Act) -> Response:
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
         return await end_others(transaction, act.account.session, fresh)
 
-    if not await _write(act, save):  # another request has changed it in the meantime
+    if not await _write(act, save):  # another request has changed the password, or ended the session
         return tell(site, browser, PATH, problem="wrong_current", status=403)
     site.note("scp", request, user_id=user.user_id)
     tell_owner(site, request, user, "changed")
@@ -304,7 +304,7 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Redirect to the page that adds a passkey, with a new encrypted state, from which its challenge is derived."""
+    """Redirect to the page that adds a passkey, with a new state, from which the page's challenge is derived."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 
@@ -323,7 +323,7 @@ async def _end(act: _Act) -> Response:
         if login is not None and login.user_id == user_id:
             await transaction.save_refresh(replace(login, has_ended=True))
             consent = await transaction.consent(user_id, login.client_id, login.audience)
-            if consent is not None:  # the app asks again
+            if consent is not None:  # so that the app needs consent again
                 await transaction.save_consent(replace(consent, scope=Scope()))
             return True
         session = await transaction.session(raw)

@@ -199,7 +199,7 @@ def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     is_known = browser.record is not None
     words = {
-        # A code from another session or from a link is not prefilled: otherwise one press of a button would approve it.
+        # A code from another session or from a link is not prefilled. Otherwise the user could approve it by one click.
         "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
         "count": login.count,
@@ -262,8 +262,9 @@ async def _look_up(
 ) -> BrowserLogin:
     """Return the login for a user code at its next step.
 
-    The step compares the code, shows the result if this session has decided, requires a login, or shows a problem. A
-    code that exists does not count as a guess, even if its login has ended, since a user may open an old link.
+    In this step, the user compares the code, sees the result if this session has decided, must log in first, or sees a
+    problem. A code that exists does not count as a guess, even if its login has ended, since a user may open an old
+    link.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None

@@ -231,7 +231,8 @@ def error_page(
 
 
 def _cookie_name(site: Site) -> str:
-    # For a cookie with this prefix, browsers require Secure, this host and this path. Over plain http they reject it.
+    # For a cookie with the prefix `__Host-`, browsers require Secure, this host and the path /. Over plain http, they
+    # reject such a cookie.
     name = "__Host-keyfob" if site.config.is_https else "keyfob"
     port = urlsplit(site.config.issuer).port  # browsers send a cookie to all ports of a host
     return name if port is None else f"{name}-{port}"

@@ -77,9 +77,8 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
 def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
     """Notify the user of a new device by e-mail after the response.
 
-    No e-mail is sent if the client's rules do not require it or mail is not set up.
-
-    If the e-mail cannot be sent, an audit event is written, and the approval remains valid.
+    No e-mail is sent if the client's rule `notice` is off, or if the server cannot send e-mail. If sending fails, an
+    audit event is written, and the approval remains valid.
     """
     site.after_response(partial(_tell, site, request, device_hash, link))
 

@@ -75,7 +75,7 @@ def seal_login(site: Site, login: BrowserLogin) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EndLink:
-    """A link that ends one login, for "That was not me" or a mistaken approval."""
+    """A link by which a user ends one login, for example after a mistaken approval."""
 
     login_id: bytes
     device_hash: bytes
