@@ -27,7 +27,7 @@ NextStep = Literal["login", "consent", "issue"] | Silent
 
 @dataclass(frozen=True, slots=True)
 class PageError:
-    """An error that is shown to the user, since the redirect URI is not verified."""
+    """An error that is shown to the user on a page, since no error may be sent to an unverified redirect URI."""
 
     problem: str
 

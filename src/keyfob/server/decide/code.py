@@ -13,14 +13,14 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """Issue tokens, after `code` is saved in the transaction that found the code unspent."""
+    """The decision to issue tokens, after `code` is saved in the transaction that found the code unspent."""
 
     code: AuthorizationCode
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseCode:
-    """Issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
+    """The decision to issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
 
     outcome: Outcome
     is_replay: bool = False

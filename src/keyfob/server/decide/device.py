@@ -24,14 +24,14 @@ NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333
 
 @light_dataclass(frozen=True, slots=True)
 class Issue:
-    """Issue tokens, after `login` is saved in the transaction that found the login approved."""
+    """The decision to issue tokens, after `login` is saved in the transaction that found the login approved."""
 
     login: DeviceLogin
 
 
 @light_dataclass(frozen=True, slots=True)
 class Answer:
-    """Issue no tokens. `login` must be saved if it is not None."""
+    """The decision to issue no tokens. If `login` is not None, the caller must save it."""
 
     outcome: Outcome
     login: DeviceLogin | None = None
@@ -39,7 +39,7 @@ class Answer:
 
 @light_dataclass(frozen=True, slots=True)
 class Undecided:
-    """Issue no tokens yet, and save nothing."""
+    """The decision to issue no tokens yet, and to save nothing."""
 
     outcome: Outcome = "pending"  # or "slow_down", "number_missing"
 

@@ -50,7 +50,7 @@ def _own(keys: Iterable[StoredKey], algorithm: Algorithm) -> list[StoredKey]:
 
 
 def succeeded_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
-    """Return when the next key of the algorithm begins to sign, or None if there is no such key yet."""
+    """Return when the next key of the same algorithm begins to sign, or None if there is no such key yet."""
     later = [one for one in _own(keys, key.algorithm) if _order(one) > _order(key)]
     return later[0].signs_at if later else None
 
@@ -158,7 +158,7 @@ def rotation(
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
     """Return the changes that remove a key at once.
 
-    If the removed key was signing, the announced key or a new key replaces it.
+    If the removed key was signing, the announced key replaces it or, if no key is announced, a new key.
     """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]

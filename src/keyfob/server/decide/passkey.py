@@ -28,7 +28,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 def relying_party(issuer: str) -> str:
     """Return the RP ID of an issuer, or "" if browsers support no passkeys for the issuer's address.
 
-    Browsers accept no IP address, and plain http only on this machine (WebAuthn §5.1.3, W3C Secure Contexts §3.1).
+    Browsers support no passkeys for an IP address, and over plain http only for localhost (WebAuthn §5.1.3, W3C Secure
+    Contexts §3.1).
     """
     parts = urlsplit(issuer)
     host = (parts.hostname or "").rstrip(".")
@@ -67,7 +68,8 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
         asked: The values that the authenticator must sign.
         tenant: The tenant's name, which the browser shows.
         user: The owner of the passkey.
-        known: The credential IDs of the user's passkeys. Their authenticators refuse to create another passkey.
+        known: The credential IDs of the user's passkeys. An authenticator that has one of these passkeys refuses to
+            create another.
     """
     selection = {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
     handle = write_token(user_handle(user.user_id))

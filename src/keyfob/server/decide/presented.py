@@ -138,7 +138,7 @@ class PresentedRefreshToken:
         secret_hash: The keyed hash of the token's secret part.
         client_id: The client that presents the token.
         scope: The requested narrower scope, or None for the same scope as before.
-        key_thumbprint: The key of the DPoP proof, if any.
+        key_thumbprint: The thumbprint of the DPoP proof's key, if any.
     """
 
     generation: int
@@ -207,7 +207,7 @@ class FactorFacts(_RecordFacts[MfaLogin]):
 
     Attributes:
         lacks_code: Whether the grant requires a `binding_code` and the request has none.
-        key_thumbprint: The key of the DPoP proof, if any.
+        key_thumbprint: The thumbprint of the DPoP proof's key, if any.
         has_tries: Whether the user has attempts left.
         wrong: The outcome of a wrong second factor; None if the factor is right or has not been verified.
     """

@@ -29,7 +29,7 @@ _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 @light_dataclass(frozen=True, slots=True)
 class Renew:
-    """Issue new tokens after `login` is saved.
+    """The decision to issue new tokens, after `login` is saved.
 
     Attributes:
         scope: The scope of the access token. The scope of the login does not change.
@@ -43,7 +43,7 @@ class Renew:
 
 @light_dataclass(frozen=True, slots=True)
 class Refuse:
-    """Issue no tokens. If `login` is not None, this login has ended and must be saved."""
+    """The decision to issue no tokens. If `login` is not None, this login has ended and must be saved."""
 
     outcome: Outcome
     reason: Reason

@@ -134,8 +134,8 @@ class Counted(NamedTuple):
     """The state of a rate limit after one request.
 
     Attributes:
-        full_at: The time, in nanoseconds since 1970, at which the caller may again make the full number of requests.
-            This is all that is stored about a caller.
+        full_at: The time, in nanoseconds since 1970, at which the caller may again make the full number of requests at
+            once. Nothing else is stored about a caller.
         wait: The time until a request is allowed; 0 if this request was allowed and counted.
         left: How many more requests are allowed now.
     """

@@ -37,7 +37,9 @@ class WrittenMail(NamedTuple):
 def write_mail(
     site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
 ) -> WrittenMail:
-    """Return an e-mail with one link to this server. Names are reduced to one line, so that they cannot add a header.
+    """Return an e-mail with one link to this server.
+
+    The names of tenant and passkey are reduced to one line, so that they cannot add a header to the e-mail.
 
     Args:
         site: The tenant.

@@ -146,7 +146,7 @@ def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
 
 
 def chosen(options: Sequence[str]) -> Callable[[object], str]:
-    """Return a function that returns a value that is one of the options, and raises Misuse for any other value."""
+    """Return a function that returns its argument if this is one of the options, and otherwise raises Misuse."""
 
     def read(value: object) -> str:
         if value not in options or not isinstance(value, str):

@@ -143,7 +143,7 @@ def _shown(word: str) -> str:
 
 
 def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise an error, in place of a function that reports it and continues."""
+    """Raise the reported error as Misuse, so that the first error ends the reading."""
     del at
     raise Misuse(message, hint=hint)
 

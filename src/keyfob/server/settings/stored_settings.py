@@ -73,7 +73,7 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
     Args:
         tables: The tables, with the field names of tenant.toml. `users` and unknown tables are ignored.
         issuer: The issuer to use if the tables have no issuer.
-        resolve: The function that returns the secret that a reference points to. It raises Misuse if there is none.
+        resolve: The function that returns the secret of a reference. It raises Misuse if there is no secret.
         report: The function to call for each error. By default, it raises the first error as Misuse.
     """
     errors: list[Location] = []

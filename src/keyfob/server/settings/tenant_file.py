@@ -59,7 +59,7 @@ def read_tenant_file(
     Args:
         text: The text of the file.
         issuer: The issuer to use if the file has no issuer.
-        resolve: The function that returns the secret that a reference points to. It raises Misuse if there is none.
+        resolve: The function that returns the secret of a reference. It raises Misuse if there is no secret.
         read_bytes: The function that returns the content of a picture file or raises OSError. If None, a picture file
             is an error.
     """

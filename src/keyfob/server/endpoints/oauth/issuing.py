@@ -64,7 +64,7 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Add the user's permissions and the token binding. If the API enforces permissions, they limit the scope."""
+    """Return the content with the user's permissions, the scope that these permissions allow, and the token binding."""
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,

@@ -138,7 +138,7 @@ async def after_factor(
 ) -> Response:
     """Complete a login whose second factor is proven.
 
-    If the purpose of the login is to set up an authenticator, and the user has none yet, continue with that step.
+    If the purpose of the login is to set up an authenticator that the user does not have yet, go to that step.
     """
     if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
         factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))

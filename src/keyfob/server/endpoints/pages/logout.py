@@ -33,7 +33,7 @@ _UNREADABLE = "The request cannot be read."
 
 
 async def v2_logout(site: Site, request: Request) -> Response:
-    """End the session and redirect to a registered URL. As at Auth0, the URL's query and fragment may differ."""
+    """End the session and redirect to a registered URL. As at Auth0, any query and fragment of the URL are accepted."""
     browser = await read_browser(site, request)
     try:
         fields = read_query(request)
@@ -93,7 +93,7 @@ async def oidc_logout(site: Site, request: Request) -> Response:
 
 
 async def done(site: Site, request: Request) -> Response:
-    """Show whether a user is logged in at this browser."""
+    """GET /oidc/logout/done: show whether a user is logged in at this browser."""
     browser = await read_browser(site, request)
     return page(site, browser, "logged_out.html", {"is_known": browser.record is not None})
 
