@@ -97,7 +97,7 @@ class ClientFacts:
     def must_wait(self) -> bool:
         """Return whether a request with wrong credentials has to wait. With right credentials, a request never waits.
 
-        Secrets and keys are too long to be guessed, so right credentials need no limit. A limit could hit honest
+        Secrets and keys are too long to be guessed, so right credentials need no limit. Such a limit could hit honest
         processes of the client that share a network with an attacker.
         """
         return self.failures is not None and bool(self.wait) and self.is_unauthenticated()

@@ -25,7 +25,7 @@ _HINT: Final = "Choose another, such as five words at random, or have one made w
 
 
 def check_new_password(password: Secret, config: TenantConfig, *own_words: str) -> None:
-    """Check a new password. There are no rules about its composition.
+    """Check a new password. No kinds of characters, such as digits or signs, are required.
 
     Args:
         password: The password.

@@ -1,4 +1,4 @@
-"""Convert settings to tables as in tenant.toml, tables to documents of the store, and both back."""
+"""Convert settings to tables (as in tenant.toml) and tables to documents of the store, in both directions."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Return the response that requires a second factor and lists the possible kinds (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
 
     Return None if the password was changed after it was verified.
     """

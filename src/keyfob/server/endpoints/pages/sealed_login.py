@@ -134,7 +134,7 @@ def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts:
 async def resume(
     site: Site, browser: BrowserRequest, token: str | None, *steps: Step
 ) -> ContinuedLogin | BrowserLogin | str:
-    """Decrypt the login of a page, and check that it is at one of the steps and that this session may continue it.
+    """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
         The login to continue; the login at its last step if this session has already decided; or, if the login cannot
