@@ -1,4 +1,4 @@
-"""Login commands for argparse: add each as a sub-parser with a `func`, and run the program."""
+"""Login commands for argparse: add each command as a sub-parser with a `func`, and run the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ else:
 
 
 def mount(login: ProgramLogin, commands: SubParsers[ArgumentParser]) -> None:
-    """Add the login commands to the return value of `ArgumentParser.add_subparsers`."""
+    """Add the login commands to `commands`, the return value of `ArgumentParser.add_subparsers`."""
     check_names(commands.choices)
     for command in COMMANDS:
         parser = commands.add_parser(command.name, help=command.help, description=command.help)

@@ -36,11 +36,12 @@ async def log_in(
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
 ) -> StoredLogin:
-    """Obtain an access token. There is no refresh token: when the access token expires, the client requests another.
+    """Request an access token. The client gets no refresh token: it repeats this request when the access token expires.
 
     Args:
-        credential: The client's secret or key, or a platform's token to use as client assertion.
-        identity: A platform's token to exchange or to use as the grant.
+        credential: The client's secret or key, or a token of the platform (such as Kubernetes) to use as client
+            assertion.
+        identity: A token of the platform to exchange (RFC 8693) or to use as the grant (RFC 7523).
         proof_key: The DPoP key of the earlier tokens, if they were bound to one.
 
     Raises:

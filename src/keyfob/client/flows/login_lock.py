@@ -30,12 +30,12 @@ async def await_login_lock(
     Args:
         profile: The profile's name.
         holder: The description of the requested login.
-        accepts: Decides whether another process's login can be returned.
+        accepts: Decides whether another process's login may be returned.
         ignores_assurance: Whether to accept a login that was made under other requirements on authentication.
 
     Returns:
-        The login that another process made during the wait, if it meets this request. An earlier login is not
-        returned, since the caller wants a new one.
+        The login that another process made during the wait, if that login meets this request; else None. A login from
+        before the wait is not returned, since the caller wants a new login.
     """
     tries = 0
     shown_pid: int | None = None

@@ -65,7 +65,7 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
     """Check that the agent may hand out the tokens of a login.
 
     Raises:
-        Refused: The tokens are for another API, have more scope, or are useless without the login's DPoP key.
+        Refused: The tokens are for another API, exceed the offered scope, or are bound to the login's DPoP key.
     """
     name = offer.profile.name
     if offer.audiences and stored.audience not in offer.audiences:
@@ -88,7 +88,7 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
 
 
 def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: datetime) -> AgentAnswer:
-    """Return the answer with a login's access token. It contains no refresh token, key, or revocation endpoint.
+    """Return an answer with the login's access token, but without refresh token, key or revocation endpoint.
 
     Args:
         stored: The login with a valid access token.
