@@ -77,7 +77,7 @@ class Session(TokenCarriers):
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that sends the token to its first origin only, and renews it once after a 401."""
+        """Return an HTTP client that renews the token after a 401. Only the origin of the first call gets the token."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AsyncAzureCredential:
@@ -125,7 +125,7 @@ class App:
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again as an API requires. For sessions, pass the blocking `keyfob.login.App.step_up`."""
+        """Log in again as an API requires. As a session's `step_up`, pass the blocking `keyfob.login.App.step_up`."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 

@@ -120,8 +120,8 @@ class App(SeveralLogins):
             credential: Where the client's secret or private key is stored, if it has one.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
             is_resource: Whether `audience` is sent as the parameter `resource` (RFC 8707), not as Auth0's `audience`.
-            callbacks: The registered redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer compares the
-                port; () uses any free port.
+            callbacks: The registered redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer requires an
+                exact match; () uses any free port.
             endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
             allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
             realm: The user directory for a password login, if the server has several directories.

@@ -75,7 +75,7 @@ class CertificateHeader:
 
 
 def is_same(shown: str | None, bound: str) -> bool:
-    """Return whether the thumbprint of a certificate equals the thumbprint that a token is bound to."""
+    """Return whether a certificate's thumbprint equals the thumbprint to which a token is bound."""
     return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
 
 

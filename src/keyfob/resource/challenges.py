@@ -80,7 +80,7 @@ class ChallengeSettings:
 
 
 def unavailable(description: str) -> Denial:
-    """Deny a request whose token cannot be verified at the moment. The response does not call the token invalid."""
+    """Deny a request, with status 503, because its token cannot be verified at the moment."""
     return Denial(503, "temporarily_unavailable", description, ())
 
 

@@ -57,7 +57,7 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token is valid now. Return False if the caller requires more than the default lifetime."""
+    """Return whether the token is valid now, and `min_ttl` does not exceed the default."""
     is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 

@@ -350,8 +350,8 @@ def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) ->
     """Return whether to revoke a replaced login, which otherwise stays valid at the server (decision 0032).
 
     Do not revoke a login of another client or issuer, since the client's credential is for one issuer only. Do not
-    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if a revocation would end the
-    new login too: at some issuers always, at others if both logins belong to one session at the server.
+    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if a revocation would also end
+    the new login. At some issuers it always would; at others only if both logins belong to one session at the server.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token

@@ -115,7 +115,7 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. The caller has the lock, since Auth0 bills each token.
+        """Request and store a service account's next token. Only the process with the lock does so: Auth0 bills tokens.
 
         Raises:
             LoginRequired: The login is not a service account's.

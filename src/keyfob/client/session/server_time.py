@@ -18,7 +18,7 @@ _NOISE: Final = timedelta(seconds=5)
 
 
 class ServerTime(WorldAround):
-    """A World with a corrected wall clock, from responses to POST only, since a cached response has an old Date.
+    """A World whose wall clock follows the Date of responses to POST. Other responses may be cached, with an old Date.
 
     Attributes:
         skew: How far the server's clock is ahead of this machine's.
