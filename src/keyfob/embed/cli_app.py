@@ -56,7 +56,7 @@ class CliApp:
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Take the settings from a file (see `keyfob.login.App.from_toml`), which is read when a login is needed."""
-        found = cls(issuer="", client_id="")  # as no App is made of them
+        found = cls(issuer="", client_id="")  # not used, since `_make` is replaced
         found._make = lambda app: app.from_toml(path)
         return found
 

@@ -60,7 +60,7 @@ def _decrypt(raw: bytes, context: str, home: str) -> bytes:
 
 
 def _key(home: str) -> bytes:
-    """Read the key from where `vault.json` says. Deriving it from a passphrase is slow and not supported here."""
+    """Read the key from the storage that `vault.json` names. Passphrases are not supported (slow key derivation)."""
     descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         note = os.read(descriptor, _LONGEST_NOTE)

@@ -99,7 +99,7 @@ def main() -> int:
             return -1
         if line:
             os.write(1, f"{line}\n".encode("ascii"))
-    except (OSError, ValueError):  # no such file, or none of ours
+    except (OSError, ValueError):  # no such file, or not a cache file of this module
         return -1
     return 0
 

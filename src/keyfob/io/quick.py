@@ -195,7 +195,7 @@ def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  
 
         content = read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
-    except Exception:  # noqa: BLE001  the ordinary path explains the error
+    except Exception:  # noqa: BLE001  the full command explains the error
         return None
     return token if state == state_of(home, profile) else None
 
@@ -219,7 +219,7 @@ def main() -> int:
     """Print the token and return the exit code; return -1 if the full command must run."""
     try:
         token = look_up(sys.argv[1:])
-    except (OSError, ValueError):  # no such file, or none of ours
+    except (OSError, ValueError):  # no such file, or not a quick file
         token = None
     return -1 if token is None else put(f"{token}\n")
 

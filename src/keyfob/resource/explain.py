@@ -17,7 +17,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import BOUND, failures, read_claims, type_problem
 
-# In the order of `verify`, which refuses the token at the first check that fails.
+# In the order of `verify`, which stops at the first failed check.
 CHECKS: Final[dict[str, str]] = {
     "form": "it is a signed JWT of three strict base64url parts",
     "crit": "it has no critical extension that we do not know",

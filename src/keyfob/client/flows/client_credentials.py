@@ -64,7 +64,7 @@ async def log_in(
     grant = _grant(profile, identity)
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     if isinstance(grant, TokenExchangeGrant) and _code(response) == INVALID_REQUEST:
-        # Some servers, such as Keycloak 26, take nothing but access tokens, whatever the token is.
+        # Some servers, such as Keycloak 26, accept only the type `access_token`, whatever the token's real type.
         other = replace(grant, subject_token_type=ACCESS_TOKEN)
         if other != grant:
             response = await request_tokens(world, client, metadata.token_endpoint, other)

@@ -136,7 +136,7 @@ async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAut
         return False, problem.message
     error = OAuthError.find(response)
     if error is not None and error.error == INVALID_TOKEN:
-        return True, ""  # Keycloak's answer for a token that its session has taken along
+        return True, ""  # Keycloak's response for a token that ended with its session
     if response.status != 200:
         return False, f"it responded with status {response.status}"
     return True, ""

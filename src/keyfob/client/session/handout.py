@@ -14,7 +14,7 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Refused
 from keyfob.protocol.scope import Scope
 
-# A token that lives longer is as good as the login itself.
+# A token with a longer lifetime would be worth as much to an attacker as the login.
 LONGEST: Final = timedelta(hours=24)
 _OF_EVERY_LOGIN: Final = Scope.of(STANDARD_SCOPES)
 _HINT: Final = "Start the agent with that login"

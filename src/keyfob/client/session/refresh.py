@@ -71,7 +71,7 @@ def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogi
     If the response has no refresh token, the old refresh token stays.
     """
     try:
-        # Not as strictly as usual: what is wrong with the answer is known already.
+        # The response has already failed a check, so only its refresh token is read.
         members = json.loads(response.body)
     except (ValueError, RecursionError):
         return stored  # for example a page of a proxy

@@ -116,7 +116,7 @@ class Storage:
         try:
             stored = await self.load()
         except VaultUnavailable:
-            stored = before  # the new login is worth more than one that cannot be read
+            stored = before  # replace an entry that cannot be read
         if before is not None and stored is None:
             await self._end(fresh)
             need_login(self.profile)
