@@ -46,7 +46,7 @@ class PendingAuthorization:
 
     Attributes:
         address: The authorization request's URL, for a user who opens it by hand.
-        nonce: The `nonce` that the ID token must carry; None if none was sent.
+        nonce: The `nonce` that the ID token must carry; None if the request had no `nonce`.
     """
 
     address: str
@@ -82,7 +82,7 @@ async def begin(
 
     Raises:
         Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
-        Misuse: None of the ports is free.
+        Misuse: No port is free.
         Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
     """
     if metadata.authorization_endpoint is None:
@@ -119,7 +119,7 @@ async def begin(
 
 
 def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
-    """Return the redirect's parameters; None if the event is no response to this request, so that the wait goes on."""
+    """Return the redirect's parameters; None if the event is not the response to this request."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):

@@ -25,7 +25,7 @@ _REMOTE = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The decision.
+    """The possible login flows, and why.
 
     Attributes:
         flows: The flows to try, in order; () if no flow is possible.
@@ -43,8 +43,8 @@ def choose(
 
     Args:
         surroundings: The detected terminal, browser and session.
-        metadata: The server's metadata. A device endpoint means that the device flow is offered, even if the listed
-            grant types lack it.
+        metadata: The server's metadata. If it has a device authorization endpoint, the device flow is possible, even if
+            `grant_types_supported` does not list the flow.
         capabilities: The stored refusals of flows by this server, without expired ones.
         has_user: Whether a user sees keyfob's notices, at the terminal or through the calling program.
     """
@@ -111,7 +111,7 @@ def _no_user(surroundings: Surroundings) -> str:
 
 
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
-    """Return a text which says that the server does not support the flow; None if the server supports it."""
+    """Return the reason if the server does not support the flow, else None."""
     grants = metadata.grant_types_supported
     if flow == "device":  # its endpoint has no other use; gitlab.com lists the grant as `device_code`
         has_it = metadata.device_authorization_endpoint is not None

@@ -42,7 +42,7 @@ async def log_in(
         credential: The client's secret or key, or a token of the platform (such as Kubernetes) to use as client
             assertion.
         identity: A token of the platform to exchange (RFC 8693) or to use as the grant (RFC 7523).
-        proof_key: The DPoP key of the earlier tokens, if they were bound to one.
+        proof_key: The DPoP key of the previous token; None if that token was not bound to a key.
 
     Raises:
         Refused: The server refuses the client or the request.

@@ -57,7 +57,7 @@ async def begin(
         assurance: Requirements on the user's authentication; a server may ignore them.
 
     Raises:
-        Refused: The server refuses this client; code `flow-unavailable` if it has no device endpoint.
+        Refused: The server refuses this client; code `flow-unavailable` if the server has no device endpoint.
         Malformed: The response violates RFC 8628 §3.2.
         Unreachable: There is no response. The request is not retried, since no user waits yet.
     """

@@ -16,8 +16,8 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: The profile. Its issuer must equal the metadata's `issuer` exactly; only the address of the metadata is
-            formed from a normalized issuer. If the profile has a token endpoint, no metadata is fetched, since some
+        profile: The profile, whose issuer must equal the metadata's `issuer` exactly. Only to form the metadata's
+            address, the issuer is normalized. If the profile has a token endpoint, no metadata is fetched, since some
             servers publish no metadata. If the profile has a certificate, the mutual TLS endpoint aliases are used (RFC
             8705 §5).
 

@@ -19,7 +19,7 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 
 
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
-    """Return a login that lasts as long as a given access token. It has no refresh token.
+    """Return a login without refresh token, which ends when the given access token expires.
 
     The claims of a JWT are read to detect a wrong token early. The signature is not verified, since the API verifies
     it.

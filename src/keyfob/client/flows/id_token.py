@@ -118,7 +118,7 @@ def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     item 6). No claim of this token is stored.
 
     Raises:
-        InvalidToken: The token is for another user, client or login than the one that was refreshed.
+        InvalidToken: The ID token's user, client or login is not that of the refreshed login.
     """
     try:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))

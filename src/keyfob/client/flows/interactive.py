@@ -62,7 +62,8 @@ async def log_in(
         credential: The client's secret or key, if it has one.
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         assurance: Requirements on the user's authentication.
-        last_name: The user name of the last login, if known; the default where a user name is asked for.
+        last_name: The user name of the last login, to offer as the default when a user name is asked for; "" if
+            unknown.
 
     Raises:
         LoginRequired: No user is present.
@@ -86,8 +87,8 @@ async def log_in(
 async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bool) -> StoredLogin:
     """Log in by the safest possible flow. If the server refuses a flow to this client, try the next flow.
 
-    After a refusal, the user is sent to a browser only if the authorization endpoint accepts the client ID. A server
-    refuses every flow to an unknown client, and the user would wait in vain.
+    After a refusal, the user is sent to a browser only if the authorization endpoint accepts the client ID. Otherwise
+    the user would wait in vain, since a server refuses every flow to an unknown client.
 
     Raises:
         Refused: The server refuses all flows, or supports no flow.
@@ -202,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses a scope that keyfob added, or an unpushed request, change that and repeat."""
+    """Run a flow. If the server refuses an added scope or an unpushed request, change the request and try again."""
     tried = context
     while True:
         try:

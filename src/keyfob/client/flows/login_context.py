@@ -61,7 +61,7 @@ async def find(
     """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
 
     Raises:
-        Misuse: The server requires a client secret even from native apps, and the client has none.
+        Misuse: The server requires a client secret even from native apps, and the client has no secret.
         KeyfobError: Any error of `discover` or `make_dpop_key`.
     """
     habits = habits_of(profile.issuer)
@@ -87,7 +87,7 @@ async def find(
 
 
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
-    """Return a login changed so that the server may accept it; None if no change can help.
+    """Return a changed login that the server may accept; None if no change can help.
 
     After a refused scope, the first call drops all added scopes except `openid`, and the second call drops `openid`. If
     the server requires a pushed request, the returned login pushes its request.
@@ -116,7 +116,7 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Store what the server refused before the login succeeded. Without the success, the cause would be unknown.
+    """Store what the server refused. The login's success without the refused parts shows that they were the cause.
 
     Args:
         before: The context in which the login began.

@@ -25,7 +25,7 @@ async def await_login_lock(
     *,
     ignores_assurance: bool = False,
 ) -> StoredLogin | None:
-    """Take the login lock, waiting for other processes.
+    """Take the login lock. Wait for other processes that have it.
 
     Args:
         profile: The profile's name.

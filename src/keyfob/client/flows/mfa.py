@@ -170,7 +170,7 @@ def _show_new_code(world: World, response: Response) -> None:
 
 
 def _address(login: _Login, name: str) -> str:
-    """Return an MFA endpoint's URL. Its parent is that of the metadata's challenge endpoint, or else the issuer."""
+    """Return an MFA endpoint's URL: beside the challenge endpoint in the metadata, or else below the issuer."""
     known = login.metadata.mfa_challenge_endpoint
     home = known.rpartition("/")[0] if known else f"{login.metadata.issuer.removesuffix('/')}/mfa"
     return f"{home}/{name}"

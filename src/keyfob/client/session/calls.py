@@ -97,7 +97,7 @@ class Calls:
 
 @dataclass(slots=True)
 class Call:
-    """One call, attempt by attempt. A call to another origin carries no token and has one attempt."""
+    """One call, attempt by attempt. A call to an origin other than that of its `Calls` has no token and one attempt."""
 
     _bearer: TokenSource
     _request: Request
@@ -110,7 +110,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Replace any token headers from an earlier attempt or the caller by those of this attempt."""
+        """Set this attempt's token headers. Remove token headers of an earlier attempt or of the caller."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))

@@ -24,7 +24,8 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
     forbid it.
 
     Args:
-        profile: The login's settings. The issuer's origin may always get the token, since userinfo is usually there.
+        profile: The login's settings. The issuer's origin may always get the token, since the userinfo endpoint is
+            usually there.
         known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
@@ -51,8 +52,8 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 def is_worth_keeping(profile: Profile, url: str) -> bool:
     """Return whether to store the origin of an address to which the token is sent.
 
-    The issuer's origin is not stored, since the issuer is not an API. A resource's origin is not stored, since that
-    would allow addresses outside of the resource's path.
+    The issuer's origin is not stored, since the issuer is not an API. A resource's origin is not stored, since a stored
+    origin would allow addresses outside of the resource's path.
     """
     if _is_issuer(profile, url):
         return False

@@ -23,7 +23,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The access token has expired or soon will; the refresh token can replace it."""
+    """The access token has expired or will expire soon, and there is a refresh token."""
 
     refresh_token: Secret
 
@@ -68,7 +68,7 @@ class LoginStatus:
 
     Attributes:
         state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
-            vault does not.
+            vault cannot be used.
         access_until: When the access token expires; None if unknown.
         renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.

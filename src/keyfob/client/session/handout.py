@@ -25,7 +25,7 @@ class Offer:
     """The tokens that an agent may hand out.
 
     Attributes:
-        audiences: The APIs whose tokens may be handed out; empty for the API of the login.
+        audiences: The APIs whose tokens may be handed out; if empty, only the login's API.
         scope: The largest scope that a token may have; None for the scope of the login.
     """
 
@@ -38,7 +38,7 @@ def choose_offer(request: AgentRequest, offers: Sequence[Offer]) -> Offer:
     """Return the offered login that fits a request.
 
     Raises:
-        Refused: No offered login fits, or several do.
+        Refused: No offered login fits, or several offered logins fit.
     """
     fitting = [offer for offer in offers if _fits(request, offer.profile)]
     if not fitting:
