@@ -32,7 +32,7 @@ _ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": c
 
 
 def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Return a decorator that shows type checkers a constructor with the arguments of another class, `App`."""
+    """Return a decorator by which type checkers see another class's arguments in a constructor's signature."""
 
     def same(constructor: Callable[..., None]) -> Callable[..., None]:
         return constructor

@@ -12,10 +12,10 @@ _MEMBERS = 5
 
 
 class Bound:
-    """One line of the file: a tool may get a token of this login for this origin.
+    """The permission that a tool may get a token of one login for one origin, in one line of the file.
 
     Attributes:
-        login: The hash of the login's profile, issuer, client and API. If these change, the line is invalid.
+        login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
         seen: The state of the profile's settings file when `login` was last compared with it; "-" if never compared.
     """
 

@@ -57,7 +57,7 @@ class Session(TokenCarriers):
     """A stored login. Tasks and threads may share it. See `keyfob.login.Session` for arguments and errors."""
 
     def __init__(self, blocking: BlockingSession, login: Login) -> None:
-        """Wrap a blocking session. Programs do not call this constructor, but `App.session`.
+        """Wrap a blocking session. Programs call `App.session`, not this constructor.
 
         Args:
             blocking: The blocking session, for worker threads.

@@ -117,12 +117,13 @@ class App(SeveralLogins):
                 first word.
             home: The folder of the vault and the state files. None selects the program's own folder or, without a
                 `name`, the folder of keyfob's command.
-            credential: Where the client's secret or private key is stored, if it has one.
+            credential: Where the client's secret or private key is stored; None if the client has none.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
             is_resource: Whether `audience` is sent as the parameter `resource` (RFC 8707), not as Auth0's `audience`.
             callbacks: The registered redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer requires an
                 exact match; () uses any free port.
-            endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
+            endpoints: Endpoint addresses that replace or complete the issuer's metadata, by metadata name such as
+                `token_endpoint`.
             allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
             realm: The user directory for a password login, if the server has several directories.
             username: The user name for a password login; None to ask the user. The user is always asked for the
@@ -132,13 +133,13 @@ class App(SeveralLogins):
             store: How tokens are stored: "require" for encrypted or not at all, "prefer" for encrypted if a key can be
                 stored, "file" for a plain file. None keeps the choice of an earlier login.
             identity: The source of a service account's platform token (workload identity).
-            identity_as: How that token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant` (RFC 7523
-                §2.1); None for the issuer's default.
+            identity_as: How the platform token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant`
+                (RFC 7523 §2.1); None for the issuer's default.
             ca: A PEM file of certificate authorities to trust in addition to the system's.
             assertion_audience: The audience of client assertions: `issuer`, or `token_endpoint` for older servers.
-            dpop: Whether tokens are bound to a key (RFC 9449): never ("off"), if the server supports it ("prefer"), or
-                always, else the login fails ("require"). APIs accept a bound token only with a DPoP proof, which
-                `Session.http`, `send`, `call` and `auth_for_*` send.
+            dpop: Whether tokens are bound to a key (RFC 9449): "off" for never, "prefer" for tokens of a server that
+                supports DPoP, "require" for always, so that the login fails at other servers. APIs accept a bound token
+                only with a DPoP proof, which `Session.http`, `send`, `call` and `auth_for_*` send.
             certificate: A PEM file with the client's certificate, presented to the issuer and the API if they request
                 one (RFC 8705). If `credential` and `identity` are None, the certificate authenticates the client.
             certificate_key: A PEM file with the certificate's private key; None if `certificate` contains the key.
@@ -211,11 +212,12 @@ class App(SeveralLogins):
         in again.
 
         Args:
-            notify: Receives the notices for the user; None shows them on the terminal.
+            notify: Receives the notices for the user; None shows the notices on the terminal.
             ask: Asks the user for a name or a password; None asks on the terminal.
             opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser (RFC 8628
                 §3.3.1).
-            assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
+            assurance: Requirements on the user's authentication: its methods and its age (OpenID Connect Core
+                §3.1.2.1).
             may_replace_account: Called with the stored and the new login if they belong to different users or clients;
                 returns whether the new login replaces the stored login. By default it returns False, and the login
                 fails with the code `account-mismatch` or `profile-taken`.

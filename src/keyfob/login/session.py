@@ -54,7 +54,7 @@ class TokenCarriers:
     """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
-        """Store the login. Programs do not call this constructor, but `App.session`."""
+        """Store the login. Programs call `App.session`, not this constructor."""
         self.login = login
 
     def tls(self) -> ssl.SSLContext:
@@ -167,7 +167,7 @@ class Session(TokenCarriers):
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """Send a request as `send` does, but pass the response's body in pieces to `write`. Its length is not limited.
+        """Send a request as `send` does, but pass the response's body, of any length, to `write` in pieces.
 
         Args:
             request: The request, without the token.

@@ -1,6 +1,6 @@
 """Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-This module does not validate the certificate; the proxy that terminates TLS can do that. The API only has to learn
+This module does not validate the certificate; the proxy that terminates TLS can validate it. The API only has to learn
 whether the caller has the private key of the certificate to which the token is bound.
 """
 

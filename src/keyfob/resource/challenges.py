@@ -20,7 +20,7 @@ class ChallengeSettings:
         realm: The `realm` parameter of each challenge.
         metadata_url: The URL of the API's metadata (RFC 9728); None if the API publishes no metadata.
         proof_algorithms: The accepted algorithms of DPoP proofs; () if no proofs are accepted.
-        proof_required: Accept only tokens with a DPoP proof.
+        proof_required: Whether only tokens with a DPoP proof are accepted.
         schemes: The accepted authentication schemes, derived from `proof_algorithms` and `proof_required`.
     """
 

@@ -69,7 +69,7 @@ class _Verified(NamedTuple):
 
 
 class _SignedToken(NamedTuple):
-    """A token that cannot be verified yet, because its key is not in `keys`, or no keys were fetched (None)."""
+    """A token that cannot be verified yet: its key is not in `keys`, or `keys` is None before the first fetch."""
 
     unverified: Unverified
     fields: Fields | None

@@ -42,7 +42,7 @@ class KeySource(Protocol):
     """The signing keys of one issuer."""
 
     def current(self) -> KeySet | None:
-        """Return the cached keys, or None if the caller must fetch first, as a fetch is due and has not begun."""
+        """Return the cached keys; None if a fetch is due and no caller has begun it."""
         ...
 
     def usable(self) -> KeySet:

@@ -85,7 +85,7 @@ def publish(
     *,
     takes_certificates: bool,
 ) -> Published | None:
-    """Return the API's address and complete metadata, or None if it has no address.
+    """Return the API's address and complete metadata; None if the API has no address.
 
     Raises:
         Misuse: The settings contradict each other, or the address is not safe.
