@@ -204,6 +204,6 @@ class InvalidToken(KeyfobError):
 
 
 class SystemFailed(KeyfobError):
-    """The operating system refused an operation, for example after a full disk, a closed stdout or a deleted folder."""
+    """The operating system refused an operation: for example, the disk is full, or stdout or a folder is gone."""
 
     default_code: ClassVar[Code] = "system-failed"

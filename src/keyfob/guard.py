@@ -128,7 +128,8 @@ class Guard:
             leeway: The accepted difference between clocks.
             address: The URL at which callers reach this API, such as `https://api.example.com/v1`, in front of any
                 proxy. If set, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
-            metadata: The API's metadata, to publish more members. Its `resource` takes the place of `address`.
+            metadata: The API's metadata, if it should have more members than the guard writes. Its `resource` takes the
+                place of `address`.
             dpop: The settings for DPoP-bound tokens; requires `address`.
             certificates: The header in which a trusted proxy sends client certificates.
             introspection: The settings for introspection of opaque tokens (RFC 7662). None refuses opaque tokens.
@@ -166,8 +167,8 @@ class Guard:
         """Return the caller as a `Principal`, or a `Denial` to send. Block while the issuer's keys are fetched.
 
         Args:
-            request: The request. The guard reads its method, path and headers, never its body, and its peer's address
-                only if `certificates` lists trusted proxies.
+            request: The request, whose method, path and headers are read, but never the body. The peer's address is
+                read only if `certificates` lists trusted proxies.
             needs: Names of scopes, or results of `require`; all are required.
             certificate: The caller's TLS certificate in DER, if this server terminated TLS; else None.
         """

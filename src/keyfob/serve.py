@@ -56,7 +56,7 @@ __all__ = [
 def run(
     tenant: Tenant, listener: socket.socket, tls: TlsFiles | None = None, certified: Certified | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Then finish the present requests, and close the tenant and the listener.
+    """Serve until SIGINT or SIGTERM. Then finish the requests in progress, and close the tenant and the listener.
 
     `Running(tenant.app, listener, tls)` does the same in a thread.
 

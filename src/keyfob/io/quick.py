@@ -88,9 +88,10 @@ def changes_nothing() -> bool:
 
 
 def asked(words: list[str]) -> tuple[str, int] | None:
-    """Return the profile and the least lifetime in seconds from the arguments of `keyfob token`; None if unusual.
+    """Return the profile and the least lifetime, in seconds, that the arguments of `keyfob token` name.
 
-    The profile is "" if neither a flag nor the environment names a profile. The least lifetime is -1 by default.
+    The profile is "" if neither a flag nor the environment names a profile. The least lifetime is -1 by default. Return
+    None if the full command must parse the arguments.
     """
     if not words or words[0] != "token":
         return None
@@ -225,7 +226,7 @@ def main() -> int:
 
 
 def put(text: str) -> int:
-    """Write a text to stdout, and return the exit code."""
+    """Write a text to stdout. Return the exit code, which is 1 if the reader has closed the pipe."""
     left = text.encode()
     try:
         while left:

@@ -182,7 +182,7 @@ def _answers_to(fields: bytes) -> int:
 
 
 def _text(raw: bytes, at: int) -> tuple[bytes, int]:
-    """Return a string or a path, and the position after it."""
+    """Return the D-Bus string or path at a position, and the position after it."""
     found, end = _bytes(raw, at)
     return found, end + 1
 

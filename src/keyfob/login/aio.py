@@ -168,7 +168,7 @@ class App:
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the access token to the cache file that `keyfob token` reads first, if the vault allows this."""
         await off_loop(self._app.make_quick)
 
     def _login(self, world: World) -> Login:

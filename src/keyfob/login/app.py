@@ -342,7 +342,7 @@ class App(SeveralLogins):
         return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the access token to the cache file that `keyfob token` reads first, if the vault allows this."""
         if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 

@@ -98,7 +98,7 @@ def choose_policy(token: Secret, policies: Sequence[Policy]) -> Policy:
     """Return the policy of the issuer that the token names. The token is not verified.
 
     Raises:
-        InvalidToken: The token is not a JWT, or names another issuer.
+        InvalidToken: The token is not a JWT, or names an issuer without a policy.
     """
     return issuers_policy(read_payload(take_apart(token)), policies)
 
@@ -107,7 +107,7 @@ def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
     """Return the policy of the issuer that the payload names.
 
     Raises:
-        InvalidToken: The payload names another issuer.
+        InvalidToken: The payload names an issuer without a policy.
     """
     issuer = fields.values.get("iss")
     for policy in policies:

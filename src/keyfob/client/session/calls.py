@@ -97,7 +97,7 @@ class Calls:
 
 @dataclass(slots=True)
 class Call:
-    """One call, attempt by attempt. A call to an origin other than that of its `Calls` has no token and one attempt."""
+    """One call, attempt by attempt. Outside the origin of its `Calls`, a call carries no token and is not repeated."""
 
     _bearer: TokenSource
     _request: Request

@@ -66,7 +66,7 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
 
 def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
-    """Return the login with only the new refresh token of a response that fails a check (RFC 6749 §6).
+    """Return the login with the new refresh token, but no other part, of a response that fails a check (RFC 6749 §6).
 
     If the response has no refresh token, the old refresh token stays.
     """

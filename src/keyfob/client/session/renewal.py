@@ -104,7 +104,7 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid. Else raise `problem`, which prevented a new token.
+        """Return the stored login if its token is still valid. Else raise `problem`, which prevented its renewal.
 
         Raises:
             VaultUnavailable: The token is no longer valid.
