@@ -77,7 +77,7 @@ class Session(TokenCarriers):
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that renews the token after a 401. Only the origin of the first call gets the token."""
+        """Return an HTTP client that renews the token once after a 401. Only the first call's origin gets the token."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AsyncAzureCredential:

@@ -146,7 +146,7 @@ class Session(TokenCarriers):
         return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
-        """Return an HTTP client that renews the token after a 401. Only the origin of the first call gets the token.
+        """Return an HTTP client that renews the token once after a 401. Only the first call's origin gets the token.
 
         The client sends a token that is bound to a DPoP key with a new proof in each request (RFC 9449 §7).
         """

@@ -162,11 +162,7 @@ class Storage:
 
 
 def need_login(profile: Profile) -> NoReturn:
-    """Raise `LoginRequired`, whose hint is the profile's login command.
-
-    Raises:
-        LoginRequired: Always.
-    """
+    """Raise `LoginRequired`, whose hint is the profile's login command."""
     raise LoginRequired("not logged in", hint=profile.login_hint())
 
 
