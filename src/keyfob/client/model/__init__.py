@@ -1,1 +1,1 @@
-"""Values of the client, with no logic beyond parsing."""
+"""The client's value classes, which only parse and write."""

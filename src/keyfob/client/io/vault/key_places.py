@@ -36,8 +36,8 @@ def open_place(place: Place, home: Path) -> KeyPlace:
     """Return the key place of that name.
 
     Args:
-        place: The name of a key place. "file" is not allowed, since a vault in a plain file has no key.
-        home: The folder in which some of the places keep their files.
+        place: The name of a key place. "file" raises `VaultUnavailable`, because plain files need no key.
+        home: The folder for the files of the places "systemd" and "passphrase".
 
     Raises:
         VaultUnavailable: This system lacks the place.
