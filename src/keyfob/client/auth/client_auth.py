@@ -32,8 +32,8 @@ class OAuthClient:
 
     Attributes:
         credential: The client's credential; None for a public client.
-        methods: The authentication methods to try, the best first. If the server accepts a method before the last,
-            `post` drops the rest.
+        methods: The authentication methods to try, the best first. If the server accepts a method, `post` drops the
+            methods after it.
         token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
         dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """

@@ -52,9 +52,9 @@ class ProfileCredentials:
         )
 
     def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
-        """Return two objects with the login's DPoP key, or None if it has none.
+        """Return the login's DPoP key in two objects, or None if the login has no key.
 
-        The first is for the authorization server and the second for APIs, so that their nonces are separate.
+        The first object is for the authorization server, the second for APIs, so that their nonces are separate.
         """
         if stored.proof_key is None:
             return None

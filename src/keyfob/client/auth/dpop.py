@@ -28,7 +28,7 @@ _ALGORITHMS: Final[tuple[_Algorithm, ...]] = get_args(_Algorithm)
 class DpopKey:
     """A DPoP key and the nonces for its proofs (RFC 9449).
 
-    The authorization server and the APIs use the same key with separate nonces (§9), so each has its own object.
+    The authorization server and the APIs use the same key with separate nonces (§9), so there is one object for each.
 
     Attributes:
         is_required: Whether the client refuses a token that is not bound to the key.

@@ -26,7 +26,10 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response. If it is an error with status 200, as from GitHub, change that to 400 (RFC 6749 §5.2)."""
+    """Return the response, with status 400 if it is an error that was sent with status 200, as by GitHub.
+
+    RFC 6749 §5.2 requires 400.
+    """
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -45,7 +48,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error; "" if there is none. Status 401 counts only if the error code has no hint."""
+    """Return the hint for an error; "" if there is none. The error code decides first, then the status."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request

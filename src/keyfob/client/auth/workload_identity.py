@@ -78,10 +78,10 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
-    """Check that a platform's token is worth sending.
+    """Check a platform's token before it is sent.
 
     Raises:
-        Misuse: The token has expired. Or its use is an assertion, and it lacks a claim that RFC 7523 §3 requires.
+        Misuse: The token has expired. Or `use` is not "exchange", and a claim that RFC 7523 §3 requires is missing.
     """
     claims = identity.claims
     if use != "exchange":
@@ -103,7 +103,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
     """Return the grant for a platform's token: token exchange, or JWT bearer if `use` is "grant".
 
-    `use` is never "assertion": a client assertion is no grant.
+    `use` is never "assertion", because a client assertion is no grant.
     """
     if use == "grant":
         return JwtBearerGrant(identity.token, target, scope)
@@ -112,7 +112,7 @@ def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: S
 
 
 def check_issued(issued_token_type: str | None) -> None:
-    """Check the `issued_token_type` of a token exchange; None, if the response has no such member, is accepted.
+    """Check the `issued_token_type` in the response to a token exchange. A missing type (None) is accepted.
 
     Raises:
         Malformed: The issued token is not an access token (RFC 8693 §2.2.1).

@@ -25,7 +25,7 @@ T = TypeVar("T")
 _OWN = "keyfob-own"
 _TICK_S = 1.0
 _GLANCE_S = 0.1
-# A pool of our own: a lock's holder must find a free thread, however busy the event loop's default pool is.
+# keyfob's own pool: a lock's holder must find a free thread, however busy the event loop's default pool is.
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
@@ -140,7 +140,7 @@ class VaultInThreads:
         return await in_thread(self._vault.load(entry, is_ending=is_ending))
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
-        # The server may accept the old refresh token no more, so the new token is stored even if the task is cancelled.
+        # The old refresh token may be spent, so the new one is stored even if the task is cancelled.
         await _to_the_end(self._vault.save(entry, stored))
 
     def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
@@ -175,7 +175,7 @@ class _SlotInThreads:
 class _Entered(Generic[T]):
     """An asynchronous context manager that enters a blocking context manager in a new thread.
 
-    A pool's threads could all be waiting for a lock, so that the lock's holder would find no free thread.
+    No pool is used: all its threads could be waiting for a lock, and the lock's holder would find no free thread.
 
     This is a class and not a generator, because an event loop closes its generators when it ends. A coroutine in
     `WorldInThreads.uninterrupted` may continue to run after the end of the event loop.

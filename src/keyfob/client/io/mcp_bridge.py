@@ -1,6 +1,6 @@
 """Forward MCP messages from stdin to a remote server, with an access token, and the server's messages to stdout.
 
-The MCP SDK's transport carries the messages unchanged. keyfob answers only requests that cannot be sent, by errors.
+The MCP SDK's transport carries the messages unchanged. keyfob itself answers only a request that cannot be sent.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class _ServerClient(httpx2.AsyncClient):
     """An HTTP client that answers a failed or denied request by a JSON-RPC error, which the MCP client can show."""
 
     def __init__(self, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[str], None], login_line: str) -> None:
-        # A server may take long to answer, and its stream of events is open as long as it likes.
+        # A server may take long to answer, and may keep its event stream open for any time.
         super().__init__(auth=auth, verify=tls, timeout=httpx2.Timeout(_CONNECT_S, read=None))
         self._report = report
         self._login_line = login_line

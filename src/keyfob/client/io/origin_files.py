@@ -1,4 +1,4 @@
-"""The origins to which a login's token may be sent, and the origins that `keyfob setup` has bound to tools' logins."""
+"""The origins to which a login's token may be sent, and those for which `keyfob setup` lets tools get a token."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ToolFile:
     def refresh(self, profile: Profile) -> None:
         """Record that this login's bindings match the profile's present settings. Never raises.
 
-        `io/bound_origins.py` leaves the decision to this package while the settings are newer than this record.
+        If the settings change after that, `io/bound_origins.py` no longer relies on the bindings.
         """
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)

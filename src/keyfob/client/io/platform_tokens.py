@@ -1,4 +1,4 @@
-"""Read a workload identity token from the platform: a file, a variable, or a metadata service.
+"""Read a workload identity token from a platform: from a file, a variable, or a metadata service.
 
 If the token is missing, the error's hint tells the user what to do. No other source is tried.
 """

@@ -24,7 +24,7 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
         ca: A file of certificate authorities to trust in addition to the system's, for requests to a platform.
 
     Raises:
-        Misuse: The credential is missing, empty, or not a supported private key. The message does not contain it.
+        Misuse: The credential is missing, empty, or not a supported private key. The message contains no secret.
         KeyfobError: Any error of `read_identity`.
     """
     if source.kind == "identity":

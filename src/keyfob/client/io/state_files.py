@@ -42,7 +42,7 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending device logins: one file for each profile. Its device code is valid for some minutes, and for one login.
+    """Pending device logins: one file for each profile. A file's device code is valid for minutes and for one login.
 
     Every method may raise `VaultUnavailable`.
     """

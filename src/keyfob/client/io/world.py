@@ -134,7 +134,7 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return an event from the terminal, if any. If none, wait up to `seconds` for the browser's redirect."""
+        """Return an event from the terminal or, within `seconds`, from the browser; None if there is neither."""
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:

@@ -1,1 +1,1 @@
-"""The client's value classes, which only parse and write."""
+"""The client's value classes. They parse and serialize, and contain no other logic."""

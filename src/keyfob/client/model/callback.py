@@ -51,5 +51,5 @@ class Callback:
         return cls(host, port, parts.path or "/")
 
 
-# An issuer that follows RFC 8252 accepts any port; IPv6 is for machines without IPv4.
+# An issuer that follows RFC 8252 accepts any port. IPv6 is for machines without IPv4.
 ANYWHERE: Final = (Callback("127.0.0.1"), Callback("[::1]"))

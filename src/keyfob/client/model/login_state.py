@@ -62,7 +62,7 @@ class ServerCapabilities:
 
 
 def scope_refusals(scope: Scope) -> tuple[str, ...]:
-    """Return the names of refused scopes as features of `ServerCapabilities`."""
+    """Return the feature names under which `ServerCapabilities` records refused scopes."""
     return tuple(f"{_SCOPE}{name}" for name in sorted(scope.names))
 
 

@@ -81,7 +81,7 @@ class NotBound:
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The login waits for this machine's browser. Display the URL even if a browser was started: it may be hidden.
+    """The login waits for this machine's browser. Display the URL in any case, because no window may have appeared.
 
     Attributes:
         address: The authorization URL.
@@ -137,7 +137,7 @@ class FactorRefused:
 
 @dataclass(frozen=True, slots=True)
 class NumberRefused:
-    """The user typed another number than the verification page shows. `tries_left` is None if unknown."""
+    """The number that the user typed is not the number on the verification page. `tries_left` is None if unknown."""
 
     tries_left: int | None = None
 
@@ -159,7 +159,7 @@ class RecoveryCodeMade:
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """keyfob has chosen the login flow `door`, for these reasons."""
+    """keyfob has chosen the login flow `door`, for the given reasons."""
 
     door: InteractiveFlow
     reasons: tuple[str, ...]

@@ -22,7 +22,7 @@ _GITHUB: Final = "/login/oauth"
 _MICROSOFT: Final = "https://login.microsoftonline.com/"
 ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # the audience of a workload identity token for Entra
 _CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts are a tenant of that id
-# Compiled on use: most programs need neither, and it takes a millisecond.
+# Compiled on use: compiling takes a millisecond, and most programs need neither expression.
 _HOST: Final = r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?\Z"
 _GUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
@@ -48,7 +48,7 @@ class Habits:
             that cannot keep a secret confidential (RFC 8252 §8.5).
         device_needs_secret: Whether the issuer requires a client secret with a device code.
         has_commas: Whether the issuer's token responses separate scopes by commas.
-        scope_names: For each scope that is granted under a different name: from the granted to the requested name.
+        scope_names: Maps the name under which the issuer grants a scope to the name under which it is requested.
         identity_as: How the issuer accepts a workload identity token.
         identity_audience: The audience that the issuer requires in a workload identity token; "" for the issuer's URL.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Return the issuer for a tenant ID. A domain name is refused: the issuer in the metadata contains the ID."""
+    """Return the issuer for a tenant ID. A domain name is refused, since the issuer in the metadata contains the ID."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."

@@ -44,7 +44,7 @@ KEYFOB_LOGIN: Final = "keyfob login"
 Dpop = Literal["off", "prefer", "require"]
 DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
 _NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
-LONGEST_SHORT_NAME: Final = 27  # a profile's name has at most 40 letters, and a hash of 12 after a dash
+LONGEST_SHORT_NAME: Final = 27  # the 40 letters of a profile's name, less a dash and a hash of 12
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 
@@ -147,7 +147,7 @@ class Profile:
         Args:
             lead: The text before the command.
             otherwise: The hint if the command is unknown.
-            flags: Flags for `keyfob login`. They are left out if another program has its own login command.
+            flags: Flags for `keyfob login`. They are left out if the running program has its own login command.
         """
         line = self.login_line(flags)
         return f"{lead}: {line}" if line else f"{otherwise}."
@@ -242,8 +242,8 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
         client_id: The client ID.
         audience: The API; None for none.
         is_machine: Whether the client is a service account.
-        program: The program's name, if its users may have several logins. The profile name then starts with the
-            short name that users see, "default"; without `program`, with the client ID.
+        program: The program's name if its users may have several logins, else None. With a program, the profile's name
+            starts with "default"; without, with the client ID.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]

@@ -59,7 +59,7 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source; if it names no audience and its platform accepts any, with `audience` filled in."""
+        """Return the source. An empty name is replaced by `audience`, if the platform accepts any audience."""
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 

@@ -30,7 +30,7 @@ AnswerRequest = Callable[[bytes, Peer], bytes]
 
 
 def default_socket() -> Path:
-    """Return the agent's default path: in the user's runtime folder if there is one, else beside the vault."""
+    """Return the default path of the agent's socket: in the user's runtime folder or, without one, beside the vault."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and not os.environ.get("KEYFOB_HOME"):
         return Path(runtime) / "keyfob-agent" / "socket"
@@ -71,7 +71,7 @@ class AgentServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening, and remove the socket. Accepted requests are answered in their threads."""
+        """Stop listening, and remove the socket. Requests that were already accepted are answered."""
         self._closed.set()
         with contextlib.suppress(OSError):
             if _identity(self._path) == self._seen:

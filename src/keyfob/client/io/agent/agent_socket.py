@@ -74,7 +74,7 @@ def _unavailable(what: str) -> VaultUnavailable:
 
 
 def receive(connection: socket.socket, largest: int, patience: timedelta) -> bytes:
-    """Return all bytes from the other end of a connection, until it shuts down its side.
+    """Return all bytes that the other end of a connection sends before it shuts down its side.
 
     Raises:
         OSError: The other end sends too much, or takes too long.

@@ -64,7 +64,7 @@ class AgentVault:
     ) -> AbstractAsyncContextManager[object]:
         """Drop the cached token, and raise `VaultUnavailable`.
 
-        A caller locks the login in order to refresh a token that an API has refused, so that token is of no more use.
+        Callers take the lock only to refresh a token that an API has refused, so the cached token is useless.
         """
         del entry, on_wait
         self._given = None

@@ -1,4 +1,4 @@
-"""A client middleware for aiohttp that adds the token, for one origin only. `Calls` decides whether to try again."""
+"""An aiohttp middleware that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keyfob.protocol.http import Response
 
 
 class AiohttpAuth:
-    """A middleware for `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it for each followed redirect too."""
+    """A middleware for `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it for each request and redirect."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

@@ -1,4 +1,4 @@
-"""An httpx2 auth object that adds the token, for one origin only. `Calls` decides whether to try again."""
+"""An httpx2 auth object that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def call(
     Raises:
         Unreachable: There is no response.
         Malformed: The response is not usable HTTP, or the address is unusable.
-        KeyfobError: The client adds a token, but gets none.
+        KeyfobError: The client's auth object gets no token.
     """
     with (
         translated(),

@@ -1,4 +1,4 @@
-"""An httpx auth object that adds the token, for one origin only. `Calls` decides whether to try again."""
+"""An httpx auth object that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
 
 from __future__ import annotations
 

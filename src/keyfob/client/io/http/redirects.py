@@ -70,7 +70,7 @@ def _is_proven(call: Call) -> bool:
 def _removing(
     call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
 ) -> Callable[[str, object], Any]:
-    """Return a trace function that removes the token's headers once they were sent, and calls `other`."""
+    """Return a trace function that removes the token's headers once sent, and calls the user's function `other`."""
 
     def trace(event: str, about: object) -> Any:  # noqa: ANN401  the result of the user's trace function
         if event.endswith(_SENT):
@@ -100,7 +100,7 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield the request for each attempt, as `Auth.sync_auth_flow` of httpx and httpx2. Raises the errors of `Visit`.
+    """Yield the request for each attempt, for `sync_auth_flow` of httpx and httpx2. Raises the errors of `Visit`.
 
     Args:
         calls: The source of the token.
@@ -119,7 +119,7 @@ def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, 
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """Yield the requests of `auth_flow` for an asynchronous client: blocking steps run in a thread."""
+    """Yield the request for each attempt, for `async_auth_flow`. Blocking steps run in a thread."""
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare_async(request.headers, request.extensions)

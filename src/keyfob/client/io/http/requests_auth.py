@@ -1,4 +1,4 @@
-"""An auth object for `requests` that adds the token, for one origin only. `Calls` decides whether to try again."""
+"""A `requests` auth object that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class _Visit:
         self.call = call
 
     def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
-        """Repeat the request while `Call.again` decides so, and return the last response. Raises its errors."""
+        """Repeat the request while `Call.again` decides so; return the last response.
+
+        Raises the errors of `Call.again`.
+        """
         sent = response.request
         while True:
             if response.status_code in DENIALS:

@@ -29,7 +29,7 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     profile = login.profile
     if tenant and tenant.lower() not in profile.issuer.lower():
         raise Refused("the SDK requested a token of another tenant than the login's")
-    if claims:  # continuous access evaluation: they go into an authorization request, with a user
+    if claims:  # continuous access evaluation: only an authorization request, with a user, can carry claims
         raise LoginRequired("the API requires claims that the login does not have", hint=profile.login_hint())
     stored = await plain_token(login)
     api = (profile.audience or "").rstrip("/")

@@ -51,7 +51,7 @@ class FrozenToken(NamedTuple):
 
 
 class BotocoreToken:
-    """A token provider for botocore's `session.register_component("token_provider", ...)`, and its token object."""
+    """A token provider for botocore's `session.register_component("token_provider", ...)`; also the token object."""
 
     METHOD: Final = "keyfob"
 

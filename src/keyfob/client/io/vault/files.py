@@ -67,7 +67,7 @@ def agent_socket() -> Path | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder, if it is missing, that only its owner may enter.
+    """Create a folder that only its owner may enter, or make an existing folder private.
 
     Raises:
         VaultUnavailable: The folder cannot be created, or belongs to another user.

@@ -66,7 +66,7 @@ class SystemdCredential:
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Return the content, encrypted or decrypted by systemd-creds. Pipes keep secrets off the command line."""
+        """Encrypt or decrypt content with systemd-creds, by pipes, so that the command line contains no secret."""
         command = [self._command, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments

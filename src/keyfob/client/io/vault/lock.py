@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:  # 3 ms, and needed only on file systems without locks
     socket = LazyModule("socket")
 
-_PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
+_PATIENCE: Final = 60.0  # seconds: longer than the time limits of a refresh
 _SILENCE: Final = 120.0  # seconds without a touch after which a holder on another machine counts as dead
 _TOUCH: Final = 15.0  # seconds
 _SOON: Final = 2.0  # seconds after which the user is told which process holds the lock
@@ -106,7 +106,7 @@ class _Wait:
         return max(0.0, self._end - time.monotonic())
 
     def go_on(self, holder: int | None) -> None:
-        """Continue to wait. After 2 s, call `on_wait` once with the holder's process id.
+        """Check the time limit, and after 2 s call `on_wait` once with the holder's process id.
 
         Raises:
             VaultUnavailable: The time limit has passed.
@@ -250,7 +250,7 @@ def _touch(path: Path, name: bytes, done: threading.Event) -> None:
     while not done.wait(_TOUCH):
         with contextlib.suppress(OSError):
             if _holder(path) == name:
-                os.utime(path)  # without a time: the file server's own clock counts
+                os.utime(path)  # without a time, so that the file server sets its own
 
 
 def _is_dead(path: Path, holder: bytes) -> bool:

@@ -94,7 +94,7 @@ class Seals:
                     f"{self._home / NOTE} was written by another version of this program", hint=LATER_HINT
                 ) from None
             self._set_note_aside(raw)
-            return Note()  # the entries themselves show whether they are encrypted; the place is found again
+            return Note()  # the entries show whether they are encrypted, and `_find_key` searches every place
 
     def _set_note_aside(self, damaged: bytes) -> None:
         with contextlib.suppress(VaultUnavailable):  # on a read-only disk, the file keeps its name
@@ -131,7 +131,7 @@ class Seals:
     def sealer(self, entry: str) -> Callable[[bytes], bytes]:
         """Read the key, and return the function that encrypts a vault entry as the stored decision requires.
 
-        If there is no decision yet, make one without prompting the user.
+        If there is no decision yet, decide without prompting the user.
 
         Raises:
             VaultUnavailable: The key is not available, or the policy forbids a plain file.
@@ -163,9 +163,9 @@ class Seals:
         return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
-        """Move the vault's key to a different place. After an interrupted move, all entries are readable.
+        """Move the vault's key to a different place.
 
-        The next move completes an interrupted move.
+        If the move is interrupted, all entries stay readable, and the next move completes it.
 
         Args:
             to: The new place; "file" to decrypt all entries.
@@ -191,7 +191,7 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Return a place's error code, None if the place works, and a message. Neither writes nor prompts."""
+        """Return a place's error code (None if the place works) and a message. Writes nothing and never prompts."""
         if place == "file":
             return None, "it works"
         try:
@@ -257,7 +257,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Read the key in a place; if there is none, store a new key and check it. Raises `VaultUnavailable`."""
+        """Read the key in a place. If there is none, store a new key and read it back. Raises `VaultUnavailable`."""
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:

@@ -133,7 +133,7 @@ class SecretBus:
 
 
 def _refuse(name: str) -> NoReturn:
-    """Raise the `VaultUnavailable` for an error that the bus has returned."""
+    """Raise `VaultUnavailable` for an error reply from the bus."""
     if name in _ABSENT or ".Spawn." in name:
         raise VaultUnavailable("this session has no keyring", code="key-absent")
     if name == f"{_API}.Error.IsLocked":

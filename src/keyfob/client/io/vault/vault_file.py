@@ -32,8 +32,8 @@ from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
 from keyfob.run import run
 
-# The places from which `io/kept.py` can read the key: of the keyrings only the Secret Service, and no passphrase,
-# because that is slow by intent.
+# The places from which `io/kept.py` can read the key. Of the keyrings, that is only the Secret Service. A passphrase is
+# left out because it is slow by intent.
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
     frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
 )
@@ -69,7 +69,7 @@ class FileVault:
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide how logins are stored, test that storage, and return a message for the user about it, or "".
+        """Decide how logins are stored, and test that storage. Return a message for the user about the storage, or "".
 
         Raises:
             VaultUnavailable: Logins cannot be stored, or not as requested.
@@ -288,7 +288,7 @@ class ProfileFiles:
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Write the quick file, a token cache that `io/quick.py` reads. Return whether that was possible.
+    """Write the quick file, a token cache that `io/quick.py` reads. Return whether the file was written.
 
     Args:
         home: keyfob's state folder, which contains the vault.
@@ -330,7 +330,7 @@ def drop_quick(home: Path, profile: str) -> None:
         try:
             remove(folder / profile)
         except VaultUnavailable as problem:
-            if problem.code != "vault-readonly":  # a file could not have been written there either
+            if problem.code != "vault-readonly":  # no quick file could have been written to that folder either
                 raise
 
 
