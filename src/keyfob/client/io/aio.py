@@ -1,4 +1,4 @@
-"""`World` and `Vault` for an event loop: blocking methods run in threads, and waiting can be cancelled."""
+"""`World` (network, clocks, user) and `Vault` (stored logins) for an event loop: blocking methods run in threads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
 
 
 class WorldInThreads(WorldAround):
-    """A `World` for an event loop. It calls the methods of a blocking `World` in threads."""
+    """The `World` interface (network, clocks, user) for an event loop: a blocking `World` is called in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
         """Run `act` in a new thread, to its end even if this task is cancelled or the event loop ends.
@@ -97,7 +97,10 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The real `World` for an event loop. `wait` and `next_event` use no threads, so that they can be cancelled."""
+    """The process's network, clocks and user for an event loop.
+
+    `wait` and `next_event` use no threads, so that they end at once when their task is cancelled.
+    """
 
     def __init__(self, world: SystemWorld) -> None:
         super().__init__(world)
@@ -123,12 +126,12 @@ class AsyncSystemWorld(WorldInThreads):
 
 
 def without_blocking(world: World) -> World:
-    """Wrap a blocking `World` for use in an event loop."""
+    """Wrap a blocking `World` (network, clocks, user) for use in an event loop."""
     return AsyncSystemWorld(world) if isinstance(world, SystemWorld) else WorldInThreads(world)
 
 
 class VaultInThreads:
-    """A `Vault` for an event loop. It calls the methods of a blocking `Vault` in threads."""
+    """The `Vault` interface (stored logins) for an event loop: a blocking `Vault` is called in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The `World` of a real process. All instances share HTTP connections, which close when the process ends."""
+    """The network, clocks, user and files of this process. All instances share HTTP connections until it ends."""
 
     def __init__(
         self,

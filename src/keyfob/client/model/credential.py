@@ -66,7 +66,7 @@ class PrivateKey:
     """A private key for `private_key_jwt`.
 
     Attributes:
-        key_id: The `kid` under which the server has registered the key, if it has one.
+        key_id: The `kid` under which the server has registered the key; None for none.
         is_legacy: Whether the assertion's audience is the token endpoint, which older servers require.
     """
 

@@ -158,7 +158,7 @@ class LockHolder:
 
     @classmethod
     def of(cls, profile: Profile, assurance: Assurance) -> Self:
-        """Return the holder for a login that is about to start, without a process id."""
+        """Return a lock holder whose login is about to start. `pid` and `kept` are None."""
         what = {
             "issuer": profile.issuer,
             "client_id": profile.client_id,

@@ -32,7 +32,7 @@ WORDS: Final[dict[Place, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The stored decision on how the logins in one home folder are stored.
+    """The decision on how the logins in one state folder are stored.
 
     Attributes:
         place: Where the encryption key is stored; "file" if logins are not encrypted; None before the decision.
@@ -50,7 +50,7 @@ class Note:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Parse the file of the stored decision.
+        """Parse the file that contains the decision.
 
         Raises:
             Malformed: The file is damaged, or was written by another version.
@@ -76,7 +76,7 @@ def policy_of(name: str) -> Policy:
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Return the places to try for a new key, the best first. A passphrase is tried only with a passphrase file."""
+    """Return the storage places to try for a new key, the best first. A passphrase requires a passphrase file."""
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")
@@ -106,7 +106,7 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
 
 
 def _place(fields: Fields, member: str) -> Place | None:
-    """Return the place that a JSON member names; None if the member is absent."""
+    """Return the storage place that a JSON member names; None if the member is absent."""
     name = fields.optional_text(member)
     if name is not None and not is_place(name):
         raise Malformed("vault's note: names a place that this version does not support", field="place")

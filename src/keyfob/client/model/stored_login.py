@@ -100,7 +100,7 @@ class StoredLogin:
         return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
-        """Return the login with the thumbprint of its access token's certificate, if the token is bound to one.
+        """Return the login with `certificate` set, if its access token is bound to the presented certificate.
 
         Args:
             shown: The thumbprint of the certificate that was presented to the token endpoint; None for none.

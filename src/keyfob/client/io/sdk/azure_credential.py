@@ -19,7 +19,7 @@ _DEFAULT = "/.default"  # Microsoft's scope API/.default: every scope of the API
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time. For an unknown expiry, return now, so that the SDK caches nothing.
+    """Return the token and its expiry in Unix time; if unknown, the present time, so that the SDK caches nothing.
 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the error's hint is the command to run.

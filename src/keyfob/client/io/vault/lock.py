@@ -172,7 +172,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write this process's id to the lock's file, if possible, only to inform waiting processes."""
+    """Write this process's id to the lock's file, for waiting processes to report. Errors are ignored."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())

@@ -43,13 +43,13 @@ else:  # a plain file needs neither: 25 ms, mostly cryptography
 
 NOTE: Final = "vault.json"
 POLICY_VARIABLE: Final = "KEYFOB_STORE"
-# A key in these places belongs to the user and not to one home folder. Other home folders may need the key.
+# A key in these places belongs to the user and not to one state folder. Other state folders may need the key.
 _SHARED: Final = frozenset({"keyring", "kernel", "file"})
 _PROBE_BYTES: Final = 16 * 1024  # larger than any login, so that a nearly full disk is noticed early
 
 
 class Seals:
-    """The encryption of one home folder's vault. The constructor reads nothing.
+    """Encrypts and decrypts the vault entries of one state folder. The constructor reads nothing.
 
     Attributes:
         asks: Whether every command may prompt for a needed passphrase at a terminal; if not, only a login may.
@@ -62,10 +62,10 @@ class Seals:
         """Store the arguments.
 
         Args:
-            folder: The home folder; None for the platform's.
+            folder: The state folder; None for the platform's.
             policy: The storage policy of this command; None for the policy in KEYFOB_STORE. If the stored decision
                 contradicts the policy, the next login makes a new decision.
-            places: The function that returns the key place of a name; None for the places of this system.
+            places: The function that returns the storage place of a name; None for the places of this system.
         """
         self.asks = False
         self._home = folder or home()
@@ -78,7 +78,7 @@ class Seals:
         return (self._open_place or key_places.open_place)(name, self._home)
 
     def note(self) -> Note:
-        """Return the stored decision on the key's place; an empty `Note` if it is missing or damaged.
+        """Return the stored decision on how logins are stored; an empty `Note` if it is missing or damaged.
 
         Raises:
             VaultUnavailable: A later version of keyfob has written the decision, or its file cannot be read.
@@ -163,7 +163,7 @@ class Seals:
         return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
-        """Move the vault's key to a different place.
+        """Move the vault's key to a different storage place.
 
         If the move is interrupted, all entries stay readable, and the next move completes it.
 
@@ -191,7 +191,10 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Return a place's error code (None if the place works) and a message. Writes nothing and never prompts."""
+        """Check a storage place of the vault's key. Return an error code, or None if the place works, and a message.
+
+        Writes nothing and never prompts.
+        """
         if place == "file":
             return None, "it works"
         try:
@@ -201,13 +204,13 @@ class Seals:
         return (None, "it works") if found is not None else ("key-empty", "it works, but contains no key of the vault")
 
     def _contradicts(self, place: Place) -> bool:
-        """Return whether this command's policy requires a decision that differs from `place`."""
+        """Return whether the stored decision contradicts this command's storage policy."""
         return (self._policy == "file" and place != "file") or (
             self._policy in {"prefer", "require"} and place == "file"
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record the new and the old place of the key, and return the old place.
+        """Record the new and the old storage place of the vault's key, and return the old place.
 
         From then on, entries are written with the new key, and read with either key.
         """
@@ -231,7 +234,7 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Choose the key's place without prompts. If a better place is locked or hangs, use plain files for now."""
+        """Choose the key's storage place without prompts. If a better place is locked or hangs, use plain files."""
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -244,7 +247,7 @@ class Seals:
             return "file"
 
     def _choose(self, *, may_ask: bool) -> tuple[Place, str, list[VaultUnavailable]]:
-        """Return the best place that works, a message about that place, and the errors of the better places."""
+        """Return the best storage place that works, a message about that place, and the errors of better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
         for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
@@ -257,7 +260,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Read the key in a place. If there is none, store a new key and read it back. Raises `VaultUnavailable`."""
+        """Cache the key from a storage place. Store a new key if there is none. Raises `VaultUnavailable`."""
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
@@ -269,7 +272,7 @@ class Seals:
         self._keys[place] = found
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
-        """Return the key in a place, and cache it in this process. Raises `VaultUnavailable` if there is no key."""
+        """Return the vault's key from a storage place, and cache it. Raises `VaultUnavailable` if there is no key."""
         may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
@@ -279,7 +282,7 @@ class Seals:
         return found
 
     def _find_key(self, key_id: str) -> bytes:
-        """Return the key with this id, from the key's present or previous place. Raises `VaultUnavailable`."""
+        """Return the vault's key with this id, from its present or previous place. Raises `VaultUnavailable`."""
         note = self.note()
         problem: VaultUnavailable | None = None
         # If the note was lost, every place is searched: the logins must not be lost with it.

@@ -150,7 +150,7 @@ class FileVault:
         drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
-        """Remove the vault entry, even if the quick file cannot be removed."""
+        """Remove the vault entry, even if the quick file (token cache) cannot be removed."""
         entry = self._name(entry)
         try:
             await self.remove_quick(entry)
