@@ -81,7 +81,7 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
     """Check a platform's token before it is sent.
 
     Raises:
-        Misuse: The token has expired. Or `use` is not "exchange", and a claim that RFC 7523 §3 requires is missing.
+        Misuse: The token has expired, or is to be an assertion and lacks a claim that RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":

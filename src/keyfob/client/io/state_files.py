@@ -99,7 +99,7 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the present holder of a taken lock, or None. A file with a finished login is by an earlier holder."""
+        """Return the present holder of a taken lock; None if the file describes an earlier holder, who has finished."""
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

@@ -1,4 +1,4 @@
-"""A login's requirements: the user's authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and account."""
+"""A login's requirements on the authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and on the account."""
 
 from __future__ import annotations
 

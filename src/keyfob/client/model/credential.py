@@ -98,7 +98,7 @@ def bound_to(token: str, shown: str) -> str | None:
 
     Args:
         token: The access token.
-        shown: The thumbprint of the certificate that the client presented to the token endpoint, or None.
+        shown: The thumbprint of the certificate that the client presented to the token endpoint.
     """
     payload = read_claims(token)
     if payload is None:

@@ -1,4 +1,4 @@
-"""An aiohttp middleware that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
+"""An aiohttp middleware that adds the token for one origin. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class AiohttpAuth:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send the request with the token, and repeat it while `Call.again` decides so. Blocking steps run in a thread.
+        """Send the request with the token, and repeat it while `Call.again` returns True.
 
-        Raises the errors of `Calls.begin`.
+        Blocking steps run in a thread. Raises the errors of `Calls.begin`.
         """
         call = await asyncio.to_thread(self._calls.begin, request.method, str(request.url))
         while True:

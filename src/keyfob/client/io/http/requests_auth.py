@@ -1,4 +1,4 @@
-"""A `requests` auth object that adds the token, for one origin only. `Calls` decides whether to repeat a request."""
+"""A `requests` auth object that adds the token for one origin. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Visit:
         self.call = call
 
     def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
-        """Repeat the request while `Call.again` decides so; return the last response.
+        """Repeat the request while `Call.again` returns True; return the last response.
 
         Raises the errors of `Call.again`.
         """
