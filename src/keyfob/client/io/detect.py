@@ -83,7 +83,7 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Return the container's kind, or "". systemd sets the variable `container` too, so only known values count."""
+    """Return the container's kind, or "". systemd sets `container` for services, so only known values count."""
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():

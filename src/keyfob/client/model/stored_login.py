@@ -117,7 +117,7 @@ class StoredLogin:
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
-        """Create a login from a token response. A missing `scope` grants the requested scope (RFC 6749 §5.1)."""
+        """Create a login from a token response. An omitted `scope` means the requested scope (RFC 6749 §5.1)."""
         return cls(
             issuer=metadata.issuer,
             client_id=profile.client_id,

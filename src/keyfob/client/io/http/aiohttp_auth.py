@@ -1,4 +1,4 @@
-"""An aiohttp middleware that adds the token for one origin. `session/calls.py` decides when to repeat requests."""
+"""An aiohttp middleware that adds the token for one origin only. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An httpx2 auth object that adds the token for one origin. `session/calls.py` decides when to repeat requests."""
+"""An httpx2 auth object that adds the token for one origin only. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `requests` auth object that adds the token for one origin. `session/calls.py` decides when to repeat requests."""
+"""A `requests` auth object that adds the token for one origin only. `session/calls.py` decides on repetition."""
 
 from __future__ import annotations
 

@@ -172,9 +172,9 @@ def _fill(file: BufferedWriter, size: int, path: Path) -> None:
 
 
 def replace_file(fresh: Path, path: Path) -> None:
-    """Rename `fresh` to `path`, replacing a file there. Retry for up to a second.
+    """Rename `fresh` to `path`, and replace a file there.
 
-    Windows refuses to replace a file while a reader has it open.
+    Windows refuses this while a reader has the old file open. So the function retries for up to a second.
 
     Raises:
         OSError: The file cannot be renamed.
