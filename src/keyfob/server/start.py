@@ -1,4 +1,4 @@
-"""The initial state of a tenant: keys derived from its master key, a signing key, and a ready configuration."""
+"""The initial settings of a tenant, and the encryption of its signing keys."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class ChangeSignal:
     def send(self) -> None:
         """Signal a change.
 
-        If the signal is lost, the tenant finds the change at its check of the settings every second.
+        A lost signal only delays the change, since the tenant also checks its settings every second.
         """
         replace(self._path, b"")
 

@@ -19,9 +19,9 @@ from typing import Final
 from keyfob.errors import Unreachable
 from keyfob.server.decide.limits import LONGEST_EMAIL
 
-# The separators of addresses or comments in a header, or of parameters of an SMTP command.
+# Characters that separate addresses, comments in a header, or parameters of an SMTP command.
 _NOT_IN_ADDRESSES: Final = frozenset(' "(),:;<>[\\]')
-_KEPT: Final = timedelta(minutes=30)  # in the outbox: the lifetime of links to choose a password
+_KEPT: Final = timedelta(minutes=30)  # the lifetime of a link to choose a password
 _OUTBOX_SENDER: Final = Address("keyfob", "no-reply", "localhost")
 
 
@@ -54,7 +54,7 @@ def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
     message["Subject"] = " ".join(mail.subject.split())
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain=sender.domain)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no automatic answers
+    message["Auto-Submitted"] = "auto-generated"  # so that no program replies (RFC 3834 §5)
     message.set_content(mail.text)
     if mail.html:
         message.add_alternative(mail.html, subtype="html")
