@@ -55,7 +55,7 @@ class IntrospectionAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self | None:
-        """Parse the response. Return None if the token is not active. `active` must be the literal `true` or `false`."""
+        """Parse the response. Return None if the token is not active. `active` must be `true` or `false`."""
         if not isinstance(fields.values.get("active"), bool):
             raise Malformed("introspection: active is not a boolean", field="active")
         if fields.values["active"] is not True:
