@@ -1,4 +1,4 @@
-"""`keyfob help`: the entry of an error, or a page of the documentation, from files in the wheel."""
+"""`keyfob help`: print the explanation of an error, or a page of the documentation, from files in the wheel."""
 
 from __future__ import annotations
 

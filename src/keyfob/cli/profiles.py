@@ -43,7 +43,7 @@ class ChosenProfile:
     Attributes:
         profile: The profile; None if the issuer or the client ID is not known.
         settings: The settings from flags, variables and files, by name, each with its origin.
-        subject: The subject (`sub`) of the pinned account, or None. A login of another account must not be used.
+        subject: The subject (`sub`) of the account that the settings require; None for any account.
         files: The settings files that were read.
     """
 
@@ -172,7 +172,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
-    """Return whether the scope is exact. Without a flag for this or for the scope, it is as in the last login."""
+    """Return whether keyfob must add no scopes. Without a flag for this or for the scope, do as in the last login."""
     is_exact = bool(getattr(flags, "exact_scope", False))
     return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
@@ -226,7 +226,7 @@ def known_app(flags: Namespace) -> App:
 
     Raises:
         LoginRequired: The profile has no login.
-        Refused: Another account than the pinned account is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     agent = agent_socket()
     if agent is not None:
@@ -246,7 +246,7 @@ def _app_of_agent(flags: Namespace, socket: Path) -> App:
 
     Raises:
         VaultUnavailable: The agent does not respond.
-        Refused: The agent offers no such login or several, or its login is of another account than the pinned account.
+        Refused: The agent offers no such login or several, or a login of another account than the settings require.
     """
     from keyfob.client.io.agent.agent_vault import AgentVault  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
 
@@ -345,7 +345,7 @@ def check_issuer(chosen: ChosenProfile) -> None:
 
 
 def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
-    """Compare the logged-in account with the pinned account.
+    """Compare the logged-in account with the account that the settings require.
 
     Raises:
         Refused: The accounts differ, or the logged-in account is unknown.
@@ -363,7 +363,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 
 def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
-    """Return the `App` of a profile. `store` is this command's storage policy; None keeps the policy chosen before."""
+    """Return the `App` of a profile. `store` says where tokens are to be stored; None keeps the present place."""
     app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,

@@ -107,7 +107,7 @@ class Settings:
 
 
 def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
-    """Read the variables and files.
+    """Read the settings in environment variables and files.
 
     Args:
         flags: The flags of the command.

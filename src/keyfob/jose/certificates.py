@@ -75,7 +75,7 @@ class Authority:
 
     @classmethod
     def read(cls, certificate: bytes, key: bytes) -> Self:
-        """Parse a certificate and its key in PEM. Raise `Malformed` if one is not valid or they do not match."""
+        """Parse a certificate and its key in PEM. Raise `Malformed` if either is not valid or the two do not match."""
         found, private = _certificate(certificate), _private(key)
         if found.public_key() != private.public_key():
             raise Malformed("certificate: does not belong to its key", field="certificate")

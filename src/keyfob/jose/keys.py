@@ -67,7 +67,7 @@ class PublicKey:
 
     @staticmethod
     def find_jwk(text: bytes) -> dict[str, object]:
-        """Parse a public key in PEM or a JWK, and return it as a JWK. Raise `Malformed` for other text."""
+        """Parse a public key, in PEM or as a JWK. Return the JWK. Raise `Malformed` for other text."""
         is_jwk = text.lstrip().startswith(b"{")
         return dict(read_json(text, "key").values) if is_jwk else key_formats.convert_public_pem(text)
 

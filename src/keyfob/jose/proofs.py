@@ -28,12 +28,12 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """The result of a valid proof. The caller must refuse a second proof with the same replay key `mark` until `until`.
+    """The result of a valid proof. The caller must refuse another proof with the same replay key.
 
     Attributes:
         key_thumbprint: The JWK thumbprint of the key that the sender has.
         mark: The replay key, a hash of the proof's `jti` and key.
-        until: The time from which the proof is too old anyway.
+        until: The time from which the proof is too old, so that the replay key need not be stored longer.
     """
 
     key_thumbprint: str
@@ -115,14 +115,14 @@ def _is_hash_of(token: Secret, shown: str) -> bool:
 
 
 def _mark(key_thumbprint: str, token_id: str) -> str:
-    """Return the replay key of a proof, which has the same length for every `jti`."""
+    """Return the replay key of a proof: a hash, whose length does not depend on the `jti`."""
     return hashlib.sha256(f"dpop {key_thumbprint} {token_id}".encode()).hexdigest()
 
 
 def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) -> tuple[Proof, str]:
     """Verify the signature of a proof. Return the proof's claims, and the thumbprint of its key.
 
-    Method, URL, time and nonce are not validated here, but in `judge_proof`.
+    `judge_proof` validates the method, URL, time and nonce. The caller must detect replays.
 
     Raises:
         InvalidToken: The proof is not well formed, contains a private key, or its signature is not valid.

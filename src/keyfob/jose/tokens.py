@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. The JWS header contains the members of `header`, or the `kid` if it is None."""
+    """Sign claims as a compact JWS. `header` has members of the JWS header, which replace the `kid`."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:

@@ -25,7 +25,7 @@ def certificates_in(text: str) -> list[str]:
 
 
 def der_of_pem(text: str) -> bytes | None:
-    """Return the first certificate of a PEM text as DER, or None if the text has none or it is damaged."""
+    """Return the first certificate of a PEM text as DER, or None if there is no certificate or it is damaged."""
     found = re.search(_PEM, text[:_LONGEST])
     if found is None:
         return None

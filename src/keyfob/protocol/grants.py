@@ -80,7 +80,7 @@ class JwtBearerGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class MfaOobGrant:
-    """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed."""
+    """A code that was sent out of band, as second factor (Auth0). `binding_code` is the code that the user typed."""
 
     grant_type: ClassVar[str] = MFA_OOB
     mfa_token: Secret

@@ -52,11 +52,11 @@ class Request:
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the first header with a name, which is in lower case, or None."""
+        """Return the value of the first header with a name, or None. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Return the values of all headers with a name, which is in lower case."""
+        """Return the values of all headers with a name. The name is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
@@ -69,11 +69,11 @@ class Response:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return the first header with a name, which is in lower case, or None."""
+        """Return the value of the first header with a name, or None. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Return the values of all headers with a name, which is in lower case."""
+        """Return the values of all headers with a name. The name is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 

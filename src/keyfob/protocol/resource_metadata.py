@@ -52,7 +52,7 @@ class ResourceMetadata:
 
     @classmethod
     def read(cls, fields: Fields, *, resource: str) -> Self:
-        """Parse a metadata document. Its `resource` must be identical to the expected identifier `resource` (§3.3)."""
+        """Parse a metadata document. Its member `resource` must equal the argument `resource` (RFC 9728 §3.3)."""
         if fields.text("resource") != resource:
             raise Malformed("the metadata is of another API than the one asked for", field="resource")
         return cls(
@@ -71,7 +71,7 @@ class ResourceMetadata:
 
 
 def well_known_resource(resource: str) -> str:
-    """Return the URL of an API's metadata: the API's URL, with the well-known path between host and path (§3.1)."""
+    """Return the URL of an API's metadata: the well-known path is between host and path (RFC 9728 §3.1)."""
     parts = urlsplit(resource)
     path = "" if parts.path == "/" else parts.path
     return urlunsplit((parts.scheme, parts.netloc, WELL_KNOWN + path, parts.query, ""))

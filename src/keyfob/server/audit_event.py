@@ -20,7 +20,7 @@ OWN_PREFIX: Final = "keyfob_"  # the beginning of each code that Auth0 does not 
 
 
 class Code(NamedTuple):
-    """The meaning of a code, and the `outcome` of its events."""
+    """The meaning of an event code, and the `outcome` of the events that have the code."""
 
     outcome: Result
     means: str

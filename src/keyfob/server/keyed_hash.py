@@ -28,8 +28,8 @@ class HashKeys:
     Attributes:
         factors: The keys of second factors. The first key encrypts and decrypts. The other keys are former keys, which
             only decrypt, for a limited time.
-        opaque: The keys of opaque access tokens, in the order of `factors`.
-        pages: The keys of the encrypted login state in pages, in the order of `factors`.
+        opaque: The keys of opaque access tokens, the first and former keys as in `factors`.
+        pages: The keys of the encrypted login state in pages, the first and former keys as in `factors`.
     """
 
     codes: bytes
@@ -71,7 +71,7 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof that this server made a link with a user code, so that opening the link is not a guess."""
+    """Return the proof that this server made a link with a user code. Opening such a link does not count as a guess."""
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 

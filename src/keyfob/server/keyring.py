@@ -84,7 +84,7 @@ class Keyring:
         return cls(hashing, sealing, formers)
 
     def keys(self, now: datetime) -> HashKeys:
-        """Derive one key for each purpose."""
+        """Derive a separate key for each purpose, such as hashing codes and encrypting opaque tokens."""
         own, opening = self.hashing, self.opening(now)
         return HashKeys(
             codes=derive(own, "codes"),
@@ -106,7 +106,7 @@ class TenantKeys:
 
     Attributes:
         published: The keys of the JWKS, the newest first.
-        signers: The key that signs, by algorithm.
+        signers: The current signing key of each algorithm.
     """
 
     hashing: HashKeys

@@ -38,8 +38,8 @@ class DeviceLogin:
         nearness: Whether the approving browser was in the network of the device.
         number_hash: The hash of the number that the page showed after the approval, if the client must send it.
         number_tries: How many wrong numbers were sent.
-        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval, so that a link on
-            the page can end this login.
+        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval, so that a link
+            can end this login before or after the code is redeemed.
     """
 
     device_code_hash: bytes
@@ -143,7 +143,7 @@ class PushedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The scope at an API that a user has consented to for a client."""
+    """The consent of a user to a client: the granted scope at one API."""
 
     user_id: str
     client_id: str

@@ -44,7 +44,7 @@ class Table(Generic[R]):
         select: The first part of a query for whole records.
         add: The statement that adds a record. It changes nothing if a record has the same key or the same unique value.
         replace: The statement that adds a record or replaces the record with the same key.
-        put: The statement that does the same, but changes nothing if the record's fixed columns have other values.
+        put: The statement that acts as `replace`, but changes nothing if the fixed columns have other values.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:

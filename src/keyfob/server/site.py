@@ -100,7 +100,7 @@ class Site:
         endpoint_requests: The state of the limit of requests, by endpoint and network (`full_at`).
         node: The name of this process in the ids of its events.
         limits_noted: The time of the last audit event about a limit, by the limit's name and the network.
-        meter: The meter for metrics; by default one that counts nothing.
+        meter: The meter for metrics. The default meter counts nothing.
         readiness: The last check of the store for /readyz.
         later: The functions to run after the response was sent.
         locate: The function that looks up the city and country of an IP address in a MaxMind DB file.
@@ -174,7 +174,7 @@ class Site:
         return self.surroundings.random(size)
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
-        """Return the response of an outcome, in this tenant's dialect."""
+        """Return the response for an outcome in `server/wire.py`, in this tenant's dialect."""
         return answer(self.config.wire, outcome, words=words)
 
     def note(self, code: str, request: Request, **fields: str) -> None:
@@ -214,7 +214,7 @@ class Site:
             self.note(code or LIMIT_CODES[limit], request, **fields, description=limit)
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event that no request has caused to the audit log."""
+        """Write an event to the audit log that was not caused by a request."""
         self._record(code, fields)
 
     def _record(self, code: str, fields: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """The transaction of every store, in SQL that works in both SQLite and PostgreSQL.
 
-A store runs the statements. It translates the placeholders `?` if its database uses other placeholders.
+A store runs the statements, after translating the placeholders `?` if its database uses other placeholders.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class SqlTransaction:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 
     async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
-        """Return a login with its user. The user is None if deleted."""
+        """Return a login with its user, or None if there is no such login. A deleted user is None."""
         found = await self._query(_REFRESH_WITH_USER, login_id)
         if not found:
             return None
@@ -161,14 +161,14 @@ class SqlTransaction:
     async def logins(
         self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
     ) -> tuple[RefreshLogin, ...]:
-        """Return at most `most` active logins, newest first. With None, the logins of all users or clients count."""
+        """Return at most `most` active logins, newest first. None means the logins of all users, or in all clients."""
         where, values = _where(user_id=user_id, client_id=client_id)
         alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
         rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
         return await self._all(rows.REFRESH, rest, *values, now.timestamp(), now.timestamp(), most)
 
     async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
-        """Return at most `most` browser sessions of one user or all users, newest first, with expired sessions."""
+        """Return at most `most` browser sessions of one user or all users, newest first. Some may have expired."""
         where, values = _where(user_id=user_id)
         return await self._all(
             rows.SESSION, f"WHERE {where} ORDER BY created_s DESC, session_hash LIMIT ?", *values, most
@@ -317,7 +317,7 @@ class SqlTransaction:
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
-        """Delete events that are older than a time or not among the newest `keep`: at most `most`, the oldest first."""
+        """Delete events from before a time, and events beyond the newest `keep`. Delete the oldest, at most `most`."""
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:

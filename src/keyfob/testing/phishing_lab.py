@@ -105,7 +105,7 @@ class Run(Protocol):
 
 
 def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: Tell = lambda _: None) -> Loot:
-    """Phish a user of a new tenant once.
+    """Create a tenant with the given rules, and phish its user once.
 
     Args:
         rules: The tenant's rules for device logins.
@@ -141,7 +141,7 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
 
 
 class Row(NamedTuple):
-    """A policy, with the least user action by which an attack from another network or the user's network succeeds."""
+    """The least user action with which an attack succeeds under a policy, from another network or from the user's."""
 
     policy: str
     elsewhere: str

@@ -64,7 +64,7 @@ class Scene:
     """
 
     def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
-        """Start a tenant with these settings and this store, and add a user. By default, it is a ready tenant."""
+        """Start a tenant and add a user. By default, the tenant has ready settings and a store in memory."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()

@@ -1,4 +1,4 @@
-"""A fake clock and repeatable random bytes for a server, whose clock the client shares."""
+"""A fake clock for a server and its client, and repeatable random bytes for the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keyfob.testing.fake_time import NOON, FakeTime
 
 
 class FakeSurroundings:
-    """A fake clock and repeatable random bytes. A server and its client share the clock, which only waits advance."""
+    """A fake clock for a server and its client, which advances when the client waits, and repeatable random bytes."""
 
     def __init__(self, start: datetime = NOON, seed: int = 1) -> None:
         self._time = FakeTime(start)

@@ -67,7 +67,7 @@ def run(flags: Namespace) -> int:
 
 
 class _LoginFilter:
-    """Prints a response, but not one with status 401: after a login, the request is sent again."""
+    """Prints the response. A response with status 401 is not printed, since keyfob logs in and repeats the request."""
 
     def __init__(self, head: Callable[[Response], None] | None) -> None:
         self._head = head

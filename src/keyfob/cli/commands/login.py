@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with the scope of its stored login and `added`, but without the scopes that keyfob adds."""
+    """Return the profile with more scopes: those of its stored login, without those that keyfob added, and `added`."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -210,7 +210,7 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
-    """Return a login step that fails if the user logs in with another account than the pinned account.
+    """Return a login step that fails if the user logs in with another account than the settings require.
 
     If no login was stored before, the step also ends the login of the other account.
     """
@@ -245,7 +245,7 @@ def _resume_command(name: str) -> str:
 
 
 def _login_command(profile: Profile) -> str:
-    """Return the command by which the user logs in in another terminal. Settings that are not stored become flags."""
+    """Return the command for the same login in another terminal. Settings that are not stored become flags."""
     ours = command("login", profile.name)
     if ProfileFiles().load(profile.name) == profile:
         return ours
@@ -331,7 +331,7 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the stored login of another client or issuer, which this login will replace, or None. Inform or ask first.
+    """Inform or ask the user if this login will replace a login of another client or issuer, and return that, or None.
 
     Raises:
         Misuse: The user at the terminal keeps the stored login.
@@ -358,7 +358,7 @@ def _account_switch(
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return a function that decides whether a new login may replace the stored login of another account.
 
-    It uses a flag, or asks the user. It never accepts another account than the pinned account. It accepts to replace
+    It uses a flag, or asks the user. It never accepts another account than the `pinned` account. It allows replacing
     `replaced`, the login of another client, since the user was informed before.
     """
 

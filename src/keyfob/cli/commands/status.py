@@ -100,7 +100,7 @@ def _chosen_report(flags: Namespace) -> Report:
     """Return the report on the chosen profile.
 
     Raises:
-        Refused: Another account than the pinned account is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     if agent_socket() is not None:
         given = known_app(flags)

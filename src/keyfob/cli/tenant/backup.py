@@ -1,4 +1,4 @@
-"""`keyfob tenant backup` and `restore`: copy a tenant, which may be running, to one private file and back."""
+"""`keyfob tenant backup` and `restore`: write a tenant, which may be running, to one private file, and restore it."""
 
 from __future__ import annotations
 

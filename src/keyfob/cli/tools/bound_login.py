@@ -33,7 +33,7 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
     Raises:
         LoginRequired: The bound profile has no login.
         Misuse: The bound profile now has another login, or several logins are possible.
-        Refused: Another account than the pinned account is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     if not is_safe(url):
         return None
@@ -66,7 +66,7 @@ def _app_of(profile: Profile) -> App:
     """Return the login of a profile.
 
     Raises:
-        Refused: Another account than the pinned account is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     app = app_of(profile)
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:

@@ -173,7 +173,7 @@ def plan_npm(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for pnpm, which calls a helper. Replace a line for npm, which pnpm would prefer."""
+    """Return the plan for pnpm, which calls a helper. Replace the line for npm, since pnpm would prefer that line."""
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
@@ -226,7 +226,7 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of the command `keyfob`, which is usually on PATH. If it is read-only, return `_bin()`."""
+    """Return the folder of the command `keyfob`, usually on PATH. If the folder is read-only, return keyfob's `bin`."""
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 

@@ -1,4 +1,4 @@
-"""Reply to a tool with the token in the quick file, without slow imports.
+"""Reply to a tool with the token that is cached in the quick file, without slow imports.
 
 Git calls its helper at every fetch, so this module must be fast. `cli/commands/helper.py` handles unusual cases.
 """

@@ -209,7 +209,7 @@ async def _wait_until_left(receive: Receive) -> None:
 
 @lru_cache(maxsize=8)
 def _headers_of_all(issuer: str) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers of every response (OWASP ASVS 3.4.1, 3.4.4)."""
+    """Return the headers that every response gets: nosniff, and HSTS with https (OWASP ASVS 3.4.1, 3.4.4)."""
     nosniff = ((b"x-content-type-options", b"nosniff"),)
     # HSTS for `localhost` would force https on every other local server of this developer, for a year.
     if not issuer.startswith("https://") or is_loopback(issuer):

@@ -23,7 +23,7 @@ _IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # in case a lone CR LF h
 
 
 class _TooLarge(Exception):
-    """The request exceeds a limit. The parser reports it like a syntax error."""
+    """Raised if a request exceeds a limit. The parser handles this exception as a syntax error."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -48,7 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection.
 
-        If there are too many connections, close the one that has waited longest for its peer.
+        If there are too many connections, close the connection that has waited longest for data from its peer.
         """
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:
@@ -159,7 +159,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Treat a WebSocket request like any other, then close the connection, since the following data is not HTTP."""
+        """Handle a WebSocket request as a usual request. Then close the connection, since further data is not HTTP."""
         cycle = self._present_cycle()
         if cycle is not None:
             cycle.keep_alive = False

@@ -1,4 +1,4 @@
-"""A tenant's certificates for https on this machine: `tls/` in its folder, created at the first start."""
+"""A tenant's certificates for https on this machine, which are created in the folder `tls/` at the first start."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ def prepare_folder(folder: Path) -> None:
 
 
 def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of the named files that other users can read. Return None if they cannot enter the folder.
+    """Return the first of the named files that other users can read, or None. Change no file.
 
-    No file is changed.
+    If other users cannot enter the folder, they can read no file in it.
     """
     if os.name != "posix" or not folder.is_dir() or not folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
         return None

@@ -79,7 +79,7 @@ class DeviceCache:
             self._logins.pop(device_code_hash, None)
 
     def sweep(self, before: datetime) -> None:
-        """Remove the logins that a transaction may have deleted since they expired before a time."""
+        """Remove the logins that expired before a time, since a transaction may have deleted them."""
         with self._lock:
             self._is_changing = True
             late = [name for name, login in self._logins.items() if login.expires_at <= before]

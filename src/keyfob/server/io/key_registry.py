@@ -41,7 +41,7 @@ class KeyRegistry:
         return asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
 
     def plan_rotation(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> Changes:
-        """Return the changes of a rotation without making them."""
+        """Return the changes that `rotate` would make. Make no change."""
         keys, now = self.all(), self.now()
         return rotation(keys, tuple(algorithms) or signers(keys, now), now, at_once=at_once)
 

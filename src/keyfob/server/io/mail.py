@@ -47,7 +47,7 @@ def read_address(text: str, name: str = "") -> Address:
 
 
 def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
-    """Return a message with the plain text, the HTML if there is any, and the headers of an automatic message."""
+    """Return a message with plain text, HTML if there is any, and the headers that mark an automatic message."""
     is_ascii = f"{to.addr_spec}{sender.addr_spec}".isascii()
     message = EmailMessage((policy.SMTP if is_ascii else policy.SMTPUTF8).clone(cte_type="7bit"))
     message["From"], message["To"] = sender, to

@@ -176,7 +176,7 @@ class _State(Collector):
         self._lost_events = lost_events
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily]:
-        """Yield the gauges."""
+        """Yield the tenant's current values as Prometheus metrics."""
         now = self._site.now()
         polled = [pace.polled_at for pace in self._site.paces.values()]
         pending = sum(1 for at in polled if at is not None and now - at < POLLED_WITHIN)

@@ -13,8 +13,8 @@ if sys.platform != "win32":
 def operator() -> str:
     """Return the name of the account. Under sudo, add the name of the account that called sudo.
 
-    The name is asked from the operating system, since an account can change its environment variables. Those of sudo
-    are trusted only if the process runs as root.
+    The name comes from the operating system, since an account can change its environment variables. The variables that
+    sudo sets are trusted only if the process runs as root.
     """
     if sys.platform == "win32":
         return getpass.getuser()

@@ -22,7 +22,7 @@ CALLER_LEFT: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("CALL
 
 
 class Argon2Passwords:
-    """Hash with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
+    """Hashes passwords with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()

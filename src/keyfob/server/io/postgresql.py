@@ -167,7 +167,7 @@ class PostgresStore:
                 return await _version(connection) > 0
 
     async def close(self) -> None:
-        """Close the connections of this event loop. Those of another loop are closed when that loop is closed."""
+        """Close the connections of this event loop. The connections of another event loop are closed at its end."""
         if found := self._pools.pop(asyncio.get_running_loop(), None):
             await found[1].aclose()
 
@@ -278,7 +278,7 @@ async def _version(connection: _Connection) -> int:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    """Migrate the schema. If the schema is current, change nothing, so that the account needs no privilege to do so.
+    """Migrate the schema. If the schema is current, run no statement that requires the privilege to change it.
 
     Raises:
         Misuse: A newer keyfob made the schema, or the database belongs to another program.
@@ -308,7 +308,7 @@ async def _make_durable(connection: _Connection) -> None:
 
 
 async def _keep_session(_: object) -> None:
-    """Replace asyncpg's reset of a connection that returns to the pool, which takes a round trip, by nothing."""
+    """Do nothing. asyncpg calls this when a connection returns to the pool; its own reset would take a round trip."""
 
 
 def _pool_arguments() -> dict[str, Any]:

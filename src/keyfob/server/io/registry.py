@@ -149,7 +149,7 @@ class Registry:
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan the change to the content of a tenant.toml. Users that the file does not name are not changed.
+        """Plan to replace the settings and users by those of a tenant.toml. Users that the file does not name stay.
 
         Raises:
             Misuse: A user exists with another user_id, or a new password is weak.

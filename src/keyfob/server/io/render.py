@@ -61,13 +61,13 @@ def render(name: str, words: Mapping[str, object]) -> bytes:
 
 
 def draw(address: str) -> str:
-    """Return a QR code as a data: URL, for the `src` of an image."""
+    """Return the QR code of a URL as a data: URL, for the `src` of an image."""
     return segno.make(address, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
 
 
 @cache
 def script() -> bytes:
-    """Return the script for passkeys."""
+    """Return the JavaScript of the pages that use passkeys."""
     return files("keyfob.server.io").joinpath("templates/passkey.js").read_bytes()
 
 

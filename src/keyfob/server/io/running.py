@@ -176,7 +176,7 @@ class _LimitedServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Shut down at SIGINT or SIGTERM.
 
-        Forget the signal afterwards. uvicorn would raise it again, and so end the process before the store is closed.
+        uvicorn's own method would raise the signal again, which would end the process before the store is closed.
         """
         with super().capture_signals():
             yield

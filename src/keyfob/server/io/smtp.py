@@ -75,7 +75,7 @@ class MailServer:
 
 
 class SmtpMailer:
-    """Send each message over a new connection, in ten seconds at most.
+    """Sends each message over a new connection, in ten seconds at most.
 
     Connecting is tried twice. A message is sent only once: a server that does not respond may have accepted the
     message.

@@ -59,7 +59,7 @@ class _Statements:
         self._connection.executemany(sql, values)
 
     async def lock_log(self) -> None:
-        """Do nothing, since only one transaction writes at a time."""
+        """Do nothing, since SQLite never runs two write transactions at the same time."""
 
 
 class _Snapshot(_Statements):

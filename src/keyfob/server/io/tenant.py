@@ -1,4 +1,4 @@
-"""Create a tenant from its parts, with its ASGI application."""
+"""Create or open a tenant, with its ASGI application."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tenant:
 
     Attributes:
         app: The ASGI application.
-        first_user: The user that was added at this first start of a ready tenant, else None.
+        first_user: The user that was added, if this is the first start of a ready tenant; else None.
     """
 
     def __init__(self, site: Site, reload: Reload | None = None) -> None:
@@ -175,9 +175,9 @@ class Tenant:
 
         Args:
             folder: The tenant's folder, which is created at the first start.
-            ready: The settings to use until settings are stored; a first user is added too. Of stored settings without
-                an issuer, the issuer is that of `ready`.
-            wire: The dialect to use in place of the dialect in the settings; None to use that.
+            ready: The settings to use until settings are stored, with a first user as in `open`. Once settings are
+                stored, only the issuer of `ready` is used, and only if the stored settings have no issuer.
+            wire: The dialect; None for the dialect in the settings.
             for_certificates: The address for client certificates; None if there is none.
             audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
                 function such as the one that writes to the logger `keyfob.audit`.

@@ -76,7 +76,7 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
 
 
 def _ended(workers: dict[int, int]) -> list[int]:
-    """Remove the processes that have ended from `workers`. Return their numbers."""
+    """Remove the workers whose process has ended from `workers`. Return the numbers of these workers."""
     numbers: list[int] = []
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG)[0]) != 0:
@@ -122,7 +122,7 @@ def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoRet
 def _end_with(life: int) -> None:
     """Wait until the supervisor ends, then send SIGTERM to this process.
 
-    At its end, the supervisor's write end of a pipe is closed. `life` is the read end.
+    `life` is the read end of a pipe. When the supervisor ends, the system closes the only write end.
     """
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)
