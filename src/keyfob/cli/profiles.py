@@ -208,7 +208,7 @@ def _path(name: str, origin: Setting) -> str:
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """Return the API, and whether the setting `resource` (RFC 8707) names it. Otherwise the setting `audience` does.
+    """Return the API, and True if `resource` (RFC 8707) names it, False if `audience` does.
 
     If both are set, the setting with precedence is used.
     """

@@ -250,7 +250,7 @@ def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: Ex
     """Serve the metrics of this process, if metrics are requested. Return the URL of the metrics, or ""."""
     if not places:
         return ""
-    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
+    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  takes 20 ms; only metrics need it
 
     meter = PrometheusMeter()
     tenant.measure(meter)

@@ -143,7 +143,7 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
 
 @light_dataclass(frozen=True, slots=True)
 class IdClaims:
-    """An ID token's claims (OpenID Connect Core §2). `person` contains the claims without a field here, unchanged."""
+    """An ID token's claims (OpenID Connect Core §2). `person` contains all claims that no other field contains."""
 
     issuer: str
     subject: str

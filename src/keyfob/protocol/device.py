@@ -78,7 +78,7 @@ class NumberAsked:
     """A pending response that requires the number from the approval page. This is an extension of keyfob.
 
     Attributes:
-        tries_left: How many attempts remain after a wrong number; None if no number was sent.
+        tries_left: How many attempts remain after a wrong number; None if the response does not contain this.
     """
 
     tries_left: int | None = None
@@ -101,7 +101,7 @@ def read_number(typed: Secret) -> Secret | None:
 
 
 def _fact(fields: Fields, name: str) -> str:
-    """Return a claimed name as one short line, without unprintable characters and those that change text direction."""
+    """Return a claimed name as one short line. Remove characters that are unprintable or change the text direction."""
     kept = "".join(letter for letter in fields.optional_text(name) or "" if letter.isprintable())
     return " ".join(kept.split())[:LONGEST_FACT]
 

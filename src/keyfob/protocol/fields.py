@@ -91,7 +91,7 @@ class Fields:
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """Return a duration, or None if the field is absent. The seconds are a number, or a string of digits."""
+        """Return a duration, or None if the field is absent. Accept seconds as a number, or as a string of digits."""
         found = self.values.get(name)
         if found is None or found == "":
             return None
@@ -104,7 +104,7 @@ class Fields:
         return timedelta(seconds=found)
 
     def seconds(self, name: str) -> timedelta:
-        """Return a required duration. The field has the form of `optional_seconds`."""
+        """Return a required duration. Accept seconds as a number, or as a string of digits."""
         found = self.optional_seconds(name)
         if found is None:
             raise self._wrong(name, "is missing")

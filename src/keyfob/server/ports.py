@@ -58,7 +58,7 @@ class Passwords(Protocol):
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a new password, or None if too many passwords wait, as in `verify`.
+        """Return the hash of a new password, or None if too many passwords wait to be hashed.
 
         Args:
             password: The password as typed.

@@ -130,7 +130,7 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event, after the last event the redirect, or None if `span` passes before."""
+        """Return the next scripted event. After the last event, return the redirect. Return None if `span` passes."""
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))

@@ -351,7 +351,7 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
 
 
 async def tries_are_kept_until_they_expire(store: Store) -> None:
-    """Replacing or dropping one counter of tries does not change other counters. A sweep deletes only expired ones."""
+    """Replacing or dropping one counter of tries changes no other counter. A sweep deletes only expired counters."""
     later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
 
     async def fill(transaction: Transaction) -> None:

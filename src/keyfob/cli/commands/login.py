@@ -331,7 +331,7 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Inform or ask the user if this login will replace a login of another client or issuer, and return that, or None.
+    """Return the login of another client or issuer that this login will replace, or None. Inform or ask the user.
 
     Raises:
         Misuse: The user at the terminal keeps the stored login.

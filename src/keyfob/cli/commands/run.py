@@ -60,7 +60,7 @@ def run(flags: Namespace) -> int:
             signal.SIGXFSZ,
         ):  # Python ignores these signals; the new program must not inherit that
             signal.signal(ignored, signal.SIG_DFL)
-        os.execve(program, words, environment)  # noqa: S606  no shell is the point
+        os.execve(program, words, environment)  # noqa: S606  deliberately without a shell
     return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  the command that the user typed
 
 

@@ -147,7 +147,7 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
 
 
 def _ask_issuer(report: Report, app: App) -> Report:
-    """Test the login at the issuer: refresh it, or request userinfo."""
+    """Test the login at the issuer, by a refresh or by a request to the userinfo endpoint."""
     session = app.session(output.notice)
     try:
         if not report.status.renews:
@@ -237,7 +237,7 @@ def _place(report: Report) -> str:
 
 
 def _pinned(report: Report) -> str | None:
-    """Return the settings that a project's file pins, with the path of this file, or None."""
+    """Return the settings in a project's file that select this login, with the path of the file, or None."""
     if not report.pinned:
         return None
     return f"{', '.join(report.pinned)}, set by {next(iter(report.pinned.values())).where}"

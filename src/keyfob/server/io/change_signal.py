@@ -30,7 +30,7 @@ class ChangeSignal:
     def state(self) -> tuple[int, int]:
         """Return a value that differs after each signal."""
         try:
-            found = os.stat(self._path)  # noqa: PTH116  at every request
+            found = os.stat(self._path)  # noqa: PTH116  runs at every request; pathlib is slower
         except OSError:
             return (0, 0)
         return (found.st_ino, found.st_mtime_ns)
