@@ -188,7 +188,7 @@ class Authenticator:
     used_at: datetime | None = None
 
     def is_unproven_of(self, login_hash: bytes, now: datetime) -> bool:
-        """Return whether a login began the enrolment of this factor and may still complete it."""
+        """Return whether a login began the enrolment of this factor and may still complete the enrolment."""
         return (
             not self.is_active
             and self.login_hash == login_hash

@@ -147,9 +147,9 @@ class MeasuredStore:
 
 
 class _Timer:
-    """Time a transaction.
+    """Times a transaction of the store.
 
-    The function in the transaction may raise a `KeyfobError`, which does not count as a failure of the store.
+    If the function in the transaction raises a `KeyfobError`, this does not count as a failure of the store.
     """
 
     __slots__ = ("_began", "_meter", "_operation")

@@ -57,7 +57,7 @@ class KeyFollower:
                 lambda keys, now: due_changes(keys, longest_tokens(config), config.rotate_keys_every, now),
             )  # fmt: skip
         elif self._keyring is not keyring:
-            stored, _ = await self._store.read(read_keys)  # they may have been encrypted again under the new keyring
+            stored, _ = await self._store.read(read_keys)  # the keys may have been encrypted again, for the new keyring
         self._keyring = keyring
         moments = (next_change(stored, config.rotate_keys_every, now), keyring.changes_at(now))
         self._changes_at = min((at for at in moments if at is not None), default=None)

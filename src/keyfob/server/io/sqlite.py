@@ -177,7 +177,7 @@ class SqliteStore:
                 self._cache.settle()
 
     def _begin(self) -> None:
-        """Begin the transaction of a batch. If another process holds the lock, wait on a thread."""
+        """Begin the transaction of a batch. If another process holds the lock, wait for the lock on a thread."""
         self._begins_on = None
         try:
             if self._writer.in_transaction:  # begun on an event loop that was closed before the commit
