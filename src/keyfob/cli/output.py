@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Text from a server is made printable before it is printed. Only `token` and `helper` print a secret.
+stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a secret.
 """
 
 from __future__ import annotations

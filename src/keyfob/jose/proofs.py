@@ -86,7 +86,7 @@ def judge_proof(
         method: The HTTP method of the request.
         address: The URL of the request, built from the server's own configuration.
         now: The current time; aware, UTC.
-        nonces: The server's nonces; None if it issues none, so that a nonce in the proof is ignored.
+        nonces: The server's nonces. With None, the server issues no nonces, and a nonce in the proof is ignored.
         access_token: The access token of the request, which the proof must match; None if there is none.
         algorithms: The accepted algorithms.
 

@@ -40,7 +40,7 @@ class ServerMetadata:
     Attributes:
         device_facts_supported: Whether the device authorization endpoint accepts `device_name` and `device_system`.
             This is a member of keyfob.
-        more: Other members, which `write` adds unchanged. `write` keeps false values here, but omits them elsewhere.
+        more: Other members, which `write` adds unchanged, even false ones. It omits false values of known members.
     """
 
     issuer: str

@@ -45,7 +45,7 @@ class OAuthError:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse JSON members. Remove characters from the description that are not safe to print."""
+        """Parse JSON members. Replace characters of the description that are not safe to print."""
         error = fields.text("error")
         if len(error) > _LONGEST_CODE or not all("!" <= letter <= "~" for letter in error):
             raise Malformed("error answer: error is not a plain word", field="error")

@@ -207,7 +207,7 @@ class MfaLogin:
         grant: `password`, `password-realm` or `browser` for an interrupted login; `enrolment` for an enrolment that an
             access token began; `another factor` for an additional factor in a browser.
         oob_hash: The hash of the `oob_code` of the message that was sent.
-        binding_hash: The hash of the code in that message.
+        binding_hash: The hash of the code that the user reads in the message.
     """
 
     token_hash: bytes

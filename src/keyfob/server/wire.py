@@ -333,7 +333,7 @@ def answer(
         wire: The dialect.
         outcome: The row of the table.
         headers: Additional headers.
-        words: The values for the placeholders of the text. Characters that RFC 6749 §5.2 forbids are removed.
+        words: The values for the placeholders of the text. Characters that RFC 6749 §5.2 forbids are replaced.
         more: Additional members of the JSON response.
     """
     is_rfc = wire == "rfc"
@@ -341,6 +341,6 @@ def answer(
     if ready is not None and more is None:
         return Response(ready[0], _HEADERS + headers, ready[1])
     status, error, text = TABLE[outcome][is_rfc]
-    # Some of Auth0's texts contain quotes, although RFC 6749 forbids quotes. Quotes in untrusted values are removed.
+    # Some of Auth0's texts contain quotes, although RFC 6749 forbids quotes. Quotes in untrusted values are replaced.
     description = text.format_map({name: speakable(word) for name, word in words.items()}) if words else text
     return json_response(status, {**_members(error, description), **(more or {})}, headers=NO_STORE + headers)

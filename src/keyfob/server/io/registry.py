@@ -149,7 +149,7 @@ class Registry:
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan to replace the settings and users by those of a tenant.toml. Users that the file does not name stay.
+        """Plan to replace the settings, and to add or change users, as in a tenant.toml. Other users are not changed.
 
         Raises:
             Misuse: A user exists with another user_id, or a new password is weak.

@@ -1,8 +1,8 @@
 """A store in one SQLite file, or in memory.
 
-Functions that are passed to `read` and `write` run one after the other on the event loop. Only the commit waits for the
-disk, so a thread does it. Functions that are passed to `write` at the same time are a batch: they share one transaction
-and one fsync. Each call of `write` returns after this commit.
+Functions that are passed to `read` and `write` run one after the other on the event loop. Functions that are passed to
+`write` at the same time are a batch: they share one transaction. A thread commits this transaction, since a commit
+waits for the disk (fsync). Each call of `write` returns after the commit.
 """
 
 from __future__ import annotations
