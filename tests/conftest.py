@@ -17,7 +17,8 @@ from tests.postgres import Postgres, programs, running
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
 REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
-# What `make quick` and `make coverage` run: the tests of pure code, but for those that start programs or try thousands of requests.
+# What `make quick` and `make coverage` run: the tests of pure code, but for those that start programs or try
+# thousands of requests.
 PURE = (
     "attacks/test_", "client/auth/", "client/flows/", "client/model/", "client/session/", "jose/", "protocol/",
     "resource/", "server/decide/", "server/endpoints/", "server/settings/", "server/test_", "stories/test_", "vectors/",

@@ -1,7 +1,4 @@
-"""The token request, with a class for each grant type.
-
-The grant types are those of RFC 6749 §4 and §6, RFC 8628 §3.4, RFC 7523 §2.1 and RFC 8693 §2.1, and Auth0's own.
-"""
+"""The token request, with a class for each grant type (RFC 6749 §4 and §6, RFC 8628, RFC 7523, RFC 8693, Auth0)."""
 
 from __future__ import annotations
 
