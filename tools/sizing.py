@@ -53,8 +53,8 @@ def seconds(found: Found, work: str, store: str) -> tuple[float, float]:
 def work(found: Found) -> str:
     """What one core does in a second."""
     head = (
-        "requests | SQLite, /s | PostgreSQL: node, /s | its database, /s | oidc-provider, /s | "
-        "PostgreSQL, all in all | SQLite | PostgreSQL"
+        "requests | SQLite, /s | PostgreSQL: node, /s | PostgreSQL: database, /s | oidc-provider, /s | "
+        "PostgreSQL, node and database | SQLite | PostgreSQL"
     )
     rows: list[list[object]] = []
     for name in (*found["http"]["work"], "login with a password"):
@@ -79,7 +79,7 @@ def growth(found: Found) -> str:
             for size in sorted(sizes, key=int)[1:]:
                 low, middle, high = sizes[size]["ratio"]
                 rows.append([name, store, f"{int(size):,}", f"{middle:.2f} ×", f"{low:.2f}–{high:.2f}"])
-    return table("request | store | refresh logins | processor time beside an empty store | half of the rounds", rows)
+    return table("request | store | refresh logins | processor time compared with an empty store | middle half", rows)
 
 
 def stalls(found: Found) -> str:
@@ -138,7 +138,7 @@ def example(found: Found) -> str:
             _bytes(stored(found, users, "PostgreSQL")), _bytes(logged),
         ])  # fmt: skip
     head = (
-        "users | logins/s | polls/s | refreshes/s | SQLite | PostgreSQL: nodes | cores of the database | its data | "
+        "users | logins/s | polls/s | refreshes/s | SQLite | PostgreSQL: nodes | cores of the database | stored data | "
         "audit log of a day"
     )
     return table(head, lines)

@@ -62,7 +62,7 @@ STANDARDS = {
 
 INTRODUCTION = """\
 Each page lists the requirements of one standard, the modules that implement them, and the tests that prove them.
-`make docs` generates them from `docs/standards/requirements.json`, the docstrings of the source and the names of
+`make docs` generates these pages from `docs/standards/requirements.json`, the docstrings of the source and the names of
 requirements in the tests.
 """
 
