@@ -123,6 +123,6 @@ def section(folder: Path, pinned: Mapping[str, str]) -> list[str]:
         *NOTES,
         "",
         "`keyfob.guard` accepts tokens that oidc-provider (npm) and Authlib issue, with RS256 and ES256. The guard",
-        "refuses tokens of these servers that are for another audience, lack the scope, have expired, or were modified.",
+        "refuses tokens of these servers that are for another audience, lack the scope, have expired, or were changed.",
         "",
     ]
