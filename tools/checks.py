@@ -1,6 +1,6 @@
 """Print the order of the checks at /oauth/token and /authorize, and the steps of a login in a browser.
 
-All of it comes from the tables that the server runs.
+The text comes from the tables of checks that the server runs.
 
 python -m tools.checks            bring docs/checks.md up to date
 python -m tools.checks --check    fail if docs/checks.md is not up to date

@@ -1,11 +1,11 @@
 """Generate docs/interop.md: third-party clients at the keyfob server, and keyfob at third-party servers.
 
     python -m tools.interop            bring docs/interop.md up to date
-    python -m tools.interop --check    only report whether it is
+    python -m tools.interop --check    only report whether the page is up to date
 
 A test in tests/wild fills a cell with the decorator `@passes("flow", "client", ..., wires=("rfc",))`; without `wires`
-it is for both dialects. For servers the decorator is `@logs_in("flow", "server", ...)`. The decorators are read from
-the source, so the programs are not needed.
+the cell is for both dialects. For servers the decorator is `@logs_in("flow", "server", ...)`. This tool reads the
+decorators from the source, so the third-party programs need not be installed.
 """
 
 import ast
@@ -143,7 +143,7 @@ def plain(node: ast.expr) -> str:
 
 
 def cells_in(path: Path, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the flow, program and dialect of each decorator of that name in a file."""
+    """Yield the flow, program and dialect of each decorator with the given name in a file."""
     for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for decorator in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
             if isinstance(call := decorator, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name:
@@ -179,7 +179,7 @@ def versions() -> dict[str, str]:
 
 
 def shown(wires: set[str]) -> str:
-    """Return the text of a cell."""
+    """Return the text of a cell: the dialects in which a flow passes."""
     return "both" if wires == set(BOTH) else ", ".join(sorted(wires)) or "–"
 
 

@@ -1,7 +1,7 @@
 """The part of docs/interop.md about third-party libraries that validate tokens of keyfob; used by `tools.interop`.
 
 A test in tests/wild fills a cell with the decorator `@takes((...), "library", ...)` or `@refuses(...)`; without `wires`
-it is for both dialects. The decorators are read from the source.
+the cell is for both dialects. This tool reads the decorators from the source.
 """
 
 import ast
@@ -90,7 +90,7 @@ def cells(folder: Path) -> Cells:
 
 
 def shown(results: Mapping[str, set[str]]) -> str:
-    """Return the text of a cell."""
+    """Return the text of a cell: each result, with its dialects if it is not for both."""
     parts = (
         result if wires == set(BOTH) else f"{result} ({', '.join(sorted(wires))})"
         for result, wires in sorted(results.items())

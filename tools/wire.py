@@ -1,7 +1,7 @@
 """Generate docs/wire.md, the differences between the two dialects, from the table in `server/wire.py`.
 
 python -m tools.wire            bring docs/wire.md up to date
-python -m tools.wire --check    only report whether it is
+python -m tools.wire --check    only report whether the page is up to date
 """
 
 import sys
