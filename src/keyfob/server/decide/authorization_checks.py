@@ -20,7 +20,7 @@ Silent = Literal["login_required", "consent_required", "interaction_required"]
 
 @dataclass(frozen=True, slots=True)
 class OnPage(Generic[F]):
-    """A check whose error is shown to the user on a page, since the redirect URI is not verified."""
+    """A check that runs before the redirect URI is verified, so the error is shown to the user on a page."""
 
     fails: Callable[[F], bool]
     text: str
@@ -37,7 +37,7 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check like `AtCallback`. `wire.TABLE` has the error and the text of the check for the tenant's dialect."""
+    """A check whose error is sent to the verified redirect URI: as the setting `wire` says, Auth0's or the RFC's."""
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome
@@ -48,7 +48,7 @@ RequestCell = OnPage[RequestFacts] | AtCallback | OfDialect
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """A check that redirects the user to a page of this server, or with `prompt=none` sends an error to the client."""
+    """A check whose failure sends the user to a page of this server or, with `prompt=none`, an error to the client."""
 
     fails: Callable[[StepFacts], bool]
     page: Literal["login", "consent"]
@@ -57,7 +57,7 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCheck:
-    """One row of the table. `KINDS_OF` names the kinds of requests that each column applies to."""
+    """One row of the table of checks. `KINDS_OF` maps each column to the kinds of requests that it applies to."""
 
     name: str
     rule: str

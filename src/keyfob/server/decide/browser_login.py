@@ -100,20 +100,22 @@ class BrowserLogin:
         request: The parameters of the authorization request.
         goal: The purpose of a login without a client.
         user_code: The code that was entered.
-        session_hash: The browser session that the login belongs to; None until the user has confirmed or proven
-            something.
+        session_hash: The browser session that the login belongs to; None until the user has decided about the code or
+            logged in.
         user_id: The user whose password was right.
-        factor_hash: The key of the `MfaLogin` record. The record shows whether the second factor is spent, and owns a
-            factor that is not yet proven.
+        factor_hash: The key of the `MfaLogin` record. The record shows whether the user has proven the second factor,
+            and owns a factor that the user is setting up.
         recovery_code: The code to show to the user.
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
         name: The name that was entered.
         way: The second factor that the user has chosen; "" if the user has not chosen.
-        problem: The key of the error text to show. `count` is a number in this text, and `status` the status of the
-            page.
+        problem: The key of the error text to show.
+        count: A number in the error text.
+        status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
-        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
+        typed_by: The browser session in which the code was typed. If an attacker sends a user a link, the user opens it
+            in another session.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -152,7 +154,7 @@ class BrowserLogin:
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:
-        """Return the JSON members. The caller encrypts them."""
+        """Return the state as members of a JSON object, which the caller encrypts."""
         members: dict[str, object] = {
             "step": self.step,
             "began": self.began_at.timestamp(),
@@ -181,10 +183,10 @@ class BrowserLogin:
 
     @classmethod
     def read(cls, fields: Fields) -> BrowserLogin:
-        """Parse the members.
+        """Parse the members that `write` returned.
 
         Raises:
-            Malformed: The members are not those of a login.
+            Malformed: A member is missing or malformed.
         """
         step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
         status, count = fields.values.get("status"), fields.values.get("count")
@@ -266,7 +268,7 @@ class Facts(TypedDict, total=False):
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
-    """Return the login at its next step, without the texts and the secrets of the present step.
+    """Return the login at its next step. The texts and secrets that only the present step needs are removed.
 
     Raises:
         Misuse: The step may not follow the present one, or a field that the step needs is missing.
@@ -285,7 +287,7 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
 
 
 def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
-    """Return the login at its last step, if its device login was decided in this session."""
+    """Return the browser login at its last step, or None if this session has not decided about `device`."""
     if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
         return None
     step: Step = "denied" if device.stage == "denied" else "allowed"
@@ -301,7 +303,6 @@ def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
 
 
 def has_lapsed(login: BrowserLogin, now: datetime) -> bool:
-    """Return whether the login has expired."""
     return now >= login.expires_at
 
 

@@ -1,7 +1,7 @@
 """The order of the checks at /oauth/token: one table for all grants (RFC 6749 §3.2, §5.2, Auth0).
 
-`docs/checks.md` is generated from `TOKEN_CHECKS`. The checks of a code or token run first on a snapshot of its record,
-and again in the transaction that spends it.
+`docs/checks.md` is generated from `TOKEN_CHECKS`. The checks of a code or token run first on a snapshot of the stored
+record, and then again in the transaction that marks the code or token as used.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCheck:
-    """One row of the table.
+    """One row of the table of checks.
 
-    The columns of `Step` apply to every grant. `GRANTS_OF` names the grants that each other column applies to.
+    The columns that `Step` lists apply to every grant. Each remaining column applies to the grants in `GRANTS_OF`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TokenCheck:
 
 
 Step = Literal["message", "client", "grant", "proof"]
-# The grants of each other column.
+# The grants of each column that `Step` does not list.
 GRANTS_OF: Final[dict[str, tuple[str, ...]]] = {
     "code": (AUTHORIZATION_CODE,),
     "device": (DEVICE_CODE,),
@@ -270,8 +270,9 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="account",
-        rule="The user exists and is not blocked. The current settings of the API and the client still allow a part of"
-        " the scope. For a refresh token, the API still allows offline access.",
+        rule="The user exists and is not blocked. The current settings still allow part of the scope: the API, its"
+        " scopes, the clients that may use the API, the client's grant and connections. For a refresh token, the API"
+        " still allows offline access.",
         code=Cell(CodeFacts.account_is_closed, "authorization_code_unknown"),
         device=Cell(DeviceFacts.account_is_closed, "code_unknown"),
         refresh=Cell(RefreshFacts.account_is_closed, "refresh_unknown"),
