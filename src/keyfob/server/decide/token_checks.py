@@ -62,7 +62,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     TokenCheck(
         name="parameters",
         rule="The body is a form or a JSON object, `grant_type` is valid, and no parameter of the grant is missing,"
-        " repeated or malformed. The answer names the first bad parameter.",
+        " repeated or malformed. The response names the first bad parameter.",
         message=(
             Cell(MessageFacts.grant_type_is_unknown, "grant_unsupported"),
             Cell(MessageFacts.scope_is_malformed, "scope_malformed"),
@@ -77,22 +77,23 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="basic_header",
-        rule="A Basic header is well-formed.",
+        rule="The HTTP Basic header, if any, is well-formed.",
         client=Cell(ClientFacts.header_is_malformed, "client_unknown"),
     ),
     TokenCheck(
         name="one_method",
-        rule="The request has the credentials of one client and one authentication method.",
+        rule="The request has the credentials of only one client, by only one authentication method.",
         client=Cell(ClientFacts.is_malformed, "request_malformed"),
     ),
     TokenCheck(
         name="client_id",
-        rule="The request has a client id.",
+        rule="The request has a client ID.",
         client=Cell(ClientFacts.names_no_client, "client_missing"),
     ),
     TokenCheck(
         name="client_failures",
-        rule="This network has not recently sent too many wrong credentials for this client. Right credentials pass.",
+        rule="The client credentials are right, or this network has not recently sent too many wrong credentials for"
+        " this client.",
         client=Cell(ClientFacts.must_wait, "too_many"),
     ),
     TokenCheck(
@@ -192,12 +193,12 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="redirect_uri",
-        rule="`redirect_uri` equals that of the authorization request.",
+        rule="`redirect_uri` equals the `redirect_uri` of the authorization request.",
         code=Cell(CodeFacts.redirect_uri_differs, "authorization_code_unknown"),
     ),
     TokenCheck(
         name="open",
-        rule="The device code, login or `mfa_token` is not redeemed, revoked, spent or already reported as expired.",
+        rule="The device code, login or `mfa_token` is not used, revoked or already reported as expired.",
         device=Cell(DeviceFacts.is_over, "code_unknown"),
         refresh=Cell(RefreshFacts.has_ended, "refresh_unknown"),
         mfa=Cell(FactorFacts.is_spent, "mfa_token_unknown"),
@@ -210,12 +211,12 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="code_key",
-        rule="The DPoP key is the key that the code is bound to, if any.",
+        rule="If the code is bound to a DPoP key, the DPoP proof is made with this key.",
         code=Cell(CodeFacts.key_is_wrong, "authorization_code_unknown"),
     ),
     TokenCheck(
         name="unused",
-        rule="The code or token has not been used before. A second use ends its login.",
+        rule="The code or token has not been used before. A second use ends the login.",
         code=Cell(CodeFacts.is_spent, "authorization_code_unknown"),
         refresh=Cell(RefreshFacts.is_reused, "refresh_unknown"),
     ),
@@ -234,7 +235,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="token_key",
-        rule="The DPoP key is the key that the token is bound to, if any.",
+        rule="If the token is bound to a DPoP key, the DPoP proof is made with this key.",
         refresh=Cell(RefreshFacts.key_is_wrong, "refresh_unknown"),
         mfa=Cell(FactorFacts.key_is_wrong, "mfa_token_unknown"),
     ),
@@ -246,7 +247,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="pace",
-        rule="A pending login is not polled faster than its interval.",
+        rule="The client does not poll a pending login faster than the login's interval allows.",
         device=Cell(DeviceFacts.is_polled_early, "slow_down"),
     ),
     TokenCheck(
@@ -256,7 +257,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="number",
-        rule="If the client's rules have `number_back`, the request has the number that the page showed.",
+        rule="If the client's device rules have `number_back`, the request has the number that the page showed.",
         device=(
             Cell(DeviceFacts.lacks_number, "number_missing"),
             Cell(DeviceFacts.number_is_wrong, "number_wrong"),
@@ -279,7 +280,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="tries",
-        rule="The account has not had too many wrong attempts.",
+        rule="There were not too many wrong attempts for the account.",
         password=Cell(PasswordFacts.must_wait, "attempts_many"),
         mfa=Cell(FactorFacts.has_no_tries, "attempts_many"),
     ),
@@ -295,7 +296,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="factor_possible",
-        rule="If a second factor is required, the client may use a grant for it.",
+        rule="If a second factor is required, the client may use a grant for second factors.",
         password=Cell(PasswordFacts.factor_cannot_be_asked, "mfa_refused"),
     ),
     TokenCheck(
