@@ -1,7 +1,7 @@
-"""Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`, highest first.
+"""Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`.
 
-A project's file comes with code from others. It may select a login, but it may set no secret, no trusted authority and
-no command to run. Settings that a file contains for one issuer are never sent to another issuer.
+Precedence is in this order, highest first. Others may have written the project's file, so it may select a login, but it
+may set no secret, no trusted authority and no command to run. Settings for one issuer are never sent to another issuer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The value of a setting, and where it is set.
+    """The value of a setting, and its origin.
 
     Attributes:
         where: The flag, the variable or the file that sets the value; "" for a default.
@@ -64,7 +64,7 @@ class _Layer:
     kind: SettingKind
     where: str
     values: Mapping[str, str]
-    issuer: str = ""  # the issuer that the file names, to which its other settings belong
+    issuer: str = ""  # the issuer in the file; the file's other settings are only for this issuer
 
     def find(self, name: str) -> Setting | None:
         value = self.values.get(name)
@@ -76,8 +76,8 @@ class Settings:
     """All settings for one profile, except the settings that the last login stored.
 
     Attributes:
-        name: The profile.
-        layers: The variables and files in order of precedence, without the flags, which come first.
+        name: The name of the profile.
+        layers: The variables and files in order of precedence, without the flags, which precede them.
         files: The files that were read.
     """
 
@@ -91,7 +91,7 @@ class Settings:
 
         Args:
             name: The name of the setting.
-            issuer: The chosen issuer. Settings that a file contains for another issuer are ignored.
+            issuer: The chosen issuer. Settings in a file that names another issuer are ignored. None ignores nothing.
         """
         found = find_flag(self.flags, name)
         if found is not None:
@@ -107,7 +107,7 @@ class Settings:
 
 
 def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
-    """Read the variables and files.
+    """Read the settings in environment variables and files.
 
     Args:
         flags: The flags of the command.
@@ -131,7 +131,11 @@ def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
 
 
 def find_flag(flags: Namespace, name: str) -> Setting | None:
-    """Return the setting of a flag, or None if the flag was not given; raise `Misuse` if it is empty."""
+    """Return the setting of a flag, or None if the flag was not given.
+
+    Raises:
+        Misuse: The value of the flag is empty.
+    """
     value: object = getattr(flags, name, None)
     if isinstance(value, list):
         value = " ".join(map(str, cast("list[object]", value)))
@@ -154,7 +158,7 @@ def _environment() -> list[_Layer]:
 
 
 def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
-    """Return the profile's name: from a setting, else as selected by `keyfob profile use`, else "default"."""
+    """Return the name of the profile: from a setting, else from `keyfob profile use`, else "default"."""
     files = ProfileFiles()
     found = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
     chosen = files.chosen()
@@ -165,10 +169,10 @@ def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
 
 
 def _find_project() -> Path | None:
-    """Return the nearest project file, from the working directory upward."""
+    """Return the project file in the working directory or its nearest parent folder that has one, or None."""
     try:
         here = Path.cwd()
-    except OSError:  # the folder is gone
+    except OSError:  # the working directory was deleted
         return None
     return next((path for folder in (here, *here.parents) if os.path.lexists(path := folder / PROJECT_FILE)), None)
 
@@ -214,7 +218,7 @@ def _read_file(path: Path) -> dict[str, object]:
         reason = problem.strerror or type(problem).__name__
         raise Misuse(f"{path} cannot be read: {reason}", code="setting-wrong") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        # The parser's message may repeat the file's text, which could be a misplaced secret.
+        # The parser's message is left out, since it may contain text of the file, such as a misplaced secret.
         found = _AT.search(str(problem))
         where = f" ({found[1]})" if found else ""
         raise Misuse(f"{path} is not TOML{where}", code="setting-wrong") from None

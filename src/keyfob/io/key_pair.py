@@ -23,7 +23,7 @@ class KeyPair:
 
     @classmethod
     def of(cls, certificate: str, key: str | None) -> Self:
-        """Return the pair of two file names. Without `key`, the certificate's file also contains the private key."""
+        """Return the pair for two file names. If `key` is None, the private key is in the certificate's file."""
         return cls(Path(certificate).expanduser(), Path(key or certificate).expanduser())
 
     def thumbprint(self) -> str:
@@ -43,7 +43,7 @@ class KeyPair:
         return found or refuse(f"{self.certificate} contains no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
-        """Return a value that changes if one of the files is replaced. Raises as `thumbprint`."""
+        """Return a value that changes when one of the files is replaced. Raises as `thumbprint`."""
         return tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(look_at, (self.certificate, self.key))
         )

@@ -19,7 +19,7 @@ Sender = Callable[[Request], Response]
 
 
 class Pending(Protocol[T_co]):
-    """A call to the issuer that all callers who need its result share."""
+    """A call to the issuer, which is shared by all callers that need its result."""
 
     def wait(self) -> T_co:
         """Wait for the result and return it. The call blocks this thread."""
@@ -31,7 +31,7 @@ class Pending(Protocol[T_co]):
 
 
 class Wait(Protocol):
-    """A caller's way to wait for a result: `Pending.wait` or `Pending.wait_async`."""
+    """A function that waits for a pending call: `Pending.wait` blocks, `Pending.wait_async` suspends."""
 
     async def __call__(self, pending: Pending[T], /) -> T:
         """Wait for the result of a pending call and return it."""
@@ -42,7 +42,7 @@ class KeySource(Protocol):
     """The signing keys of one issuer."""
 
     def current(self) -> KeySet | None:
-        """Return the keys that may be used without a fetch. Return None if a fetch is due and has not begun."""
+        """Return the cached keys; None if a fetch is due and no caller has begun it."""
         ...
 
     def usable(self) -> KeySet:

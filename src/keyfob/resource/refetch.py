@@ -28,13 +28,13 @@ _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class CachedKeys:
-    """An issuer's keys, and the time of their fetch. Times are those of a monotonic clock.
+    """An issuer's keys, and when they were fetched, by a monotonic clock.
 
     Attributes:
-        missing: The key IDs that a fetch did not find, each with the time of the fetch. The key ID None stands for
-            tokens without a `kid`. The mapping stays small, since a fetch adds at most one entry.
-        fresh_until: The time, in seconds, before which no fetch is needed. It is a number, since every API call
-            compares it.
+        missing: The key IDs that a fetch did not find, each with the time of that fetch. The key ID None stands for
+            tokens without a `kid`. The mapping stays small, since each fetch adds at most one entry.
+        fresh_until: The time, in seconds, before which no fetch is needed. Every API call compares it, so it is a
+            float, which compares faster than a `timedelta`.
     """
 
     keys: KeySet = KeySet()
@@ -51,7 +51,7 @@ class CachedKeys:
         object.__setattr__(self, "fresh_until", until)
 
     def is_usable(self, steady: timedelta) -> bool:
-        """Return whether these keys may still be trusted."""
+        """Return whether the keys may be used, even if they are stale."""
         return self.fetched_at is not None and steady - self.fetched_at <= self.life + LONGEST_STALE
 
     @property

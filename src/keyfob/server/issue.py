@@ -32,7 +32,7 @@ class TokenContent:
         permissions: The permissions of the user or the client at the API; None if tokens do not list permissions.
         grant: The value of Auth0's claim `gty`; None for grants without this claim.
         key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1).
-        certificate_thumbprint: The thumbprint of the certificate that the token is bound to (RFC 8705 §3.1).
+        certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1).
         login_id: The id of the user's login, or the id that was chosen in advance for a new login.
         longest_login: The longest life of a new login; None means the life in the client's settings.
         device_name: The device that the client of a new login claims to run on.
@@ -67,7 +67,7 @@ class TokenIssuer:
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
         """Sign the tokens. `random` is at least 16 random bytes, for `jti` or an opaque token's nonce."""
-        # Auth0 does not send the end of a login, so only the dialect `rfc` does.
+        # Only the dialect `rfc` sends the time at which the login ends, since Auth0 does not send this time.
         told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
@@ -84,7 +84,7 @@ class TokenIssuer:
     def _access_token(self, content: TokenContent, now: datetime, random: bytes) -> Secret:
         api, config = content.api, self.config
         is_opaque = api.audience == config.userinfo_audience
-        # With the scope `openid` the token is also valid at /userinfo, so `aud` is a list.
+        # A token with the scope `openid` is valid at the API and at /userinfo, so `aud` is a list.
         opens_userinfo = content.user is not None and "openid" in content.scope
         client_id = content.application.client_id
         claims = AccessClaims(

@@ -31,7 +31,7 @@ class Store(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction that is serializable across all nodes.
 
-        When this method returns, all changes of the function are durable. If it raises, no change was made.
+        When this method returns, all changes of the function are durable. If this method raises, no change was made.
         """
         ...
 
@@ -58,21 +58,22 @@ class Passwords(Protocol):
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a new password, or None if too many passwords wait, as in `verify`.
+        """Return the hash of a new password, or None if too many passwords wait to be hashed.
 
         Args:
             password: The password as typed.
-            check: A function that is called first, also outside the event loop. Its exceptions are raised here.
-            network: The network of the caller.
+            check: A function that is called before the hashing, outside the event loop too. If it raises, this method
+                raises the same exception.
+            network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
-        """Return whether a password matches, or None if it was not checked since too many passwords wait.
+        """Return whether a password matches its hash, or None if too many passwords wait to be checked.
 
         Args:
             password: The password as typed.
-            hashed: The stored hash; None for an unknown user, which takes the same time.
+            hashed: The stored hash. For None, an unknown user, the check takes the same time and fails.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
@@ -89,7 +90,7 @@ class Mailer(Protocol):
         """Send one message to one address, as plain text and, if `html` is not empty, as HTML with the same content.
 
         Raises:
-            Unreachable: The e-mail was not sent. The error's text is for the operator and repeats nothing of the
+            Unreachable: The e-mail was not sent. The error's text is for the operator and contains no part of the
                 e-mail.
         """
         ...
@@ -103,7 +104,7 @@ class Meter(Protocol):
         ...
 
     def token(self, grant: str, response: Response) -> None:
-        """Count a response of /oauth/token. `grant` is a known grant, or "" if the grant was not parsed."""
+        """Count a response of /oauth/token. `grant` is a known grant type, or "" for other requests."""
         ...
 
     def limited(self, limit: Limit) -> None:
@@ -111,7 +112,7 @@ class Meter(Protocol):
         ...
 
     def guessed(self, odds: float) -> None:
-        """Add the probability with which a wrong user code could have matched a live code."""
+        """Add the probability that a wrong user code, if guessed at random, would have matched a live code."""
         ...
 
 
@@ -127,6 +128,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
-Locate = Callable[[str, str], str]  # from a MaxMind DB file and an IP address to the city and country as text, or ""
+Locate = Callable[[str, str], str]  # (path of a MaxMind DB file, IP address) -> city and country as text, or ""
 Draw = Callable[[str], str]  # returns the QR code of a URL as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

@@ -42,9 +42,9 @@ class Table(Generic[R]):
     Attributes:
         columns: The names of the columns, each with the name of the table.
         select: The first part of a query for whole records.
-        add: The statement that adds a record, unless a record with the same key or the same unique value exists.
-        put: The statement that adds a record or replaces the record with the same key, unless the fixed columns differ.
+        add: The statement that adds a record. It changes nothing if a record has the same key or the same unique value.
         replace: The statement that adds a record or replaces the record with the same key.
+        put: The statement that acts as `replace`, but changes nothing if the fixed columns have other values.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
@@ -54,8 +54,8 @@ class Table(Generic[R]):
             record: The dataclass of the records. Its fields become the columns.
             name: The table's name in the database.
             key: The columns of the primary key.
-            fixed: The columns of other indexes, which hardly ever change. `put` leaves them out of its update, since
-                SQLite rewrites the index of every column that is set, even to the same value.
+            fixed: The columns of other indexes, whose values hardly ever change. `put` does not set these columns,
+                since SQLite rewrites the index of every column that is set, even to the same value.
         """
         self.name = name
         hints = typing.get_type_hints(record)
@@ -114,7 +114,7 @@ def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
 
 
 def _read_texts(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(json.loads(text))  # most users have no roles
+    return () if text == "[]" else tuple(json.loads(text))  # fast for the empty lists, such as the roles of most users
 
 
 def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:

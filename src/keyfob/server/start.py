@@ -1,4 +1,4 @@
-"""The initial state of a tenant: keys derived from its master key, a signing key, and a ready configuration."""
+"""The initial settings of a tenant, and the encryption of its signing keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FirstUser:
 
 
 def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """Return the settings of a tenant with one client and one API."""
+    """Return the settings of a ready tenant: one client and one API."""
     scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
     return TenantConfig(
         issuer=issuer,
@@ -61,7 +61,7 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
 
 
 def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> SigningKey:
-    """Decrypt a signing key of the store.
+    """Decrypt a signing key from the store.
 
     Raises:
         Malformed: The stored key is damaged.

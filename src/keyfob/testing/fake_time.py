@@ -14,7 +14,7 @@ class FakeTime:
     """Both clocks of a World. The wall clock can be set; the monotonic clock only advances.
 
     Attributes:
-        passed: The reading of the monotonic clock.
+        passed: The reading of the monotonic clock: the time since the start.
     """
 
     def __init__(self, wall: datetime = NOON) -> None:

@@ -15,7 +15,7 @@ from keyfob.cli.tenant.folder import write_text
 from keyfob.errors import Misuse
 
 FRAMEWORKS: Final = ("argparse", "click", "typer", "cyclopts")
-# The program of `examples/`, which is in the wheel, is the template: what is tested there is what is written here.
+# The template is the example in `examples/`, which is tested and which the wheel contains.
 _EXAMPLE: Final = "shop"
 _MODULE: Final = "shop_app"
 _TEMPLATE_CLI: Final = "cli_argparse"

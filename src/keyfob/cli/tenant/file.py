@@ -1,4 +1,4 @@
-"""`keyfob tenant init`, `schema`, `check`, `apply`, `export` and `import`: work on a tenant.toml file."""
+"""`keyfob tenant init`, `schema`, `check`, `apply`, `export` and `import`: write, check and apply a tenant.toml."""
 
 from __future__ import annotations
 
@@ -172,9 +172,9 @@ def _counted(item: tuple[str, int]) -> str:
 
 
 def password_gaps(config: TenantConfig) -> Iterator[str]:
-    """Yield the next missing setting for each application whose password grant does not work yet.
+    """Yield, for each client whose password grant does not work yet, the next setting that is missing.
 
-    If the tenant or a connection allows the password grant, but no application has it, yield the missing grant.
+    If the tenant or a connection allows the password grant, but no client has it, yield that this grant is missing.
     """
     allowing = {one.name for one in config.connections if one.allows_password}
     having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]

@@ -35,7 +35,7 @@ _HINTS: Final = {UNAUTHORIZED_CLIENT: UNAUTHORIZED_HINT}
 
 
 async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:
-    """Request the codes, show them and wait for the user. Raises as `begin` and `finish` do."""
+    """Request the codes, show the user code, and poll until the user has decided. Raises as `begin` and `finish` do."""
     pending = await begin(world, metadata, client, profile)
     return await finish(world, pending, client)
 
@@ -57,9 +57,9 @@ async def begin(
         assurance: Requirements on the user's authentication; a server may ignore them.
 
     Raises:
-        Refused: The server refuses this client; code `flow-unavailable` if it has no device endpoint.
+        Refused: The server refuses this client; code `flow-unavailable` if the server has no device endpoint.
         Malformed: The response violates RFC 8628 §3.2.
-        Unreachable: There is no response. Nothing is retried, since no user waits yet.
+        Unreachable: There is no response. The request is not retried, since no user waits yet.
     """
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:

@@ -22,14 +22,14 @@ _GITHUB: Final = "/login/oauth"
 _MICROSOFT: Final = "https://login.microsoftonline.com/"
 ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # the audience of a workload identity token for Entra
 _CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts are a tenant of that id
-# Compiled on use: most programs need neither, and it takes a millisecond.
+# Compiled on use: compiling takes a millisecond, and most programs need neither expression.
 _HOST: Final = r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?\Z"
 _GUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """The expansion of a short name. `endpoints` is for issuers without metadata."""
+    """The issuer URL for a short name, and the endpoints that the issuer's metadata lacks."""
 
     issuer: str
     endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -37,20 +37,20 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The peculiarities of an issuer; none by default.
+    """How one issuer differs from the standards; by default, not at all.
 
     Attributes:
         metadata: Members that the issuer's metadata document lacks.
         scopes: The default scope of a user's login.
         parameters: Additional parameters of the authorization request.
-        takes_audience: Whether the issuer accepts the parameter `audience`; otherwise the scope selects the API.
+        takes_audience: Whether the issuer accepts the parameter `audience`. If not, the scope selects the API.
         code_needs_secret: Whether the issuer requires a client secret with an authorization code, even from a client
             that cannot keep a secret confidential (RFC 8252 §8.5).
         device_needs_secret: Whether the issuer requires a client secret with a device code.
-        has_commas: Whether commas separate the granted scopes.
-        scope_names: The requested name of each scope that the issuer grants under another name.
-        identity_as: The accepted use of a workload identity token.
-        identity_audience: The audience of a workload identity token; "" for the issuer.
+        has_commas: Whether the issuer's token responses separate scopes by commas.
+        scope_names: Maps the name under which the issuer grants a scope to the name under which it is requested.
+        identity_as: How the issuer accepts a workload identity token.
+        identity_audience: The audience that the issuer requires in a workload identity token; "" for the issuer's URL.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
     """
 
@@ -101,7 +101,7 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Return the expansion of an issuer that is a short name. A URL is returned unchanged.
+    """Return the issuer URL and endpoints for a short name such as `google`. A URL is returned unchanged.
 
     Raises:
         Misuse: The part after the short name is missing or not valid.
@@ -114,7 +114,7 @@ def expand(said: str) -> Preset:
 
 
 def _auth0(rest: str) -> Preset:
-    """Expand `TENANT`, `TENANT.REGION` or a custom domain."""
+    """Return the issuer for `TENANT`, `TENANT.REGION` or a custom domain."""
     host = _host(rest, "auth0:TENANT.REGION")
     return Preset(f"https://{host}/" if host.count(".") > 1 else f"https://{host}.auth0.com/")
 
@@ -126,7 +126,7 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Expand a tenant ID. A tenant's domain name would yield another issuer than the one in the metadata."""
+    """Return the issuer for a tenant ID. A domain name is refused, since the issuer in the metadata contains the ID."""
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -135,13 +135,13 @@ def _microsoft(rest: str) -> Preset:
 
 
 def _github(rest: str) -> Preset:
-    """Expand to github.com, or to the host of an Enterprise Server."""
+    """Return the issuer for github.com or, if `rest` is a host, for that Enterprise Server."""
     issuer = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}{_GITHUB}"
     return Preset(issuer, _github_endpoints(issuer))
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return the endpoints: github.com's metadata lacks the device endpoint; an Enterprise Server has no metadata."""
+    """Return GitHub's endpoints. github.com's metadata lacks the device endpoint; Enterprise Server has no metadata."""
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",
@@ -150,14 +150,14 @@ def _github_endpoints(issuer: str) -> dict[str, str]:
 
 
 def _okta(rest: str) -> Preset:
-    """Expand `DOMAIN` to the org authorization server, and `DOMAIN/ID` to a custom one."""
+    """Return the org authorization server for `DOMAIN`, and a custom authorization server for `DOMAIN/ID`."""
     domain, slash, server = rest.partition("/")
     host = _host(domain, "okta:DOMAIN or okta:DOMAIN/SERVER")
     return Preset(f"https://{host}/oauth2/{server.strip('/')}" if slash and server else f"https://{host}")
 
 
 def _keycloak(rest: str) -> Preset:
-    """Expand `URL/REALM`: the server's URL and a realm."""
+    """Return the issuer for `URL/REALM`: the Keycloak server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
         raise Misuse("keycloak: needs the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")
@@ -165,7 +165,7 @@ def _keycloak(rest: str) -> Preset:
 
 
 def _host(text: str, form: str) -> str:
-    """Return a host name in lower case, or raise `Misuse`."""
+    """Return a host name in lower case; raise `Misuse` if `text` is not a host name. `form` is for the message."""
     if not re.match(_HOST, text.lower()):
         raise Misuse(
             f"this short name does not have the form {form}",

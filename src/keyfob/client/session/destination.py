@@ -19,17 +19,19 @@ Destination = Literal["ours", "first", "unproven", "strange"]
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Decide whether an address may receive the token.
 
-    If the profile has a resource (RFC 8707), which is an address, only the resource decides. Auth0's audience is a name
-    that may look like an address. So an audience can allow an origin but cannot exclude one.
+    If the profile has a resource (RFC 8707), only the resource decides. Auth0's audience is only a name, even if it
+    looks like an address. So an audience with the address's origin allows the token, but a different audience does not
+    forbid it.
 
     Args:
-        profile: The login's settings. The issuer's origin may always get the token, since userinfo is usually there.
+        profile: The login's settings. The issuer's origin may always get the token, since the userinfo endpoint is
+            usually there.
         known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
     Returns:
-        "ours" if the token belongs there; "strange" if the token belongs elsewhere; "first" if there is no evidence;
-        "unproven" if the only evidence is the audience, which is the address of another origin.
+        "ours" if the address may receive the token; "strange" if the token is for another address; "first" if there is
+        no evidence; "unproven" if the only evidence is an audience with another origin.
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):
@@ -50,8 +52,8 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 def is_worth_keeping(profile: Profile, url: str) -> bool:
     """Return whether to store the origin of an address to which the token is sent.
 
-    The issuer's origin is not stored, since the issuer is not an API. The origin of a resource is
-    not stored either: that would allow addresses outside of the resource's path.
+    The issuer's origin is not stored, since the issuer is not an API. A resource's origin is not stored, since a stored
+    origin would allow addresses outside of the resource's path.
     """
     if _is_issuer(profile, url):
         return False

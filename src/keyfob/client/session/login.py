@@ -62,13 +62,13 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging in with this profile, wait, and return its login if the requests were the same.
+        If another process is logging in with this profile, wait for that login, and return it if both requests are the
+        same.
 
         Args:
-            opens_page: Device flow: open the page with the code in it on this machine.
-            assurance: Requirements on authentication.
-            may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
-                the new login may replace the stored one.
+            opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
+            assurance: Requirements on the user's authentication.
+            may_replace_account: Decides whether the new login may replace a stored login of another user or client.
             accepts: Decides whether this call may return another process's login.
 
         Raises:
@@ -95,7 +95,7 @@ class Login(Renewal):
         return stored
 
     async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
-        """Store an access token that the user has from elsewhere, as a login that ends when the token expires.
+        """Store an access token that keyfob did not request, as a login that ends when the token expires.
 
         Args:
             given: The token, or a JSON object with it.
@@ -126,7 +126,7 @@ class Login(Renewal):
         """Log in with the scope and authentication that an API requires in addition to those of the stored login.
 
         Raises:
-            LoginRequired: There is no user here who could log in; the hint is the command to run.
+            LoginRequired: No user is present; the hint is the command to run.
             KeyfobError: Any error of `log_in`.
         """
         scope = (await self.stored()).scope
@@ -147,14 +147,14 @@ class Login(Renewal):
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the user a code and return. `resume`, in any process, waits for the user. Raises the flow's errors."""
+        """Show the user a code and return. `resume`, in any process, waits for the user. Raises as `log_in` does."""
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
 
     async def resume(
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
-        """Finish and store a pending login, or wait for the process that does so. Raises the flow's errors."""
+        """Finish and store a pending login, or wait for another process that does. Raises as `log_in` does."""
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.
@@ -170,7 +170,7 @@ class Login(Renewal):
         return stored
 
     async def stored(self, *, is_ending: bool = False) -> StoredLogin:
-        """Return the stored login; `is_ending` as for `Vault.load`.
+        """Return the stored login. With `is_ending`, return even a login that may only be revoked and deleted.
 
         Raises:
             LoginRequired: There is no stored login, or it is for another issuer, client or API.
@@ -196,7 +196,7 @@ class Login(Renewal):
         return calls.TokenHeaders(token, headers + proof)
 
     async def send(self, request: Request) -> Response:
-        """Send a request unchanged, without the token."""
+        """Send a request without the token."""
         return await self._world.send(request)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
@@ -207,7 +207,7 @@ class Login(Renewal):
         """Log in again with the scope and authentication that an API requires.
 
         If an API refuses several threads or processes at once, one of them logs in, so that only one browser page
-        opens. The others wait and use its login.
+        opens. The other threads and processes wait for that login and use it.
 
         Args:
             wanted: The requirements of the API.
@@ -254,7 +254,7 @@ class Login(Renewal):
             self._world.notify(notices.VaultNote(note))
 
     def _has_user(self) -> bool:
-        """Return whether a login by a user is worth trying: with `auto`, if a user sees the notices; else always."""
+        """Return whether to try a user's login: always with a named flow; with `auto`, if a user sees the notices."""
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
     async def _under_login_lock(
@@ -267,7 +267,7 @@ class Login(Renewal):
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Log in and store the result, unless another process logged in while this one waited for the login lock."""
+        """Log in under the login lock and store the result, unless another process logged in during the wait."""
         before = await self._load_any()
 
         def accepts_here(stored: StoredLogin) -> bool:
@@ -285,11 +285,13 @@ class Login(Renewal):
     async def _store_login(
         self, stored: StoredLogin, may_replace_account: MayReplaceAccount, replaced: list[StoredLogin]
     ) -> StoredLogin:
-        """Store a new login, and add the login that was stored before to `replaced`.
+        """Store a new login, and append the login that it replaces to `replaced`.
 
         Raises:
-            Refused: The account differs, and the caller did not accept that; the new login is revoked.
-            Misuse: The client differs, and the caller did not accept that; the new login is revoked.
+            Refused: The stored login is another user's, and the caller did not allow its replacement. The new login is
+                revoked.
+            Misuse: The stored login is another client's, and the caller did not allow its replacement. The new login is
+                revoked.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
@@ -325,8 +327,8 @@ class Login(Renewal):
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
         """Stop the listener, send the waiting browser its final page, and release the login lock.
 
-        Yield a list, to which the caller adds the logins that the new login replaces. These are revoked after the
-        browser has received its page and the lock is released.
+        Yield a list, to which the caller adds the logins that the new login replaces. The listed logins are revoked
+        after the browser has received its page and the lock is released.
         """
         succeeded = False
         try:
@@ -339,17 +341,17 @@ class Login(Renewal):
 
 
 def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
-    """Return the user name to offer for a password login: the last one, if it is an e-mail address."""
+    """Return the last login's user name, to offer it for a password login, if it is an e-mail address; else ""."""
     person = before.person if before is not None and before.issuer == profile.issuer else None
     return person if person is not None and "@" in person else ""
 
 
 def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
-    """Return whether to revoke a replaced login, which would stay valid at the server (decision 0032).
+    """Return whether to revoke a replaced login, which otherwise stays valid at the server (decision 0032).
 
     Do not revoke a login of another client or issuer, since the client's credential is for one issuer only. Do not
-    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if that would end the new login
-    too: at some issuers it always does, at others if both logins belong to one session at the server.
+    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if a revocation would also end
+    the new login. At some issuers it always would; at others only if both logins belong to one session at the server.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
@@ -364,6 +366,6 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
-    """Return whether the issuer's `sub` differs. Names and e-mail addresses identify no user (Core §5.7)."""
+    """Return whether the issuer's `sub` differs. Names and e-mails identify no user (OpenID Connect Core §5.7)."""
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

@@ -1,6 +1,6 @@
-"""Obtain a valid access token of a stored login: the stored token, a refreshed one, or a service account's next.
+"""Obtain a valid access token for a stored login: use the stored token, refresh it, or log a service account in.
 
-If many processes need a refresh, one of them refreshes under the login's lock. The others then read the vault.
+If many processes need a refresh, one of them refreshes under the login's lock. The other processes then read the vault.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Renewal(Storage):
 
         Args:
             min_ttl: How long the token must remain valid; None for the default.
-            renew: Whether to refresh even a token that looks valid, because an API has refused it.
+            renew: Whether to refresh even an unexpired token, because an API has refused it.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -71,7 +71,7 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. An exchange that outlives this task takes the stack over.
+            held: The stack that releases the lock. A refresh takes the stack over, since it may outlive this task.
             before: The login that this process last read.
             min_ttl: As for `fresh`.
             renew: As for `fresh`.
@@ -104,10 +104,10 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid. The caller cannot renew it, because of `problem`.
+        """Return the stored login if its token is still valid. Else raise `problem`, which prevented its renewal.
 
         Raises:
-            VaultUnavailable: The token is not valid any more.
+            VaultUnavailable: The token is no longer valid.
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
@@ -115,7 +115,7 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Of many processes, one does so: Auth0 bills each token.
+        """Request and store a service account's next token. Only the process with the lock does so: Auth0 bills tokens.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -134,7 +134,7 @@ class Renewal(Storage):
 
         Raises:
             LoginRequired: There is no refresh token that the server accepts.
-            VaultUnavailable: The response could not be stored, so no request was sent.
+            VaultUnavailable: The vault has no space for the response, so no request was sent.
         """
         if stored.refresh_token is None:
             need_login(self.profile)
@@ -176,11 +176,12 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
-        If the server refuses the refresh token, another process may have used it. So the vault is then read again.
+        If the server refuses the refresh token, another process may have used that token. So the vault is then read
+        again.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
-            KeyfobError: The response fails a check. Its refresh token was stored nevertheless.
+            KeyfobError: The response fails a check. Its refresh token is stored nevertheless.
         """
         async with held:
             try:
@@ -206,7 +207,7 @@ class Renewal(Storage):
             return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
-        """Return a newer stored login, or None. Read several times, since network file systems may show it late."""
+        """Return a newer stored login, or None. Try several times, since network file systems may show a login late."""
         for delay in _DELAYS:
             if delay:
                 await self._world.wait(delay)
@@ -243,11 +244,11 @@ class Renewal(Storage):
         return replace(self._certified(stored), skew=world.skew)
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
-        """Return the login with the thumbprint of the certificate that its token is bound to."""
+        """Return the login with the thumbprint of the certificate to which its token is bound."""
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token is bound to a certificate that was replaced since. Some are valid for hours only."""
+        """Return whether the token's certificate has been replaced. Some certificates are valid for hours only."""
         if stored is None or stored.certificate is None:
             return False
         try:

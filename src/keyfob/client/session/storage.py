@@ -1,4 +1,4 @@
-"""Load and store one login in its vault. Tokens that cannot be stored are held in this process."""
+"""Load and store one login in its vault. Tokens that cannot be stored stay in this process's memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Memory:
     """A login's state in this process, which all copies of a `Login` share.
 
     Attributes:
-        unsaved: A login that is newer than the stored login, because writing the vault failed; else None.
+        unsaved: The newest login, if it could not be written to the vault; else None.
     """
 
     unsaved: StoredLogin | None = None
@@ -68,7 +68,7 @@ class Storage:
         return other
 
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the newest login of this profile, or None; `is_ending` as for `Vault.load`."""
+        """Return this profile's newest login, or None. With `is_ending`, include a login that must not be used."""
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)
         unsaved = self._memory.unsaved
@@ -90,7 +90,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the vault entry is of another client or issuer. Such a login is never overwritten."""
+        """Raise `Misuse` if the vault entry is another client's or issuer's, so that it is not overwritten."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -103,7 +103,7 @@ class Storage:
     async def _save_newest(
         self, before: StoredLogin | None, fresh: StoredLogin, slot: Slot | None = None
     ) -> StoredLogin:
-        """Store a new login, unless another process has stored a newer one. Return the newest of them.
+        """Store a new login, unless another process has stored a newer login. Return the newest login.
 
         Args:
             before: The login that `fresh` replaces; None if there is none.
@@ -116,7 +116,7 @@ class Storage:
         try:
             stored = await self.load()
         except VaultUnavailable:
-            stored = before  # the new login is worth more than one that cannot be read
+            stored = before  # replace an entry that cannot be read
         if before is not None and stored is None:
             await self._end(fresh)
             need_login(self.profile)
@@ -131,7 +131,7 @@ class Storage:
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
-        """Revoke the tokens of a login that will not be used any more, if possible (RFC 7009)."""
+        """Revoke, if possible, the tokens of a login that is no longer used (RFC 7009)."""
         with suppress(KeyfobError):
             await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
@@ -149,7 +149,7 @@ class Storage:
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
-        """Hold the step-up lock. The wait for it has no time limit, since a user may take long to log in."""
+        """Hold the step-up lock. Wait for it without a time limit, since its holder may be a user who is logging in."""
         async with AsyncExitStack() as stack:
             while True:
                 try:
@@ -162,16 +162,12 @@ class Storage:
 
 
 def need_login(profile: Profile) -> NoReturn:
-    """Raise the error that names the login command.
-
-    Raises:
-        LoginRequired: Always.
-    """
+    """Raise `LoginRequired`, whose hint is the profile's login command."""
     raise LoginRequired("not logged in", hint=profile.login_hint())
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`: the profile's stored login is of another client or issuer, and must not be overwritten."""
+    """Raise `Misuse`, so that the stored login of another client or issuer is not overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"
@@ -181,7 +177,7 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Add the profile's login command to errors of the vault and the terminal, which lack it."""
+    """Add the profile's login command to errors of the vault and the terminal, which do not contain it."""
     try:
         yield
     except LoginRequired as problem:

@@ -23,9 +23,9 @@ _DENIAL_EXTENSION = "websocket.http.response"
 
 
 def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
-    """Return the application behind a guard. The guard stores the caller in `scope["keyfob.principal"]`.
+    """Return the application behind a guard, which stores the caller in `scope["keyfob.principal"]`.
 
-    If the API has an address, the guard serves the API's metadata, which needs no token.
+    If the guard has an address, it also serves the API's metadata (RFC 9728 §3) to requests without a token.
     """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:

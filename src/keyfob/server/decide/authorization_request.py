@@ -27,7 +27,7 @@ NextStep = Literal["login", "consent", "issue"] | Silent
 
 @dataclass(frozen=True, slots=True)
 class PageError:
-    """An error that is shown to the user, since the redirect URI is not verified."""
+    """An error that is shown to the user on a page, since no error may be sent to an unverified redirect URI."""
 
     problem: str
 
@@ -55,7 +55,7 @@ def check_arrival(facts: ArrivalFacts) -> PageError | None:
 def check_request(
     config: TenantConfig, fields: Fields, *, is_pushed: bool = True
 ) -> AcceptedRequest | PageError | CallbackError:
-    """Check a request. The redirect URI comes first, since no error may be sent to an unverified redirect URI.
+    """Check an authorization request. The redirect URI is checked first, since later errors are sent to this URI.
 
     Args:
         is_pushed: False for parameters that came through the browser.
@@ -86,9 +86,8 @@ def _mode_and_state(fields: Fields) -> tuple[str, str | None]:
 def next_step(accepted: AcceptedRequest, state: LoginState, now: datetime, *, just_logged_in: bool = False) -> NextStep:
     """Decide what the user must do next.
 
-    A redirect URI that any app could claim gets no code without an action of the user. For such a redirect URI, the
-    user confirms the client at every request, unless the user has just typed a password on a page that named the client
-    (RFC 8252 §8.6).
+    A redirect URI that any app could claim gets no code without an action of the user (RFC 8252 §8.6): a login for this
+    request, on a page that names the client, or else a confirmation of the client.
     """
     facts, is_silent = StepFacts(accepted, state, now, just_logged_in), "none" in accepted.asked.prompt
     for check in STEP:

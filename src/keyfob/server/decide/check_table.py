@@ -1,4 +1,4 @@
-"""A table of checks: the rows are in the order of the checks, and the checks of one column share their facts."""
+"""A table of checks. The checks run in the order of the rows, and all checks of one column use the same facts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> 
 
 
 def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
-    """Return the cells of one row in one column."""
     if cells is None:
         return ()
     return cast("tuple[C, ...]", cells) if isinstance(cells, tuple) else (cells,)

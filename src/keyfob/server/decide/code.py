@@ -13,14 +13,14 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """Issue tokens after `code` is saved in the transaction that found it unspent."""
+    """The decision to issue tokens, after `code` is saved in the transaction that found the code unspent."""
 
     code: AuthorizationCode
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseCode:
-    """Issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
+    """The decision to issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
 
     outcome: Outcome
     is_replay: bool = False
@@ -29,9 +29,8 @@ class RefuseCode:
 def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
-    If a spent code passes all earlier checks, the code has been copied, so the login that it was redeemed for ends. If
-    an earlier check fails, the login continues, since the request does not come from the client for certain (RFC 6749
-    §10.5).
+    A spent code that passes all earlier checks has been copied, so the login that the code was redeemed for ends. If an
+    earlier check fails, the request may not come from the client, so the login continues (RFC 6749 §10.5).
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:

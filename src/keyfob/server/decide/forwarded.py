@@ -27,8 +27,9 @@ _PAIR: Final = re.compile(
 def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
     """Return the address of the client, or "" if it is not known.
 
-    The header is read only from a trusted proxy, and from the right, since each proxy appends the address of its peer.
-    The first entry from the right that is not a trusted proxy is the client. Entries to its left could be forged.
+    X-Forwarded-For or Forwarded is read only if `peer` is a trusted proxy. Each proxy appends the address of its peer,
+    so the entries are read from the right. The first entry that is not a trusted proxy is the client, which could have
+    forged all entries to the left.
 
     Args:
         peer: The address of the connection.
@@ -53,7 +54,7 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
 
 
 def _entries(headers: Headers) -> list[str]:
-    """Return the forwarded addresses from X-Forwarded-For. `Forwarded` is read only if X-Forwarded-For is absent."""
+    """Return the forwarded addresses from X-Forwarded-For or, if that is absent, from Forwarded."""
     old = ",".join(value for name, value in headers if name == "x-forwarded-for")
     if old:
         return [entry.strip() for entry in old.split(",")]
@@ -61,7 +62,7 @@ def _entries(headers: Headers) -> list[str]:
 
 
 def _nodes(line: str) -> list[str]:
-    """Return the `for` of each element of a line. An unreadable element becomes an entry that is not an address."""
+    """Return the `for` of each element of a Forwarded header. An unreadable element becomes an empty string."""
     found: list[str] = []
     nodes: list[str] = []
     at = 0

@@ -12,8 +12,8 @@ from typing import Final
 
 from keyfob.server.records import Nearness
 
-# A provider gives a customer one IPv4 address, which may belong to a neighbour in the same /24 tomorrow, and a site up
-# to a /56 of IPv6 (RFC 6177 §2).
+# A provider gives a customer one IPv4 address, and tomorrow perhaps another address of the same /24. A site gets up to
+# a /56 of IPv6 (RFC 6177 §2).
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 56
 # An address of these networks does not identify a network: addresses that are translated (RFC 6052), tunnelled

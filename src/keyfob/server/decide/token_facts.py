@@ -1,4 +1,4 @@
-"""The facts about a request at /oauth/token, and each check as a method of its facts."""
+"""Classes of facts about a request at /oauth/token. Their methods are the checks."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ class WrittenMail(NamedTuple):
 def write_mail(
     site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
 ) -> WrittenMail:
-    """Return an e-mail with one link to this server. A name is reduced to one line, so that it cannot add a header.
+    """Return an e-mail with one link to this server.
+
+    The names of tenant and passkey are reduced to one line, so that they cannot add a header to the e-mail.
 
     Args:
         site: The tenant.
@@ -65,7 +67,7 @@ def write_mail(
 
 
 def unlinked(claimed: str) -> str:
-    """Return a claimed name without host names and web addresses, which mail programs would turn into links."""
+    """Return a name with spaces for `.`, `/`, `:` and `@`, so that mail programs turn no part of it into a link."""
     return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
 
 

@@ -18,7 +18,7 @@ SLOW: Final = timedelta(seconds=5)
 async def health(_: Site, __: Request) -> Response:
     """Report that the process is alive.
 
-    The store is not checked, since a restart of the process would not repair it.
+    The store is not checked: a monitor restarts a process that fails this check, but no restart repairs the store.
     """
     return json_response(200, {"status": "ok"}, headers=NO_STORE)
 

@@ -33,9 +33,9 @@ class ResponsePolicy:
     Attributes:
         cors: The allowed origins; `registered` are the clients' web origins.
         is_limited: Whether the requests of one network are limited.
-        one_in: The divisor of the usual limit of requests, for an endpoint that stores data of the request.
-        limits_forms: Whether the number of forms of one network is limited. The error response is then a page.
-        names_charset: Whether the media type of JSON has `charset=utf-8` under `auth0`, as at some of Auth0's
+        one_in: The divisor of the usual rate limit, for an endpoint that stores data from each request.
+        limits_forms: Whether the forms that one network sends are limited. Above the limit, the response is a page.
+        names_charset: Whether the media type of JSON has `charset=utf-8` with `wire = "auth0"`, as at some of Auth0's
             endpoints.
     """
 
@@ -53,7 +53,7 @@ async def apply_policy(
     path: str,
     endpoint: Callable[[Site, Request], Awaitable[Response]],
 ) -> Response:
-    """Call the endpoint within the rate limit, and add the headers of its policy."""
+    """Call the endpoint unless the rate limit is exceeded, and add the headers that the policy requires."""
     origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
     request = named(request, site.random(_ID_BYTES).hex())
@@ -84,7 +84,7 @@ async def apply_policy(
 
 
 def named(request: Request, request_id: str) -> Request:
-    """Return the request with an id. `dataclasses.replace` would take four times as long at every request."""
+    """Return the request with a request id. `dataclasses.replace` would take four times as long."""
     return Request(
         request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
     )

@@ -43,7 +43,7 @@ def connect_arguments(url: str) -> dict[str, Any]:
     if mode not in {"", _VERIFIED}:
         return {"dsn": url}
     authorities = query.get("sslrootcert", [os.environ.get("PGSSLROOTCERT", "")])[0]
-    if authorities in {"", "system"}:  # asyncpg has no value for this machine's certificate authorities
+    if authorities in {"", "system"}:  # asyncpg cannot name this machine's authorities; an SSL context can
         return {"dsn": url, "ssl": ssl.create_default_context()}
     return {"dsn": url if "sslmode" in query else f"{url}{'&' if found.query else '?'}sslmode={_VERIFIED}"}
 

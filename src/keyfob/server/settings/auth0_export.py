@@ -29,7 +29,7 @@ _LONGEST_TOKEN: Final = 30 * 86400
 
 
 def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
-    """Return valid tables, and a line for each part of the export that is not converted."""
+    """Return valid tables of tenant.toml, and a line for each part of the export that is not converted."""
     left: list[str] = []
 
     def leave(what: str, why: str) -> None:
@@ -331,7 +331,7 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 
 
 def _prune(tables: Table, leave: Leave) -> None:
-    """Remove parts that are not valid until the tables are valid."""
+    """Remove and report the invalid parts of the tables, until the tables are valid."""
     wrong: list[tuple[Location, str]] = []
 
     def report(at: Location, message: str, hint: str) -> None:
@@ -358,5 +358,5 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Return a sort key by which later elements of an array are removed first, so that the others keep their index."""
+    """Return a sort key. In its reverse order, elements of an array can be removed one by one by their index."""
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

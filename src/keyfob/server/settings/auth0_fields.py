@@ -21,7 +21,7 @@ def texts(value: object) -> list[str]:
 
 
 def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
-    """Return the objects of a list."""
+    """Return the objects in the list `inside[name]`; [] if there is no such member."""
     value = inside.get(name)
     if value is None:
         return []
@@ -49,14 +49,14 @@ class Auth0Fields:
         return self._members.pop(name, None)
 
     def text(self, name: str) -> str | None:
-        """Return the value if it is a string."""
+        """Return the value if it is a string, else None."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
             self.note(name, "it is not a string")
         return value if isinstance(value, str) else None
 
     def table(self, name: str) -> Table:
-        """Return the value if it is an object."""
+        """Return the value if it is an object, else {}."""
         value = self.take(name)
         return (
             {str(key): one for key, one in cast("dict[object, object]", value).items()}
@@ -65,7 +65,7 @@ class Auth0Fields:
         )
 
     def urls(self, name: str) -> list[str]:
-        """Return the URLs of a list, except those with a placeholder."""
+        """Return the web addresses in a list that contain no placeholder (`*`)."""
         found = texts(self.take(name))
         usable = [url for url in found if is_web_url(url) and "*" not in url]
         if len(usable) < len(found):
@@ -73,9 +73,9 @@ class Auth0Fields:
         return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a member to `table[word]` as a duration, if it is present.
+        """Write the member `name`, if present, to `table[word]` as a duration.
 
-        The member counts units of `unit` seconds.
+        The member is a number of units of `unit` seconds. If `most` is not 0, a larger number is reduced to `most`.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:

@@ -40,9 +40,9 @@ class RefreshPolicy:
     Attributes:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
-        absolute: The lifetime of a login.
-        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). Below one
-            minute, it has no effect.
+        absolute: The lifetime of a login, however often its refresh token is used.
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). The least
+            time is one minute, even with a shorter leeway.
     """
 
     rotates: bool = True
@@ -61,11 +61,12 @@ class Application:
         secrets: The client secrets. With several secrets, one can be changed without an interruption. When a tenant
             starts, it replaces the secrets with keyed hashes in `secret_hashes`.
         public_keys: The JWKs that verify the client's assertions (RFC 7523).
-        certificate_name: The subject name of the client's certificate if an authority signs it (RFC 8705 §2.1): one of
-            `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
+        certificate_name: For a certificate that an authority has signed (RFC 8705 §2.1), the name in the certificate:
+            `subject:CN=robot,O=Example` (RFC 4514), or with the prefix `dns:`, `uri:`, `ip:` or `email:`.
         certificates: The client's self-signed certificates in PEM (RFC 8705 §2.2).
         callbacks: The redirect URIs, compared exactly.
-        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even under `auth0`.
+        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even with
+            `wire = "auth0"`.
         web_origins: The origins of pages whose scripts may call the tenant (CORS).
         is_first_party: Whether the client belongs to the operator. A third-party client always needs consent.
         trusts_forwarded_for: Whether the client's header `auth0-forwarded-for` is trusted as the user's address.
@@ -147,7 +148,7 @@ class Api:
         profile: The format of the API's access tokens: Auth0's or RFC 9068.
         algorithm: The signing algorithm of the API's access tokens.
         enforces_permissions: Whether users get only the scopes of their roles and permissions (RBAC).
-        lists_permissions: Whether tokens have the claim `permissions` (Auth0's dialects with `_authz`).
+        lists_permissions: Whether tokens have the claim `permissions` (Auth0's token dialects that end in `_authz`).
         skips_consent: Whether a first-party client with a verifiable redirect URI needs no consent.
         users: The clients that may request tokens on behalf of users: all, only those with a grant, or none.
     """

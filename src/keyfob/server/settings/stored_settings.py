@@ -1,4 +1,4 @@
-"""Convert settings to tables with the field names of tenant.toml and to documents of the store, and back."""
+"""Convert settings to tables (as in tenant.toml) and tables to documents of the store, in both directions."""
 
 from __future__ import annotations
 
@@ -73,9 +73,8 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
     Args:
         tables: The tables, with the field names of tenant.toml. `users` and unknown tables are ignored.
         issuer: The issuer to use if the tables have no issuer.
-        resolve: The function that returns the secret of a reference. It raises Misuse with a message that continues the
-            key's name.
-        report: The function to call for each error.
+        resolve: The function that returns the secret of a reference. It raises Misuse if there is no secret.
+        report: The function to call for each error. By default, it raises the first error as Misuse.
     """
     errors: list[Location] = []
 
@@ -171,7 +170,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
         word = wrong.message.partition(" ")[0].rstrip(":").partition(".")[0]
         report((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
         return
-    bare.pop("device", None)  # it may name scopes of APIs, which are looked at one by one here
+    bare.pop("device", None)  # the rules may name scopes of any API, and the APIs are checked one by one
     found = _twice(read, report)
     bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
     for name in ("apis", "applications"):
@@ -210,7 +209,7 @@ def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Return the tables of valid settings as documents, sorted like those of a store."""
+    """Return the tables of valid settings as documents, in the order of the store."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
@@ -222,7 +221,7 @@ def write_documents(tables: Table) -> tuple[Document, ...]:
 
 
 def read_documents(documents: Iterable[Document]) -> Table:
-    """Return the tables of documents.
+    """Convert documents to tables.
 
     Raises:
         Misuse: A newer keyfob wrote the documents, or they are damaged.
@@ -244,7 +243,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """Return the settings of documents.
+    """Convert documents to settings.
 
     Raises:
         Misuse: The documents are missing or not valid.
@@ -255,7 +254,7 @@ def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
 
 
 def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
-    """Return settings as documents.
+    """Convert settings to documents.
 
     Raises:
         Misuse: The settings contain a client secret in plain text.

@@ -27,7 +27,7 @@ LONGEST_EMAIL: Final = 320
 
 @dataclass(frozen=True, slots=True)
 class PersonWanted:
-    """The wanted state of a user.
+    """The wanted state of a user, as in tenant.toml.
 
     Attributes:
         user_id: The id, such as `auth0|...`. If None, the tenant creates an id for a new user.
@@ -157,7 +157,7 @@ def write_person(user: User) -> Table:
 
 
 def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_id: str, now: datetime) -> User:
-    """Return the record of a user.
+    """Return the wanted record of a user.
 
     Args:
         wanted: The wanted state.
@@ -188,5 +188,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Return the user with the same identity as the wanted user, or None."""
+    """Return the user with the wanted user's e-mail address and connection, or None."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

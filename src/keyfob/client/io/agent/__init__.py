@@ -1,1 +1,1 @@
-"""`keyfob agent`: a Unix socket that hands out access tokens, and the `Vault` of programs that request them."""
+"""`keyfob agent`: a server on a Unix socket that gives access tokens to programs, and the `Vault` of these programs."""

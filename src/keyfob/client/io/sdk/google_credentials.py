@@ -25,8 +25,8 @@ class GoogleCredentials(Credentials):
         self._login = login
 
     def refresh(self, request: object) -> None:  # noqa: ARG002  the login has its own connection
-        """Set a valid token; after a 401, set a new one. Raises as `Session.token`."""
-        refused = self.token if self.valid else None  # Google's libraries refresh a token that looks valid after a 401
+        """Set a valid token, or a new token after a 401. Raises the errors of `Session.token`."""
+        refused = self.token if self.valid else None  # Google's libraries refresh a valid token only after a 401
         stored = run(plain_token(self._login, _MIN_TTL, refused=refused))
         until = expiry_of(stored)
         self.token = stored.access_token.reveal()

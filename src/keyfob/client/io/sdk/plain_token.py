@@ -1,4 +1,4 @@
-"""The plain bearer token of a login, for SDKs that send it themselves (RFC 6750 §2.1)."""
+"""The bearer token of a stored login, for SDKs that send the token themselves (RFC 6750 §2.1)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused. The token is refreshed, unless another caller has
-            replaced it already.
+        refused: The token that an API has just refused, or None. If it is still the stored token, refresh it.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
@@ -45,14 +44,14 @@ def expiry_of(stored: StoredLogin) -> datetime | None:
 
 
 class FrozenToken(NamedTuple):
-    """The fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
+    """A token with the fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
 
     token: str
     expiration: datetime | None
 
 
 class BotocoreToken:
-    """A token provider for `session.register_component("token_provider", ...)`, and the token that it returns."""
+    """A token provider for botocore's `session.register_component("token_provider", ...)`; also the token object."""
 
     METHOD: Final = "keyfob"
 
@@ -64,6 +63,6 @@ class BotocoreToken:
         return self
 
     def get_frozen_token(self) -> FrozenToken:
-        """Return a valid token. Raises as `Session.token`."""
+        """Return a valid token and its expiry. Raises the errors of `Session.token`."""
         stored = run(plain_token(self._login))
         return FrozenToken(stored.access_token.reveal(), expiry_of(stored))

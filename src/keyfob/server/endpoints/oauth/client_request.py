@@ -53,7 +53,7 @@ class ClientRequest:
         return answer(self.site.config.wire, outcome, headers=self.headers, words=words)
 
     def refuse_with(self, outcome: Outcome, more: Mapping[str, object]) -> Response:
-        """Return the response of an outcome with additional members."""
+        """Return the error response of an outcome, with additional JSON members."""
         return answer(self.site.config.wire, outcome, headers=self.headers, more=more)
 
     def token_response(self, tokens: TokenAnswer) -> Response:
@@ -80,7 +80,8 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
         site.client_failures.drop(_account(request, facts.client_id))
     application = facts.application
     assert application is not None, "an authenticated client is registered"  # noqa: S101
-    # A public client's refresh token would have to be bound too (RFC 8705 §4). Public clients can use DPoP instead.
+    # If a public client's access token were bound, its refresh token would have to be bound too (RFC 8705 §4). Public
+    # clients can use DPoP.
     is_bound = bool(request.certificate) and not application.is_public
     bound_to = thumbprint_of(request.certificate) if is_bound else None
     return ClientRequest(site, request, application, facts.now, certificate_thumbprint=bound_to)
@@ -131,7 +132,7 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
 
 
 async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
-    """Return the request with the key of its DPoP proof, if any, or the error response for the proof."""
+    """Check the DPoP proof, if any. Return the request with the proof's key, or the error response."""
     site, presented = call.site, call.request.header_values("dpop")
     facts = ProofFacts(call.application.requires_dpop, len(presented))
     if presented:

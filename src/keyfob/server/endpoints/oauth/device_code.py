@@ -29,7 +29,7 @@ _TRIES: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
-    """Issue a device code and a user code. As at Auth0, a client that authenticates here is refused."""
+    """Issue a device code and a user code. As at Auth0, a request with client credentials is refused."""
     try:
         fields = read_parameters(request)
         asked = DeviceRequest.read(fields)

@@ -52,7 +52,11 @@ async def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> bool:
 
 
 async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) -> None:
-    """Reset the tries of a network where the user has proven a factor, and the pause between messages."""
+    """Reset the limits after the user has proven a factor: the tries from this network, and the pause between e-mails.
+
+    The right try is not counted in the limit for all networks together, and for the time `KNOWN_NETWORK`, this network
+    is exempt from that limit.
+    """
     own, everybody = _budgets(site, user_id, peer)
     proven = _key(site, f"proven {user_id} {network_of(peer)}")
 
@@ -66,7 +70,7 @@ async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) ->
 
 
 async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
-    """Count an e-mail of a login. If too many were sent, count nothing and return the time to wait."""
+    """Count an e-mail with a code for a login, and return zero. If too many were sent, only return the time to wait."""
     now, user_id = site.now(), login.user_id
     of_login, of_pause = _key(site, f"messages login {login.token_hash.hex()}"), _key(site, f"messages pause {user_id}")
     of_user = Budget(_key(site, f"messages user {user_id}"), MESSAGES, MESSAGES_SPAN)
@@ -100,7 +104,7 @@ async def end_message_pause(site: Site, user_id: str) -> None:
 
 
 def _budgets(site: Site, user_id: str, peer: str) -> tuple[Budget, Budget]:
-    """Return the budget of the network, and the budget of all networks together."""
+    """Return the user's budget of tries for this network, and the budget for all networks together."""
     own = Budget(_key(site, f"factor {user_id} {network_of(peer)}"), TRIES, TRIES * TRY_BACK_AFTER)
     span = ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER
     return own, Budget(_key(site, f"factor {user_id}"), ACCOUNT_TRIES, span)

@@ -47,9 +47,9 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Return the response that requires a second factor and lists the possible kinds (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
 
-    Return None if the user's password was changed meanwhile.
+    Return None if the password was changed after it was verified.
     """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
@@ -75,7 +75,7 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save the login of a user whose password was right. Return False if the password was changed meanwhile."""
+    """Save a login that still needs a second factor. Return False if the password was changed after it was verified."""
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)
@@ -100,12 +100,11 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. A login that began with an access token is stored with the factor.
+        login: The login that enrols the factor. A login that began with an access token is stored here.
         with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
-        The factor; or, as the reason for refusal, that the login is spent or the user has added another factor
-        meanwhile.
+        The new factor, or a `FactorWrong` if the login is spent or the user has added another factor meanwhile.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -178,7 +177,7 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
     if authenticator_id not in {one.authenticator_id for one in own}:
-        return  # it is active
+        return  # the authenticator was active before
     for one in known:
         if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
             proven = replace(one, is_active=True, created_at=site.now(), login_hash=None, expires_at=None)
@@ -245,7 +244,7 @@ async def send_message(
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """Return the keyed hash of a message's code, bound to its login."""
+    """Return the keyed hash of a message's code and its login, so that the code is right for this login only."""
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 

@@ -29,7 +29,7 @@ async def issue_once(
 
     Args:
         call: The request.
-        code: The code of the audit event for issued tokens.
+        code: The code of the audit event to log when tokens are issued.
         content: The content of the tokens, not yet reduced to the user's permissions.
         spend: The function that spends the grant in the transaction. It returns False if the grant is already spent.
         description: The description in the audit event.
@@ -64,7 +64,7 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Return the content with the user's permissions, the scope that they allow, and the keys that bind the tokens."""
+    """Return the content with the user's permissions, the scope that these permissions allow, and the token binding."""
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,

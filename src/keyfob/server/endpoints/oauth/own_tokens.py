@@ -26,7 +26,7 @@ _ACCESS: Final = frozenset({"jwt", AT_JWT})
 
 
 async def check_binding(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
-    """Check the DPoP key and the certificate that a token is bound to.
+    """Check that the caller has the DPoP key and the certificate that a token is bound to, if any.
 
     Args:
         site: The tenant.
@@ -45,7 +45,8 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     """Verify a token's signature or encryption, its issuer, lifetime and audience. Return its claims.
 
-    The caller also needs `check_binding` for the token's key, and `check_active` for its login.
+    Before it accepts the token, the caller must also check the token's key with `check_binding`, and its login with
+    `check_active`.
 
     Args:
         site: The tenant.
@@ -88,7 +89,7 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
 
 
 def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
-    """Return the key under which a revoked token is stored: a keyed hash of its claims, independent of its encoding."""
+    """Return the key under which a revoked token is stored: a keyed hash of its claims, whatever the token's format."""
     return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
 
 
@@ -108,7 +109,7 @@ def _opaque(site: Site, token: Secret) -> Fields:
 
 
 def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
-    """Verify that this server has signed a JWT. Return its claims, which are not checked.
+    """Verify that this server has signed a JWT. Return its claims, whose values the caller must check.
 
     Raises:
         InvalidToken: The signature is wrong, or the type is not one of `types`.

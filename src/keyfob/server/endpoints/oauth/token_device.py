@@ -86,7 +86,7 @@ def _answer_undecided(call: ClientRequest, decision: Undecided, code_hash: bytes
 
 
 def _content(call: ClientRequest, login: DeviceLogin, user: User, account: Account) -> TokenContent:
-    """Return the content of the tokens. An approval from another network may grant less."""
+    """Return the content of the tokens. After an approval from another network, their lifetime may be shorter."""
     longest = lifetime_of(call.site.config.device_rules(call.application), login.nearness)
     api = account.api
     assert api is not None, "an account without an API fails a check"  # noqa: S101
@@ -132,7 +132,7 @@ async def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin
 
 
 async def _lapse(transaction: Transaction, call: ClientRequest, grant: DeviceCodeGrant, code_hash: bytes) -> None:
-    """Save a login as lapsed, unless its record was changed after the poll read it."""
+    """Save a login as expired (`lapsed`), unless its record was changed after the poll had read the record."""
     login = await transaction.device_by_code(code_hash)
     decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
     if isinstance(decision, Answer) and decision.login is not None:

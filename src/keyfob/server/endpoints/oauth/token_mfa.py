@@ -31,7 +31,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 
 
 async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
-    """Issue the tokens of the password grant that required the second factor, once."""
+    """Check the second factor, and issue the tokens that the password grant requested. An mfa_token is valid once."""
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
@@ -108,7 +108,8 @@ async def _check(
     """Check the second factor. If it is right, spend the factor and the mfa_token together.
 
     Returns:
-        The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.
+        The reason if the factor is wrong. Otherwise the change that an e-mail tells the user about, or None if there is
+        no change.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)

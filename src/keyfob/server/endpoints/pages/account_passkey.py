@@ -124,7 +124,10 @@ async def _add(
 async def _continue(
     transaction: Transaction, session: BrowserSession, fresh: BrowserRequest, *, ends_others: bool
 ) -> None:
-    """Continue a session under a new id, with a proven factor. If it is the first factor, end all other sessions."""
+    """Give the session a new id, and record that the user has proven a factor.
+
+    With `ends_others`, end all other sessions and logins of the user.
+    """
     proven = replace(session, has_factor=True)
     if ends_others:
         await end_others(transaction, proven, fresh)

@@ -1,4 +1,4 @@
-"""GET and POST /u/end: a user ends a login by a link, after "That was not me" or a mistaken approval.
+"""GET and POST /u/end: a user ends a login by a link, since somebody else logged in or the approval was a mistake.
 
 The link is the credential, so no session is needed. Anyone who has the link can end this login and do nothing else: a
 reader of the mailbox, or the user who has just approved. A second use has no effect.

@@ -61,7 +61,7 @@ _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
-    """GET /u/enrol: begin a login that only sets up a second factor. It always requires the password."""
+    """GET /u/enrol: begin a login that only sets up a second factor. The password is always required."""
     browser = await read_browser(site, request)
     return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
@@ -136,7 +136,10 @@ async def after_factor(
     user: User,
     recovery: Secret | None = None,
 ) -> Response:
-    """Complete a login whose second factor is proven, or complete the enrolment of an authenticator."""
+    """Complete a login whose second factor is proven.
+
+    If the purpose of the login is to set up an authenticator that the user does not have yet, go to that step.
+    """
     if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
         factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
         if not any(one.factor == "otp" and one.is_active for one in factors):
@@ -157,7 +160,7 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Respond if a login cannot continue here: it has ended or expired, or belongs to another session."""
+    """Return the response for a login that cannot continue: it has ended or expired, or belongs to another session."""
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)
@@ -193,7 +196,7 @@ async def complete(
     *,
     has_factor: bool = False,
 ) -> Response:
-    """Begin a new session for an authenticated user, and approve the device login or continue the request.
+    """Begin a session for an authenticated user, and approve the device login or continue the authorization request.
 
     Args:
         site: The tenant.
@@ -294,7 +297,7 @@ async def _begin_factor(
 ) -> BrowserLogin | None:
     """Store that the password was right, and return the login at the step of the second factor.
 
-    Return None if the user's password was changed meanwhile.
+    Return None if the password was changed after it was verified.
     """
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
     due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)
