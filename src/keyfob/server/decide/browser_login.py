@@ -298,7 +298,10 @@ def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: d
 
 
 def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
-    """Return whether a browser session may continue the login."""
+    """Return whether a browser session may continue the login.
+
+    A login that does not yet belong to a session may be continued by any session.
+    """
     return login.session_hash in {None, session_hash}
 
 

@@ -83,7 +83,7 @@ def send_later(site: Site, request: Request, to: str, write: Callable[[], Writte
 def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
     """Notify a user by e-mail of a change that somebody else may have made.
 
-    The number of notices an hour is limited.
+    Each user gets a limited number of such notices an hour. Above the limit, no e-mail is sent.
     """
     language = accepted_language(request.header("accept-language") or "")
     budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)

@@ -26,7 +26,8 @@ async def health(_: Site, __: Request) -> Response:
 async def ready(site: Site, _: Request) -> Response:
     """Report whether the store can be read and written.
 
-    At most one check runs at a time. A check begins at the earliest one second after the previous check ended.
+    At most one check runs at a time, and a check begins at the earliest one second after the previous check ended. A
+    request that begins no check gets the result of the previous check. If a running check is slow, it gets a failure.
     """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:

@@ -138,7 +138,10 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _shown(word: str) -> str:
-    """Return a key for a message. A long key is not shown, since it could be a misplaced secret."""
+    """Return the text for an unknown key in a message.
+
+    The text contains the key only if it is short and printable, since a long key could be a misplaced secret.
+    """
     return f'"{word}"' if len(word) <= 40 and word.isprintable() else "of that name"
 
 

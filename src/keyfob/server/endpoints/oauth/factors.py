@@ -153,8 +153,8 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
     """Return whether a code matches an active authenticator, or one whose enrolment this login began.
 
-    If the code matches, mark it as used and activate the authenticator. A login that began with an access token can
-    only prove the authenticator that it enrols.
+    If the code matches, mark it as used and activate the authenticator. If the login began with an access token, the
+    code must match the authenticator that this login enrols.
     """
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
@@ -171,8 +171,9 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
 async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
     """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
-    All other unproven factors and recovery codes of the user are deleted, since an attacker could have enrolled them.
-    Sessions and logins that began with a password alone end, unless the tenant's settings disable this.
+    Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
+    it. Sessions and logins that began with a password alone end, unless the tenant's settings disable this. If the
+    authenticator is active already, nothing changes.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
@@ -207,8 +208,8 @@ async def send_message(
 ) -> Secret | Outcome:
     """Send a code by e-mail. Return the oob_code, or the outcome if no code was sent.
 
-    The code of an earlier message becomes invalid. If sending failed, the next message need not wait for the usual
-    pause.
+    A new code makes the code of an earlier message invalid. After a failure to send, the usual pause before the next
+    message does not apply.
     """
     if site.mailer is None:
         return "mail_off"

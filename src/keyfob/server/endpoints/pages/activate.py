@@ -47,7 +47,11 @@ TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the page to enter a code or, if the URL contains a right code, the page to compare the code."""
+    """Show the page that the URL leads to.
+
+    The code of an undecided login leads to the page to compare the code. No code or a wrong code leads to the page to
+    enter a code. If the login is at another step, redirect to the page of that step.
+    """
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
         login = await _open_link(site, request, browser, query_text(request, "user_code"))
@@ -262,9 +266,12 @@ async def _look_up(
 ) -> BrowserLogin:
     """Return the login for a user code at its next step.
 
-    In this step, the user compares the code, sees the result if this session has decided, must log in first, or sees a
-    problem. A code that exists does not count as a guess, even if its login has ended, since a user may open an old
-    link.
+    - If the code belongs to an undecided login, the user compares the code.
+    - If this session has already decided, the user sees the result.
+    - If too many codes are live, the user must log in first.
+    - In every other case, the user sees a problem and may enter another code.
+
+    A code that exists does not count as a guess, even if its login has ended, since a user may open an old link.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None
@@ -295,11 +302,13 @@ async def _look_up(
 async def _try_code(
     site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
 ) -> DeviceLogin | timedelta | Literal["login"] | None:
-    """Return the device login of a user code. If the code is wrong, count a guess and return None.
+    """Return the device login of a user code, or the reason why there is none.
 
-    All unauthenticated callers share one budget of guesses, and any of them can use it up. A user who is logged in has
-    a separate budget. If a budget is used up, return the time to wait. If too many codes are live, return "login": an
-    unauthenticated caller has to log in first.
+    None means that the code is wrong, which counts as a guess. A duration is the time to wait, since a budget of
+    guesses is used up. "login" means that too many codes are live, so an unauthenticated caller must log in first.
+
+    All unauthenticated callers share one budget, and any of them can use it up. A user who is logged in has a separate
+    budget. With `is_proven`, the code comes from a URL that this server wrote, so no budget applies.
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
     key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
@@ -331,7 +340,10 @@ async def _try_code(
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
-    """Return `found` if it is a decided login. Otherwise return a new login that shows the problem `found`."""
+    """Return `found` if it is a login. If it is the key of a problem, return a new login that shows this problem.
+
+    Only a login that this session has already decided is passed.
+    """
     if isinstance(found, BrowserLogin):
         return found
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
@@ -345,10 +357,11 @@ async def _decide(
     button: str,
     prepared: PreparedApproval,
 ) -> BrowserLogin | None:
-    """Decline the device login, approve it, or confirm its code for this session if the user must log in first.
+    """Decline or approve the device login, as the user has decided. Return the browser login at its next step.
 
-    Return None if the device login is already decided or has expired. If the client's rules refuse an approval from
-    this network, return the login at its present step.
+    If the user must log in before the approval, only confirm the code for this session. If the client's rules refuse an
+    approval from this network, change nothing and return the login at its present step. Return None if the device login
+    is already decided or has expired.
     """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 

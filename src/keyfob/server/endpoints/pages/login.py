@@ -136,9 +136,10 @@ async def after_factor(
     user: User,
     recovery: Secret | None = None,
 ) -> Response:
-    """Complete a login whose second factor is proven.
+    """Continue a login whose second factor is proven.
 
-    If the purpose of the login is to set up an authenticator that the user does not have yet, go to that step.
+    If the purpose of the login is to set up an authenticator app, and the user has none yet, go to that step. In every
+    other case, complete the login.
     """
     if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
         factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
@@ -160,7 +161,11 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Return the response for a login that cannot continue: it has ended or expired, or belongs to another session."""
+    """Return the response for a login that cannot continue.
+
+    If the user of this session has already decided, redirect to the page with the result. Otherwise return an error
+    page: the login has expired, belongs to another session, or cannot be read.
+    """
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)

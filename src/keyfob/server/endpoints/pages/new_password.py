@@ -147,7 +147,10 @@ def read_email(typed: str | None) -> str:
 
 
 async def user_of(site: Site, transaction: Transaction, email: str) -> User | None:
-    """Return the user with an e-mail address, in the first connection that has such a user."""
+    """Return the user with an e-mail address. The connections are searched in the order of the settings.
+
+    Return None if no connection has such a user.
+    """
     for connection in site.config.connections:
         found = await transaction.user_by_email(email, connection.name)
         if found is not None:
