@@ -82,8 +82,8 @@ def account_of(
     The same settings apply as for a new request: the API, the API's scopes, the clients that may use the API, the
     client's grant and connections, and the user's permissions.
 
-    The returned account has no API if these settings allow no access. The same holds if the granted scope contained
-    more than `offline_access`, and nothing else than `offline_access` is left of it.
+    The returned account has no API in two cases: these settings allow no access, or the granted scope contained other
+    scopes than `offline_access`, of which none is left.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:

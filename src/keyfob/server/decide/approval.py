@@ -1,7 +1,7 @@
 """Decide whether a user may approve a device login now, and what the approval grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
 Only the nearness `same` counts as near. An IPv4 and an IPv6 address cannot be compared, so their nearness is `unknown`.
-If `unknown` counted as near, an attacker could always appear near: over IPv6 to a user with IPv4, and the reverse.
+If `unknown` counted as near, an attacker with an IPv6 address would count as near to every user with an IPv4 address.
 """
 
 from __future__ import annotations

@@ -134,7 +134,10 @@ class ClientFacts:
 
 
 def claimed_client_id(presented: Credentials) -> str:
-    """Return the client id of a request's credentials. A client id from an assertion is not verified yet."""
+    """Return the client id of a request's credentials, or "" if they contain none.
+
+    A client id from an assertion is not verified yet.
+    """
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
     try:

@@ -106,7 +106,7 @@ def decide_poll(
 
 
 def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
-    """Return the login with one more wrong number. The wrong number `NUMBER_TRIES` ends the login."""
+    """Return the login with one more wrong number. After `NUMBER_TRIES` wrong numbers, the login ends."""
     counted = replace(login, number_tries=login.number_tries + 1)
     return move(counted, "denied") if counted.number_tries >= NUMBER_TRIES else counted
 

@@ -108,7 +108,7 @@ class PasskeyAnswer:
     """The unverified response of a browser.
 
     Attributes:
-        user_handle: The user handle that the authenticator returned, or None.
+        user_handle: The user handle that the authenticator returned; None if it returned no user handle.
     """
 
     text: str

@@ -162,7 +162,8 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     Attributes:
         token: The refresh token; None if it cannot be read.
-        repeats_until: The time until which the token before the newest is still accepted. If None, it is refused.
+        repeats_until: The time until which the token before the newest is still accepted; None if only the newest token
+            is accepted.
         most_repeats: How often the token before the newest is accepted until `repeats_until`.
     """
 

@@ -134,7 +134,10 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until the bucket contains `cost`, which one try takes. Return zero if it contains `cost` now."""
+    """Return the time until one try is possible, that is, until the bucket contains `cost`; zero if it is possible now.
+
+    An empty bucket of the given `size` becomes full within `span`.
+    """
     return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
 
 

@@ -74,7 +74,7 @@ def unlinked(claimed: str) -> str:
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
     """Write and send an e-mail after the response.
 
-    If `to` is empty, the e-mail is written but not sent, so that the work takes the same time.
+    If `to` is empty, the e-mail is written but not sent, so that the work takes as long as for an existing account.
     """
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))

@@ -38,7 +38,8 @@ class Plan:
     """A planned change of the stored settings and users.
 
     Attributes:
-        stored: The documents that the plan is based on. If the stored documents have changed since, the plan is void.
+        stored: The documents that the plan is based on. If the stored documents have changed since, the plan must not
+            be applied.
         documents: The wanted documents.
         people: Each new or changed user as a pair: the present record (None for a new user) and the wanted record.
         changes: The changes, for the operator.

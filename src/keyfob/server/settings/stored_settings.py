@@ -99,7 +99,7 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
 
 
 def _read_tenant(value: object, issuer: str, report: Report) -> dict[str, Any]:
-    """Return the fields of the table `tenant`. If the table names no issuer, the field `issuer` is `issuer`."""
+    """Return the fields of the table `tenant`. The parameter `issuer` is used only if the table names no issuer."""
     try:
         table = dict(read_table(value))
     except Misuse:

@@ -49,7 +49,7 @@ async def begin_factor(
 ) -> Response | None:
     """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
 
-    Return None if the password was changed after it was verified.
+    Return None if the user was deleted, was blocked or got a new password after the password was verified.
     """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
@@ -75,7 +75,10 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save a login that still needs a second factor. Return False if the password was changed after it was verified."""
+    """Save a login that still needs a second factor, and return True.
+
+    If the user was deleted, was blocked or got a new password since `user` was loaded, save nothing and return False.
+    """
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)

@@ -140,7 +140,7 @@ async def _about_ending(
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
-    """Write an audit event if an approval was refused because the device is in another network."""
+    """Write an audit event if `why` says that the device is in another network. For another reason, write nothing."""
     if why == REFUSED_FROM_HERE:
         site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
@@ -153,7 +153,10 @@ async def start(site: Site, request: Request) -> Response:
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
-    """Respond to a form that belongs to another session. If the form has a user code, the user compares it again."""
+    """Respond to a form that does not belong to this session.
+
+    If the form belongs to a device login, the user compares the code again. Otherwise, the user enters a code.
+    """
     stale = stale_login(site, request)
     if stale is not None and stale.device_hash is not None:
         fresh = BrowserLogin(
@@ -390,7 +393,7 @@ async def _decide(
 
 
 async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
-    """Return the user who is logged in at this browser, if the client allows the user's connection, else None."""
+    """Return the user who is logged in at this browser; None if there is none, or the client refuses the user."""
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)

@@ -16,7 +16,7 @@ from keyfob.server.site import Site
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the client, its request and the user's account."""
+    """Show the client, its request and the user's account. If the user must log in first, redirect to the login."""
     browser = await read_browser(site, request)
     pending = await resume(site, browser, state_of(request), "login", "consent")
     if not isinstance(pending, ContinuedLogin) or pending.accepted is None:

@@ -302,7 +302,7 @@ async def _begin_factor(
 ) -> BrowserLogin | None:
     """Store that the password was right, and return the login at the step of the second factor.
 
-    Return None if the password was changed after it was verified.
+    Return None if the user was deleted, was blocked or got a new password since `user` was loaded.
     """
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
     due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)

@@ -121,7 +121,10 @@ async def act_reset(site: Site, request: Request) -> Response:
 
 
 async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
-    """Return the hash of a new password or, if the password is refused, the problem that the page shows."""
+    """Return the hash of a new password, or the problem that the page shows.
+
+    The problem is that the password is refused, or that the server is too busy to hash it.
+    """
     length = site.config.password_length
     if len(password) < length:
         return Facts(problem="short_password", count=length, status=400)

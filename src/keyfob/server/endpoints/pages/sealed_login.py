@@ -199,7 +199,7 @@ def stale_login(site: Site, request: Request) -> BrowserLogin | None:
 
 
 def state_of(request: Request) -> str | None:
-    """Return the encrypted login in the query."""
+    """Return the encrypted login in the query, or None if there is none."""
     return query_text(request, "state")
 
 
