@@ -44,9 +44,9 @@ def decide_approval(
 
 
 def needs_factor(rules: DeviceRules, nearness: Nearness) -> bool:
-    """Return whether a user who has a second factor must use it to approve this login.
+    """Return whether the client's rules require a second factor for this approval.
 
-    If the result is True, this holds even if the tenant's setting `mfa` requires no second factor.
+    If so, a user who has a second factor must use it, even if the tenant's setting `mfa` requires none.
     """
     return rules.nearness == "step_up" and nearness != "same"
 

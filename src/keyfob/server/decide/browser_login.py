@@ -115,7 +115,8 @@ class BrowserLogin:
         status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
         typed_by: The browser session in which the code was typed; None if it came from a URL. If an attacker types a
-            code and sends a user the link of the next page, the user's session is another one.
+            code and sends a user the link of the next page, the user's session is another one. So the code does not
+            count as typed by the user.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -287,7 +288,10 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
 
 
 def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
-    """Return the browser login at its last step, or None if this session has not decided about `device`."""
+    """Return the browser login at the step that shows the user's decision about `device`.
+
+    Return None if no decision has been made, or if another session made it.
+    """
     if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
         return None
     step: Step = "denied" if device.stage == "denied" else "allowed"

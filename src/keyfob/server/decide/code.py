@@ -1,4 +1,4 @@
-"""Spend an authorization code, once (RFC 6749 §4.1.3, §10.5; RFC 7636 §4.6)."""
+"""Decide whether an authorization code may be redeemed. A code works once (RFC 6749 §4.1.3, §10.5; RFC 7636 §4.6)."""
 
 from __future__ import annotations
 

@@ -147,8 +147,9 @@ def rotation(
 ) -> Changes:
     """Return the changes that give each algorithm its next key.
 
-    If a key of the algorithm is announced, it is the next key. Otherwise, a new key is made. Without `at_once`, an
-    announced key remains as it is, and a new key is announced now. With `at_once`, the next key begins to sign now.
+    - If a key of the algorithm is announced already, it is the next key. Without `at_once`, it signs when it is due, so
+      nothing changes. With `at_once`, it begins to sign now.
+    - Otherwise, a new key is made. Without `at_once`, it is announced now. With `at_once`, it begins to sign now.
     """
     made: list[tuple[Algorithm, datetime]] = []
     changed: list[StoredKey] = []

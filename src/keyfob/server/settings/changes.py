@@ -70,7 +70,7 @@ def plan_of(
         documents: The wanted documents.
         people: Each user as a pair: the present record (None for a new user) and the wanted record. The plan omits
             unchanged users.
-        before: The documents from which the shown changes are computed; None means `stored`.
+        before: The documents to compare with `documents` for the list of changes; None means `stored`.
     """
     changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
     changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]

@@ -170,7 +170,7 @@ def _read_own_device(value: object) -> OwnDeviceRules:
 
 
 def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
-    """Return the tables of an array of tables with their locations. Report any other value."""
+    """Return the tables of an array of tables with their locations. If `value` is no such array, report this."""
     found: list[tuple[Location, Table]] = []
     try:
         for number, one in enumerate(read_list(value)):

@@ -147,7 +147,7 @@ async def enrol(
 
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
-    """Return the record of a recovery code. The record contains only a keyed hash of the code."""
+    """Return a new record for a recovery code. The record contains a keyed hash of the code, not the code."""
     hashed = keyed_hash(site.hash_keys.recovery, f"recovery {user_id} {code}")
     name = f"recovery-code|dev_{write_token(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)

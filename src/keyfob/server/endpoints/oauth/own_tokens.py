@@ -89,7 +89,10 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
 
 
 def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
-    """Return the key under which a revoked token is stored: a keyed hash of its claims, whatever the token's format."""
+    """Return the key under which a revoked token is stored: a keyed hash of the token's claims.
+
+    The key does not depend on the format of the token.
+    """
     return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
 
 

@@ -102,7 +102,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def done(site: Site, request: Request) -> Response:
-    """GET /activate/done: show whether the user has approved or declined the login."""
+    """GET /activate/done: show that the user has approved the login, or that the user has declined it."""
     browser = await read_browser(site, request)
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:

@@ -184,10 +184,11 @@ def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | N
 
 
 def stale_login(site: Site, request: Request) -> BrowserLogin | None:
-    """Return the login of a form that belongs to an earlier session of this browser, as after a login in another tab.
+    """Return the login of a form that does not belong to this session, or None if the form contains no valid login.
 
-    The form must have no effect, since an attacker who knows the URL of a page could have sent the form. So the caller
-    may only show the first page of this login again.
+    A user can send such a form after a login in another tab, which gave this browser a new session. But an attacker who
+    knows the URL of a page could have sent it too. So the form must have no effect: the caller may only show the first
+    page of this login again.
     """
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None
