@@ -165,7 +165,7 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     Args:
         full_at: The field `full_at` of the result for the caller's last request; 0 for a new caller.
         size: The greatest number of requests at once.
-        span: The time in which a caller without requests regains all of them.
+        span: The time after which a caller that has sent no request may again send `size` requests at once.
         now: The current time, aware.
     """
     now_ns = (now - _EPOCH) // _MICROSECOND * 1000

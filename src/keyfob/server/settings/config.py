@@ -311,7 +311,7 @@ class TenantConfig:
         return self._applications.get(client_id)
 
     def device_rules(self, application: Application | None) -> DeviceRules:
-        """Return the rules for device logins of the client or, if it is None, the rules of the tenant."""
+        """Return the client's rules for device logins. If `application` is None, return the tenant's rules."""
         return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:

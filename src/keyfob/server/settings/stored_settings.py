@@ -1,4 +1,4 @@
-"""Convert settings to tables (as in tenant.toml) and tables to documents of the store, in both directions."""
+"""Convert settings to documents of the store and back. The step between them is tables, as in tenant.toml."""
 
 from __future__ import annotations
 

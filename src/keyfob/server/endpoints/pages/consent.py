@@ -54,7 +54,7 @@ def _to_login(site: Site, browser: BrowserRequest, pending: ContinuedLogin) -> R
 
 
 def _is_fresh(pending: BrowserLogin, accepted: AcceptedRequest, login: LoginState) -> bool:
-    """Return whether the user is logged in, and need not log in again because of the request's `max_age` or `prompt`."""
+    """Return whether the user is logged in, and neither `max_age` nor `prompt` of the request requires a new login."""
     if login.user_id is None or login.auth_time is None:
         return False
     if login.auth_time >= pending.began_at:
