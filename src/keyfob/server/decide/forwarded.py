@@ -29,7 +29,8 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
 
     X-Forwarded-For or Forwarded is read only if `peer` is a trusted proxy. Each proxy appends the address of its peer,
     so the entries are read from the right. The first entry that is not a trusted proxy is the client. The entries to
-    its left are ignored, since the client could have forged them.
+    its left are ignored, since the client could have forged them. If every entry is a trusted proxy, the leftmost is
+    the client. If there is no entry, or if the reading meets an unreadable entry, the address is not known.
 
     Args:
         peer: The address of the connection.

@@ -1,4 +1,4 @@
-"""The plan of a change of settings: additions, changes and removals, with a text for the operator."""
+"""Plan a change of the settings: find what is added, changed and removed, and describe it to the operator."""
 
 from __future__ import annotations
 

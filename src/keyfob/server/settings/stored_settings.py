@@ -1,4 +1,4 @@
-"""Convert settings to documents of the store and back. The step between them is tables, as in tenant.toml."""
+"""Convert settings to tables (as in tenant.toml), convert tables to documents of the store, and convert both back."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
     tomllib does not report the line of a key. But it can parse the beginning of the text alone, if this ends with a
-    complete statement. The statement that must be added before the key appears in the result is the key's statement.
+    complete statement. The last statement of the shortest beginning that contains the key is the key's statement.
     """
 
     def __init__(self, text: str) -> None:

@@ -194,7 +194,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, as numbers and units; [] if it lasts as long as any login."""
+    """Return how long a login from another network lasts, in pairs of number and unit; [] if as long as any login."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -345,7 +345,7 @@ async def _try_code(
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
     """Return `found` if it is a login. If it is the key of a problem, return a new login that shows this problem.
 
-    Only a login that this session has already decided is passed.
+    The caller passes a login only if this session has already decided.
     """
     if isinstance(found, BrowserLogin):
         return found
