@@ -89,7 +89,11 @@ class ProofFacts:
 
 @light_dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """A client credentials grant. `audience` is the requested audience or the default audience."""
+    """A client credentials grant.
+
+    Attributes:
+        audience: The requested audience or, if none is requested, the default audience; None if there is neither.
+    """
 
     grant: ClientCredentialsGrant
     audience: str | None

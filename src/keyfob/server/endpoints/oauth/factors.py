@@ -175,8 +175,8 @@ async def activate(site: Site, transaction: Transaction, authenticator_id: str, 
     """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
     Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
-    it. Sessions and logins that began with a password alone end, unless the tenant's settings disable this. If the
-    authenticator is active already, nothing changes.
+    it. The user's earlier sessions and logins end, since they may have begun with a password alone. The setting
+    `enrolment_ends_logins` can disable this. If the authenticator is active already, nothing changes.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
@@ -255,7 +255,10 @@ def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
 async def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
-    """Check the code of a message. If the code is correct, activate the authenticator and return the spent login."""
+    """Check the code of a message.
+
+    If the code is correct, activate the authenticator and return the login as spent. Otherwise return the error.
+    """
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:

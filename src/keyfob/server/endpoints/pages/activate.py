@@ -194,7 +194,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, in pairs of number and unit; [] if as long as any login."""
+    """Return the special lifetime of logins from another network, as pairs of number and unit; [] if there is none."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)

@@ -210,7 +210,7 @@ async def complete(
         pending: The login that the password and the second factor were typed for.
         known: The user, as loaded before the password or the factor was checked. The user's connection is checked
             again.
-        recovery: A recovery code to show on the next page.
+        recovery: A recovery code to show on the next page; None if there is none.
         has_factor: Whether the user has proven a second factor.
     """
     fresh, now, user_id = new_browser(site, request), site.now(), known.user_id

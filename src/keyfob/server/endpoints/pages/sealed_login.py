@@ -137,8 +137,8 @@ async def resume(
     """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
-        The login to continue; the login at its last step if this session has already decided; or, if the login cannot
-        continue, the key of the problem text.
+        A `ContinuedLogin` if the login may continue. A `BrowserLogin` at the step that shows the decision, if the user
+        of this session has already decided. Otherwise the key of the problem text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
