@@ -385,7 +385,7 @@ def _known(what: str, name: str, known: set[str]) -> None:
     """Check that a name exists.
 
     Raises:
-        Misuse: The name does not exist. The hint contains a similar name.
+        Misuse: The name does not exist. The hint contains a similar name if there is one, otherwise all names.
     """
     if name in known:
         return
