@@ -35,8 +35,8 @@ def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
     One check fails if the code was redeemed before. If all checks before this one pass, the code has been copied, so
-    the login that it was redeemed for ends (RFC 6749 §10.5). If an earlier check fails, the request may come from
-    somebody else than the client, so the login continues.
+    the login that it was redeemed for ends (RFC 6749 §10.5). If an earlier check fails, the sender of the request may
+    not be the client, so the login continues.
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:
