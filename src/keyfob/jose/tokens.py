@@ -201,7 +201,7 @@ def _encode(raw: bytes) -> bytes:
 
 
 def _decode(part: bytes) -> bytes:
-    """Decode base64url without padding, white space or other alphabets (RFC 7515 §2)."""
+    """Decode base64url. Padding, white space and characters of other alphabets are errors (RFC 7515 §2)."""
     return _decode_standard(part.translate(_STANDARD))
 
 

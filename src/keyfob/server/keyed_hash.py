@@ -28,8 +28,8 @@ class HashKeys:
     Attributes:
         factors: The keys of second factors. The first key encrypts and decrypts. The other keys are former keys, which
             only decrypt, for a limited time.
-        opaque: The keys of opaque access tokens, the first and former keys as in `factors`.
-        pages: The keys of the encrypted login state in pages, the first and former keys as in `factors`.
+        opaque: The keys of opaque access tokens: the first key and former keys, as in `factors`.
+        pages: The keys of the encrypted login state in pages: the first key and former keys, as in `factors`.
     """
 
     codes: bytes
@@ -71,12 +71,18 @@ def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof that this server made a link with a user code. Opening such a link does not count as a guess."""
+    """Return the proof that this server made a link with a user code. The link contains the proof.
+
+    If a link with a user code has no valid proof, opening the link counts as a guess of a user code.
+    """
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
-    """Return the proof, for the URL after the login, that a user code was typed in this browser session."""
+    """Return the proof that a user code was typed in this browser session.
+
+    If the user must log in first, the URL to which the browser returns contains this proof.
+    """
     return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 

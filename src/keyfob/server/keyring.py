@@ -188,9 +188,13 @@ async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: by
 
 
 def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: str, context: str) -> bytes | None:
-    """Decrypt a ciphertext and encrypt it under a new key. Return None if it is already under the new key.
+    """Decrypt a ciphertext with a former key, and encrypt it under a new key.
 
-    The nonce is used again. This is safe, since each nonce is random, so it was not used with the new key before.
+    Return None if no former key can decrypt the ciphertext: then it is already encrypted under the new key.
+
+
+    The new ciphertext has the nonce of the old one. This is safe: each nonce is random, so no two ciphertexts under
+    the new key have the same nonce.
     """
     try:
         plain = unseal_any(sealed, _each(formers, purpose), context=context)

@@ -62,8 +62,8 @@ class Passwords(Protocol):
 
         Args:
             password: The password as typed.
-            check: A function that is called before the hashing, outside the event loop too. If it raises, this method
-                raises the same exception.
+            check: A function that is called before the hashing, in the same thread. If it raises, the password is not
+                hashed, and this method raises the same exception.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
@@ -73,7 +73,8 @@ class Passwords(Protocol):
 
         Args:
             password: The password as typed.
-            hashed: The stored hash. For None, an unknown user, the check takes the same time and fails.
+            hashed: The stored hash; None for an unknown user. For None, the result is False, after the same time as for
+                a wrong password.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...

@@ -69,11 +69,12 @@ class RefreshLogin:
     """One login of a user in a client, with or without a refresh token.
 
     Attributes:
-        login_id: Random bytes, part of every refresh token of the login. Access tokens of the login have them as `sid`.
+        login_id: Random bytes. They are part of every refresh token of the login, and the claim `sid` of its access
+            tokens.
         generation: The generation of the newest refresh token; 0 if the login has no refresh token.
-        current_hashes: The hash of the secret part of the newest refresh token.
-        previous_hashes: The hash of the secret part of the refresh token before the newest.
-        rotated_at: The time of the last rotation.
+        current_hashes: The keyed hash of the secret part of the newest refresh token; () if there is none.
+        previous_hashes: The keyed hash of the secret part of the refresh token before the newest; () if there is none.
+        rotated_at: The time of the last rotation; None if no refresh token was exchanged yet.
         repeats: How often the previous refresh token was exchanged again since the last rotation.
         key_thumbprint: The thumbprint of the DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
@@ -161,7 +162,7 @@ class Authenticator:
             a passkey is derived from its credential ID (`decide/passkey.py`).
         secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
             empty for e-mail.
-        created_at: The time at which the enrolment began or, if the factor is active, was completed.
+        created_at: The time at which the enrolment was completed or, if the factor is not active, began.
         is_active: Whether the enrolment was completed with a right code.
         last_step: The time step of the last accepted TOTP code, so that no code is accepted twice (RFC 6238 §5.2).
         login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
@@ -308,7 +309,7 @@ class KeySlot:
 
     Attributes:
         master_id: An identifier of the master key, which reveals nothing about the key.
-        expires_at: The time until which a former master key is accepted.
+        expires_at: The time until which the master key is accepted, if it is a former key; None for the present key.
     """
 
     master_id: str

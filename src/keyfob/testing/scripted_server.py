@@ -61,7 +61,7 @@ class ScriptedWorld:
 
         Args:
             script: The answers for each path, in order. The last answer repeats. Other paths are unreachable.
-            time: The clocks, if another party shares them.
+            time: The clocks, which other parties can share; None for new clocks.
         """
         self.time = time or FakeTime()
         self.sent: list[tuple[timedelta, Request]] = []
@@ -130,7 +130,11 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event. After the last event, return the redirect. Return None if `span` passes."""
+        """Return the next scripted event. After the last event, return the redirect.
+
+        Advance the clock to the time of the event. If this time is after `span`, or if the script has neither an event
+        nor a redirect, advance the clock by `span` and return None.
+        """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))

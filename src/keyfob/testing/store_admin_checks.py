@@ -78,7 +78,7 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
 
 
 async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
-    """Only codes that a user can still enter are counted: not expired, approved or denied codes."""
+    """Only user codes that can still be entered are counted. Expired, approved and denied codes are not counted."""
 
     async def fill(transaction: Transaction) -> None:
         stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")

@@ -334,7 +334,7 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 
 
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
-    """A sweep deletes only expired records. An expired code is kept for a while, so that the server can report that."""
+    """A sweep deletes only expired records. An expired code is kept for a while, so that polls report the expiry."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):

@@ -45,8 +45,8 @@ class AsgiApp:
         Args:
             site: The state of the tenant.
             reload: The function to call before each request, which reloads changed settings.
-            wait: The function to call before each e-mail that is sent after a response. If None, e-mails are sent at
-                once.
+            wait: A function that waits for a number of seconds. After a response, it is called with a random number
+                before each deferred e-mail. If None, deferred e-mails are sent immediately after the response.
         """
         self._site = site
         self._reload = reload
@@ -72,7 +72,10 @@ class AsgiApp:
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
-        """Return the response to one request. Log an exception; the response does not describe the exception."""
+        """Return the response to one request.
+
+        If an exception is raised, log it and return an error response, which contains nothing of the exception.
+        """
         path = request.path
         if path in PROBES:
             return _checked(await handle(self._site, request))

@@ -303,7 +303,7 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Parse the destination of the audit log from a command line.
+    """Parse the destination of the audit log, as given on a command line.
 
     "" means the table if a database is given, else the file `audit.jsonl` in the folder.
     """

@@ -103,12 +103,12 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
 
     The folder must be empty. It may contain the master key, or the file that names the master key's location.
 
-    The master key is read from `source`, from the places that `find_master_key` searches, or from the backup. A master
-    key from the backup is written into the folder.
+    The master key is searched for as in `known_master_key`. Only if no location has a key, the key in the backup is
+    used, and written into the folder.
 
     Raises:
-        Misuse: The backup is damaged, was made by a newer keyfob, or was made with another master key; or the folder
-            contains other files.
+        Misuse: The backup is damaged, was made by a newer keyfob, or was made with another master key; no master key
+            was found; or the folder contains other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
     if found - {MASTER_KEY, NAME_FILE}:

@@ -65,7 +65,10 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle  # None before the first request, although uvicorn's annotation excludes None
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data in small pieces. In one piece, the parser would store a header or URL of any size."""
+        """Parse the data in small pieces, so that the size is checked after each piece.
+
+        If the data were parsed in one piece, the parser would store a header or URL of any size.
+        """
         for at in range(0, len(data), _PIECE):
             if self.transport.is_closing():
                 return
@@ -99,7 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """End the reading of a request."""
+        """Record that the request is complete, so that the limit for reading a request no longer applies."""
         super().on_message_complete()
         self._is_reading, self._received = False, 0
 

@@ -75,9 +75,9 @@ class KeyRegistry:
 
         Args:
             fresh: The new master key.
-            grace: How long the present master key is still accepted. All nodes must restart with the new key in this
-                time. Zero is for a stolen key: then ciphertexts outside the store, such as tokens for /userinfo, become
-                invalid at once.
+            grace: How long the present master key is still accepted. All nodes must restart with the new key within
+                this time. Use zero if the present key was stolen. With zero, ciphertexts outside the store, such as
+                tokens for /userinfo, become invalid at once.
 
         Returns:
             The number of ciphertexts that were encrypted again.

@@ -124,7 +124,7 @@ class Registry:
         return config_of(self.documents() or _ready(), SERVED)
 
     def live_codes(self, now: datetime, most: int) -> int:
-        """Count the user codes that can still be entered in a browser. Count at most to `most`."""
+        """Return the number of user codes that can still be entered in a browser, or `most` if there are more."""
         return self._read(lambda transaction: transaction.live_codes(now, most))
 
     def users(self) -> tuple[User, ...]:
@@ -145,7 +145,7 @@ class Registry:
         return found
 
     def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return the events of the audit log's table with a number above `after`: the oldest `most` of these."""
+        """Return at most `most` events of the audit log's table with a number greater than `after`, oldest first."""
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
@@ -273,10 +273,13 @@ class Registry:
         return found
 
     async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
-        """Return the hash of the wanted password. If no password is wanted, return the present hash.
+        """Return the password hash that the user will have.
+
+        This is the hash of the wanted password. If only a hash is wanted, it is this hash. If neither is wanted, it is
+        the present hash.
 
         Raises:
-            Misuse: The user is new and no password is wanted, or the wanted password is weak.
+            Misuse: The user is new and neither a password nor a hash is wanted, or the wanted password is weak.
         """
         if wanted.password is not None:
             self._passwords = self._passwords or Argon2Passwords()

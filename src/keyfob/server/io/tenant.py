@@ -263,7 +263,13 @@ class Tenant:
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
 
     def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
-        """Set the meter that counts from now on."""
+        """Count with this meter from now on.
+
+        Args:
+            meter: The meter.
+            lost_events: A function that returns the number of lost audit events; None for the method `lost_events` of
+                this tenant.
+        """
         meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
