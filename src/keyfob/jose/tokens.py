@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. With `header`, the JWS header contains its members in place of the `kid`."""
+    """Sign claims as a compact JWS. With `header`, its members replace the `kid` in the JWS header."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:

@@ -192,7 +192,6 @@ def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: s
 
     Return None if no former key can decrypt the ciphertext: then it is already encrypted under the new key.
 
-
     The new ciphertext has the nonce of the old one. This is safe: each nonce is random, so no two ciphertexts under
     the new key have the same nonce.
     """

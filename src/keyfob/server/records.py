@@ -112,7 +112,8 @@ class AuthorizationCode:
     Attributes:
         redirect_uri: The `redirect_uri` of the request; the token request must repeat it.
         challenge: The S256 `code_challenge` (RFC 7636), or None.
-        login_id: The login that the code was redeemed for. If the code is used again, this login ends.
+        login_id: The login that the code was redeemed for; None if the code was not redeemed. If the code is used
+            again, this login ends.
     """
 
     code_hash: bytes
@@ -269,7 +270,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """A counter of wrong passwords or codes: either the consecutive failures, or the tries that are left of a budget.
+    """A counter of wrong passwords or codes: the number of consecutive failures, or of tries that are still allowed.
 
     Attributes:
         tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.

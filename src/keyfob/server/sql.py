@@ -97,7 +97,7 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. Return False if another pending login has the same user code."""
+        """Add a login. If another pending login has the same user code, change nothing and return False."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:

@@ -52,8 +52,8 @@ class ScriptedWorld:
         elsewhere: The other processes that hold the login lock, one for each of the next attempts to take the lock.
             Afterwards the lock is free.
         lock_holders: The last holder of the login lock, by profile.
-        meanwhile: The functions to call during a request, by path. The function "turn" is called before each attempt to
-            take the login lock.
+        meanwhile: The functions to call during a request, by path. The function with the key "turn" is called before
+            each attempt to take the login lock.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -132,8 +132,8 @@ class ScriptedWorld:
     async def next_event(self, span: timedelta) -> LoginEvent | None:
         """Return the next scripted event. After the last event, return the redirect.
 
-        Advance the clock to the time of the event. If this time is after `span`, or if the script has neither an event
-        nor a redirect, advance the clock by `span` and return None.
+        The clock advances to the time of the event. If this would take longer than `span`, or if the script has neither
+        an event nor a redirect left, advance the clock by `span` and return None.
         """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)

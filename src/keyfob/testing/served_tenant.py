@@ -26,7 +26,7 @@ class ServedTenant:
 
     Attributes:
         issuer: The tenant's issuer identifier, which is its address.
-        email: The e-mail address of the file's first user. Every user's password is `PASSWORD`.
+        email: The e-mail address of the first user in the tenant.toml. Every user's password is `PASSWORD`.
     """
 
     issuer: str

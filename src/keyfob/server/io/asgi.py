@@ -98,7 +98,11 @@ class AsgiApp:
             return self._site.refuse("server_error")
 
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
-        """Delete expired rows: about once a second while there are requests, otherwise every ten seconds."""
+        """Delete expired rows if the last sweep is long enough ago: a second, or ten seconds if `is_idle` is True.
+
+        A request calls this with False, and the server's timer calls this with True. If the last sweep left expired
+        rows, the next sweep is due at once.
+        """
         now = self._site.now()
         if self._is_sweeping or not self._is_sweep_due(now, limits.SWEEP_IDLE if is_idle else _NO_TIME):
             return

@@ -305,7 +305,8 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 def place_of(text: str, folder: Path, database: str = "") -> Place:
     """Parse the destination of the audit log, as given on a command line.
 
-    "" means the table if a database is given, else the file `audit.jsonl` in the folder.
+    `-`, `off` and `table` are returned as they are. "" means the table if a database is given, else the file
+    `audit.jsonl` in the folder. Any other text is the path of a file.
     """
     match text:
         case "-" | "off" | "table":

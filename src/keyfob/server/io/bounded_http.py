@@ -48,7 +48,8 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection.
 
-        If there are too many connections, close the connection that has waited longest for data from its peer.
+        If there are too many connections, close the connection that has waited longest for data from its peer. If none
+        waits for such data, close the new connection.
         """
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:

@@ -128,7 +128,7 @@ class ReadingTransaction(SqlTransaction):
 
 
 class WritingTransaction(SqlTransaction):
-    """A write transaction that removes each device login that it changes from the cache."""
+    """A write transaction. If it changes a device login, it also removes this login from the cache."""
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache) -> None:
         super().__init__(connection)

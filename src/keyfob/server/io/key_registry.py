@@ -48,8 +48,8 @@ class KeyRegistry:
     def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
         """Create and publish the next key of each algorithm. Return all keys after the change.
 
-        If the next key of an algorithm is published already, no key is created. With `at_once`, the next key signs
-        from now on.
+        By default, this is done for each algorithm for which a key signs now. If the next key of an algorithm is
+        published already, no key is created. With `at_once`, the next key signs from now on.
         """
         chosen = tuple(algorithms)
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))

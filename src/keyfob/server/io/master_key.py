@@ -156,7 +156,7 @@ def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
     """Return the path of the master key in the user's configuration folder. The file may not exist.
 
     The name of the file is stored in the tenant's folder, so that the tenant's folder can be moved. If no name is
-    stored, `creates` decides: a new name is stored, or None is returned. None is also returned if there is no home
+    stored yet, store a new name if `creates` is True, and otherwise return None. Also return None if there is no home
     folder, or if the configuration folder is inside the tenant's folder.
     """
     try:

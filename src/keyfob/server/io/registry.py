@@ -149,10 +149,12 @@ class Registry:
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan to replace the settings, and to add or change users, as in a tenant.toml. Other users are not changed.
+        """Plan to replace the settings by those of a tenant.toml, and to add or change the users that it names.
+
+        Users that the file does not name are not changed.
 
         Raises:
-            Misuse: A user exists with another user_id, or a new password is weak.
+            Misuse: A user has another `user_id` in the tenant than in the file, or a new password is weak.
         """
         config = without_secrets(file.config, self._keys.secrets)
         documents = documents_of(config, names_issuer=file.names_issuer)
@@ -184,7 +186,7 @@ class Registry:
         """Plan the change of one user. A given password counts as a change, even if it equals the present password.
 
         Raises:
-            Misuse: The user exists with another user_id, or the new password is weak.
+            Misuse: The user has another `user_id` in the tenant than the wanted one, or the new password is weak.
         """
         stored = self.documents()
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))

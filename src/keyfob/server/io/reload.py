@@ -24,8 +24,8 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 class Reloader:
     """Checks at a request whether settings or keys have changed, and reloads them.
 
-    A request causes a check if a change signal was sent since the last check, or if the last check was a second ago or
-    more.
+    A request causes a check if a change signal was sent since the last check, or if the last check was at least a
+    second ago.
     """
 
     def __init__(
