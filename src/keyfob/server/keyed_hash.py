@@ -23,7 +23,7 @@ _BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
 
 @dataclass(frozen=True, slots=True)
 class HashKeys:
-    """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
+    """The keys for each purpose, derived from the tenant's random keys (`keyring.py`).
 
     Attributes:
         factors: The keys of second factors. The first key encrypts and decrypts. The other keys are former keys, which
@@ -57,14 +57,17 @@ def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
 
 @lru_cache(maxsize=32)
 def _begun(key: bytes) -> hmac.HMAC:
-    """Return an HMAC without input. It is cached, since setting the key takes as long as hashing a short text."""
+    """Return an HMAC with this key and without input, for callers to copy.
+
+    The HMAC is cached for each key, since setting the key takes as long as hashing a short text.
+    """
     return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
-    """Return the hash of the number that the page shows after an approval, bound to its device login.
+    """Return the hash of the number that the page shows after an approval.
 
-    Spaces and dashes between the digits are ignored.
+    The hash is valid for one device login only. Spaces and dashes between the digits are ignored.
     """
     digits = "".join(letter for letter in number.reveal() if letter not in " -")
     return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())

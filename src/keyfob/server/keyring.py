@@ -166,13 +166,19 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt again all signing keys and second factors that are encrypted under former keys. Return their number."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the present sealing key.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt again all signing keys and second factors, under a new key. Return their number."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the new key `sealing`.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     count = 0
     for key in await transaction.signing_keys():
         moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")

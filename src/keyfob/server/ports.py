@@ -19,7 +19,9 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
 
 class Store(Protocol):
-    """Runs functions in transactions. A function may await only its transaction, and may run more than once.
+    """Runs functions in transactions.
+
+    A function may await nothing but the methods of its transaction. The store may run a function more than once.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """
@@ -105,7 +107,7 @@ class Meter(Protocol):
         ...
 
     def token(self, grant: str, response: Response) -> None:
-        """Count a response of /oauth/token. `grant` is a known grant type, or "" for other requests."""
+        """Count a response of /oauth/token. `grant` is the grant type, or "" if the request has no known grant type."""
         ...
 
     def limited(self, limit: Limit) -> None:
@@ -113,7 +115,10 @@ class Meter(Protocol):
         ...
 
     def guessed(self, odds: float) -> None:
-        """Add the probability that a wrong user code, if guessed at random, would have matched a live code."""
+        """Count a wrong user code by adding `odds` to a counter.
+
+        `odds` is the probability that a code guessed at random would have matched any pending device login.
+        """
         ...
 
 

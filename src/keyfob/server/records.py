@@ -201,7 +201,7 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class MfaLogin:
-    """A login with a verified password that requires a second factor.
+    """A login that still requires a second factor, after the password was verified; or an enrolment of a factor.
 
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a

@@ -24,7 +24,7 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The first user of a ready tenant. The generated password is not stored."""
+    """The first user of a ready tenant, with the generated password. The store contains only the password's hash."""
 
     email: str
     password: Secret

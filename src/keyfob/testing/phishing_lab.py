@@ -161,11 +161,11 @@ def row_of(policy: str, run: Run = attack) -> Row:
 
 
 def saves(policy: str, careful: str, run: Run = attack) -> bool:
-    """Return whether the attacker gets no tokens, or the user ends the attacker's login.
+    """Return whether a policy saves a careful user: the attacker gets no tokens, or the user ends the attacker's login.
 
     Args:
         policy: A name in `POLICIES`.
-        careful: One of the last two names in `VICTIMS`.
+        careful: A careful user: one of the last two names in `VICTIMS`.
         run: The function that attacks the user.
     """
     loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)

@@ -176,7 +176,10 @@ class ScriptedWorld:
         return self.parked.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Take the login lock. Fail once for each holder in `elsewhere`."""
+        """Take the login lock. Return whether this succeeded, and the present or last holder.
+
+        Each holder in `elsewhere` makes one call fail.
+        """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:
             return False, self.elsewhere.pop(0)

@@ -61,7 +61,7 @@ class Argon2Passwords:
 
     @property
     def waiting(self) -> int:
-        """The number of passwords that wait to be checked."""
+        """The number of passwords that wait in the queue, to be verified or hashed."""
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
