@@ -84,7 +84,7 @@ def link_proof(keys: HashKeys, user_code: str) -> str:
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
     """Return the proof that a user code was typed in this browser session.
 
-    If the user must log in first, the URL to which the browser returns contains this proof.
+    If the user must log in first, the URL to which the browser returns after the login contains this proof.
     """
     return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
@@ -129,7 +129,7 @@ def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """Verify the MAC of a refresh token. Return the token's content, or None if the MAC is wrong.
 
-    Without the MAC, a caller who guesses a login id could end another user's login.
+    If refresh tokens had no MAC, a caller who guesses a login id could end another user's login.
     """
     text = token.reveal()
     try:

@@ -176,9 +176,9 @@ class ScriptedWorld:
         return self.parked.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Take the login lock. Return whether this succeeded, and the present or last holder.
+        """Take the login lock. Return True and the previous holder, which is None if there was none.
 
-        Each holder in `elsewhere` makes one call fail.
+        Each holder in `elsewhere` makes one call fail: this call returns False and that holder.
         """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:

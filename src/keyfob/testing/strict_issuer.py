@@ -74,7 +74,8 @@ class StrictIssuer:
         """Start without logins.
 
         Args:
-            issuer: The issuer identifier for use in memory. The method `serving` replaces it by the URL of its port.
+            issuer: The issuer identifier for tests in memory. For tests with sockets, the method `serving` sets the
+                attribute `issuer` to the URL on which it listens.
             time: The clocks of the issuer and of `world`; None for the real time.
         """
         self.issuer = issuer

@@ -133,7 +133,7 @@ class AsgiApp:
                 _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
-        """Return whether a sweep is due. A sweep is due too if the clock has been set back."""
+        """Return whether a sweep became due at least `later` ago. A sweep is also due if the clock was set back."""
         return not _NO_TIME < self._sweep_at - now + later <= _LONGEST_WAIT
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:

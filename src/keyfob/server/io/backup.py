@@ -101,8 +101,7 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """Restore a backup into a folder, after checking the whole backup.
 
-    The folder is created if it does not exist. It may contain only two files: the master key, and the file that names
-    the master key in the user's configuration folder.
+    The folder is created if it does not exist. It may contain no files but `master.key` and `master-key.name`.
 
     The master key is searched for as in `known_master_key`. Only if no location has a key, the key in the backup is
     used, and written into the folder.

@@ -149,7 +149,7 @@ class Registry:
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan to replace the settings by those of a tenant.toml, and to add or change the users that it names.
+        """Plan to replace the settings with those of a tenant.toml, and to add or change the users that it names.
 
         Users that the file does not name are not changed.
 

@@ -38,7 +38,7 @@ class MailServer:
 
     Attributes:
         security: With `starttls`, the connection is upgraded to TLS, or closed if that fails. With `implicit`, the
-            connection uses TLS from the first byte.
+            connection uses TLS from the first byte. With `none`, the connection is not encrypted.
         user: The name to log in with, or "" for no login.
     """
 

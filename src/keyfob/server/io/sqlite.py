@@ -43,7 +43,7 @@ class _Piece:
 
 
 class _Statements:
-    """Runs statements on one connection, without ever suspending."""
+    """Runs statements on one connection. The methods are coroutines that never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -63,7 +63,7 @@ class _Statements:
 
 
 class _Snapshot(_Statements):
-    """Begins a transaction at the first query, so that a read that the cache can answer begins no transaction."""
+    """Begins a transaction at the first query. If the cache already has the result, no transaction is begun."""
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
         if not self._connection.in_transaction:

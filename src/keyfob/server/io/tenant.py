@@ -140,8 +140,8 @@ class Tenant:
             mailer: The mailer for codes by e-mail, such as `SmtpMailer`. If None, codes by e-mail are not available.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
             master_key: The source of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-                If None, the key is searched for at the locations that `keyfob serve` searches. If there is none, a new
-                key is created in the folder.
+                If None, the key is searched for at the locations that `keyfob serve` searches. If no
+                location has a key, a new key is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
