@@ -55,7 +55,8 @@ class Authority:
     def new(cls, key: bytes, now: datetime) -> Self:
         """Create an authority with a P-256 key.
 
-        An authority that is created again with the same key verifies the server certificates of the previous one.
+        If an authority is created again with the same key, its certificate also verifies the server certificates that
+        the previous authority signed.
         """
         private = _private(key)
         public = private.public_key()

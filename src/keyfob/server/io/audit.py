@@ -91,7 +91,7 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S)
 
     async def flush(self) -> None:
-        """Write all queued events. Stop after five seconds."""
+        """Write all queued events. After five seconds, stop, even if events are left in the queue."""
         self._is_flushing = True
         if self._timer is not None:  # a timer that stays set would write the same events again
             self._timer.cancel()

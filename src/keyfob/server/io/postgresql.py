@@ -103,7 +103,7 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """Raised at the second query of a read function, which then runs again in a transaction."""
+    """Raised at the second query of a read function. The function then runs again, in a transaction."""
 
 
 class _OneQuery(_PostgresStatements):

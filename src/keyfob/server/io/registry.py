@@ -46,7 +46,7 @@ _USER_ID_BYTES: Final = 12
 
 
 class Registry:
-    """The settings and users of a tenant. It is a context manager, which closes the store."""
+    """The settings and users of a tenant. Use a registry in a `with` statement, which closes the store at the end."""
 
     def __init__(
         self, store: Store, master: bytes, *, passwords: Passwords | None = None, signal: ChangeSignal | None = None
