@@ -113,7 +113,7 @@ async def a_mark_is_used_once(store: Store) -> None:
 
 
 async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
-    """Eviction ends only the oldest logins of the given user in the given client, and counts no ended login again."""
+    """Eviction ends the oldest logins of one user in one client, and no other login. A second eviction ends none."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):
