@@ -85,7 +85,7 @@ class Auth0Fields:
             word: The key in the table.
             name: The name of the member.
             unit: The unit of the member's number, in seconds.
-            most: The largest allowed number; 0 if there is no maximum. A larger number is reported and reduced to it.
+            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported, and `most` written.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
@@ -95,10 +95,11 @@ class Auth0Fields:
         if value == 0 and word != "leeway":
             self.note(name, "a lifetime of zero is not supported")
             return
-        if most and value > most:
+        seconds = value * unit
+        if most and seconds > most:
             self.note(name, f"it is longer than {write_span(timedelta(seconds=most))}, the maximum")
-            value = most
-        table[word] = write_span(timedelta(seconds=value * unit))
+            seconds = most
+        table[word] = write_span(timedelta(seconds=seconds))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
         """Return whether a check passes. If it fails, report the reason."""
