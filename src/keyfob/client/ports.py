@@ -1,7 +1,7 @@
 """The two protocols that flows use: World (network, clocks, randomness, browser, terminal) and Vault (stored logins).
 
-Flows are coroutines. If all methods of the two protocols block, `keyfob.run.run` runs a flow without an event loop.
-`keyfob.login.aio` awaits the same flows with methods that suspend.
+Flows are coroutines that await the methods of these protocols. With methods that block, `keyfob.run.run` runs a flow
+without an event loop. With methods that suspend, the flow runs in an event loop, as for `keyfob.login.aio`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class Question:
     """One prompt.
 
     Attributes:
-        kind: The requested value, for apps.
+        kind: What the user is asked for, such as "password". Apps use it to choose an input field.
         words: The prompt's text.
-        is_hidden: Whether the reply must not be echoed.
+        is_hidden: Whether the reply must not be visible while the user types it.
         default: The value for an empty reply; "" if there is none.
     """
 
@@ -156,7 +156,10 @@ class World(Protocol):
         ...
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Try to take the login lock. Return whether that succeeded, and the lock's present or last holder."""
+        """Try to take the login lock, without waiting.
+
+        Return True and the lock's last holder; or, if another process holds the lock, False and that holder.
+        """
         ...
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
@@ -252,8 +255,8 @@ class Vault(Protocol):
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the caller will revoke and delete the login. If so, a login that a policy forbids to use
-                is returned too.
+            is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even if the
+                storage policy forbids its use, as for a plain file.
         """
         ...
 

@@ -32,8 +32,8 @@ class OAuthClient:
 
     Attributes:
         credential: The client's credential; None for a public client.
-        methods: The authentication methods to try, the best first. If the server accepts a method, `post` drops the
-            methods after it.
+        methods: The authentication methods to try, the best first. As soon as the server accepts one of them, `post`
+            keeps only that method.
         token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
         dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """
@@ -69,8 +69,9 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
 
     A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses the header, the secret is sent
     in the body, provided that the metadata lists `client_secret_post`. If the metadata lists no methods, only Basic is
-    tried (RFC 8414 §2). The server may refuse a listed method, because metadata does not describe the client's
-    registration. A certificate has one method (RFC 8705 §2.1-2.2): the TLS connection presents the certificate.
+    tried (RFC 8414 §2). A listed method may be refused too, because the metadata describes the server and not this
+    client's registration. A certificate has one method (RFC 8705 §2.1-2.2): the TLS connection presents the
+    certificate.
     """
     if credential is None:
         return ("none",)
@@ -173,7 +174,8 @@ def write_assertion(
 ) -> Secret:
     """Return a signed client assertion, valid for a minute. Its only audience is the issuer (rfc7523bis §4).
 
-    With a legacy credential, the audience is the token endpoint (OpenID Connect Core §9), and the `typ` is just `JWT`.
+    For older servers (`credential.is_legacy`), the audience is the token endpoint (OpenID Connect Core §9), and the
+    header's `typ` is `JWT` instead of the newer, more specific type.
     """
     from keyfob.jose.tokens import sign  # noqa: PLC0415  cryptography is slow to import, and few clients sign
 

@@ -81,7 +81,8 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
     """Check a platform's token before it is sent.
 
     Raises:
-        Misuse: The token has expired, or is to be an assertion and lacks a claim that RFC 7523 §3 requires.
+        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that RFC
+            7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":

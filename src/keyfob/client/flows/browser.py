@@ -77,13 +77,15 @@ async def begin(
         opens: Whether to open a browser on this machine. If False, the user pastes the redirect URI.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on the user's authentication.
-        doubt: The server's refusal of an earlier flow; None if there was none. If the authorization endpoint refuses
-            the client too, the client ID is probably unknown, and this error is raised.
+        doubt: The server's refusal of an earlier flow; None if there was none. If there was one, keyfob first tests the
+            authorization endpoint. If that refuses the client too, the client ID is probably unknown, and `doubt` is
+            raised.
 
     Raises:
-        Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
+        Refused: The server has no authorization endpoint (code `flow-unavailable`). Or the authorization endpoint
+            refuses the client; the error is then `doubt`.
         Misuse: No port is free.
-        Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
+        Unreachable: The server requires a pushed request (RFC 9126), but does not answer it.
     """
     if metadata.authorization_endpoint is None:
         what = "this server does not support the browser flow"

@@ -68,7 +68,10 @@ def choose(
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
-    """Return whether a browser opened by this process can redirect to this machine, and the reason."""
+    """Return whether a browser login is possible with a browser on this machine, and the reason.
+
+    This process must be able to open the browser, and the browser must be able to reach this process for the redirect.
+    """
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
         return True, (
             f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"

@@ -203,7 +203,10 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses an added scope or an unpushed request, change the request and try again."""
+    """Run a flow, and try again with a changed request if a change can help.
+
+    That is so if the server refuses a scope that keyfob has added, or requires that the request is pushed.
+    """
     tried = context
     while True:
         try:
@@ -319,7 +322,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask the user to paste the redirect URI, if a calling program or a pipe provides the input line by line.
+    """Ask the user to paste the redirect URI. For a program or a pipe on stdin, from which input is read line by line.
 
     Raises:
         Refused: No pasted text is a redirect of this login.
@@ -384,7 +387,11 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return the granted scopes that some servers omit from `scope`: an ID token or refresh token proves the grant."""
+    """Return granted scopes that some servers do not list in `scope`.
+
+    An ID token proves that the scopes of the user's data were granted. A refresh token proves `offline_access`. An
+    access token without an expiry time counts as such a proof too, since it needs no refresh token.
+    """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()

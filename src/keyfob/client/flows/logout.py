@@ -111,7 +111,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
 
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
-    """Revoke the refresh token, then the access token. The result contains the server's errors.
+    """Revoke the refresh token, then the access token. The result tells what the server confirmed; no error is raised.
 
     If the server does not confirm the refresh token's revocation, the access token is not revoked.
     """

@@ -65,9 +65,12 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """The wait between polls: `interval`, which never shrinks, times `patience`.
+    """The wait between two polls: `interval` times `patience`, but not less than `at_least`.
 
-    `patience` doubles with each timeout, and a response resets it to 1. `at_least` is the response's Retry-After.
+    Attributes:
+        interval: The server's polling interval. It never becomes shorter during a login.
+        patience: A factor that doubles with each request that times out. A response resets it to 1.
+        at_least: The wait that the last response required by Retry-After; zero if it required none.
     """
 
     interval: timedelta
@@ -90,8 +93,9 @@ async def poll_or(
 ) -> TokenAnswer | T:
     """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    Polling ends when the monotonic clock reaches the deadline. The wall clock runs on while a laptop sleeps, but it may
-    also be adjusted. So after the wall clock's deadline, polling ends only when a request fails.
+    There are two deadlines. At the deadline on the monotonic clock, polling ends. This clock may stop while a laptop
+    sleeps, so there is a deadline on the wall clock too. But the wall clock may be wrong. So after its deadline,
+    polling goes on until a request gets no usable response.
 
     Args:
         pause: Waits between two requests. Its result ends the polling, unless it is None.

@@ -48,8 +48,8 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     Args:
         url: The address that was called.
         refusal: The API's response to a request without a token.
-        trusted: Issuers that the user has named or used before, at any address. All other issuers must be neither on
-            this machine nor in a private network (RFC 9728 §7.7).
+        trusted: Issuers that the user has named or used before. They may have any address. Every other issuer is left
+            out if it is on this machine or in a private network (RFC 9728 §7.7).
 
     Raises:
         Malformed: There is no metadata (code `metadata-missing`), or it is not valid for this API.
@@ -179,7 +179,10 @@ def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """Return the scope to request, empty if malformed. The API's next challenge then names the missing scope."""
+    """Return the scope to request: the challenge's, or else the scopes in the metadata.
+
+    If that scope is malformed, return an empty scope. The API's next challenge then names the missing scope.
+    """
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

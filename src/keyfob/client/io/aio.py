@@ -30,7 +30,10 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread. If the calling task is cancelled, it does not wait for the thread."""
+    """Run a blocking coroutine in a thread.
+
+    If the calling task is cancelled, it ends at once, and does not wait for the thread, which runs to its end.
+    """
     if _is_own_thread():
         return run(flow)
     begun = _threads.submit(run, flow)
@@ -180,8 +183,9 @@ class _Entered(Generic[T]):
 
     No pool is used: all its threads could be waiting for a lock, and the lock's holder would find no free thread.
 
-    This is a class and not a generator, because an event loop closes its generators when it ends. A coroutine in
-    `WorldInThreads.uninterrupted` may continue to run after the end of the event loop.
+    This is a class and not a generator: an event loop closes its generators when it ends, and so would release the lock
+    too early. A coroutine in `WorldInThreads.uninterrupted` may continue to run, and need the lock, after the end of
+    the event loop.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:

@@ -164,7 +164,10 @@ class _Bridge:
 
 
 class _ServerClient(httpx2.AsyncClient):
-    """An HTTP client that answers a failed or denied request by a JSON-RPC error, which the MCP client can show."""
+    """An HTTP client that turns problems into JSON-RPC errors, which the MCP client can show.
+
+    A problem is a request without a response, or a response that denies access.
+    """
 
     def __init__(self, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[str], None], login_line: str) -> None:
         # A server may take long to answer, and may keep its event stream open for any time.

@@ -82,8 +82,8 @@ class LoginLockFiles:
         """Take the lock if it is free, without waiting.
 
         Returns:
-            If the lock was free: the function that releases the lock, and the last holder. If another process holds the
-            lock: None, and the present holder. An unknown holder is None.
+            If the lock was free: the function that releases it, and its last holder. If another process holds the lock:
+            None, and the present holder. In both cases, the holder is None if it is unknown.
         """
         stack = self._lock(name)
         if stack is None:
@@ -99,7 +99,10 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the present holder of a taken lock; None if the file describes an earlier holder, who has finished."""
+        """Return the lock's present holder, while another process holds the lock; None if unknown.
+
+        The file may be missing or damaged, or may still describe an earlier holder, who has finished.
+        """
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

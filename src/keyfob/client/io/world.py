@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The network, clocks, user and files of this process. All instances share HTTP connections until it ends."""
+    """The network, clocks, user and files of this process. All instances share the HTTP connections of the process."""
 
     def __init__(
         self,

@@ -43,7 +43,9 @@ class StillPending:
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server requires slower polling. If this happens repeatedly, this machine's or the server's clock runs fast.
+    """The server requires slower polling.
+
+    If this happens repeatedly, one of the two clocks runs too fast: this machine's or the server's.
 
     Attributes:
         interval: The new polling interval.

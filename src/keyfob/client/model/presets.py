@@ -1,7 +1,8 @@
 """Short names of well-known issuers, and how some issuers differ from the standards (sources: docs/login.md).
 
-There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints are
-looked up by the issuer's URL, so they also apply if the user writes the URL instead of the short name.
+There are two tables. The first expands a short name, once, when a profile is created. The second contains the
+peculiarities and built-in endpoints of an issuer. Its key is the issuer's URL, so it also applies if the user writes
+the URL instead of the short name.
 """
 
 from __future__ import annotations

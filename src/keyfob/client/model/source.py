@@ -59,7 +59,11 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source. An empty name is replaced by `audience`, if the platform accepts any audience."""
+        """Return the source of a platform's token, for the reader of the token with the identifier `audience`.
+
+        If the source has no name, and its platform issues tokens for any audience, `audience` becomes its name.
+        Otherwise, return the source unchanged.
+        """
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 
@@ -72,7 +76,11 @@ def read_identity_use(text: str | None) -> IdentityUse:
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
-    """Parse the setting for the audience of client assertions; None means the issuer. May raise `Misuse`."""
+    """Parse the setting for the audience of client assertions; None means the issuer.
+
+    Raises:
+        Misuse: The setting has another value than "issuer" or "token-endpoint".
+    """
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience

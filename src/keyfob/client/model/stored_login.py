@@ -60,7 +60,8 @@ class StoredLogin:
         refresh_until: The refresh token's expiry; None if the server sent none.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh. If so, refreshing again yields no longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. If so, the next refresh is not expected to give a
+            token with a longer lifetime.
     """
 
     issuer: str

@@ -51,7 +51,7 @@ class TokenSource(Protocol):
 
 
 class Calls:
-    """Calls to one origin, the given origin or that of the first call. No other origin receives the token."""
+    """Calls to one origin, which the constructor or the first call sets. Calls to other origins carry no token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Bind a token source to an origin.
@@ -86,7 +86,11 @@ class Calls:
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
-        """Make one call. `carry` sends each attempt and must not follow redirects. Raises as `begin` and `carry` do."""
+        """Make one call, and return the response to the last attempt. Raises the errors of `begin` and `carry`.
+
+        Args:
+            carry: The function that sends each attempt. It must not follow redirects.
+        """
         call = self.begin(request.method, request.url)
         while True:
             plain = tuple((name, value) for name, value in request.headers if name not in _HEADER_NAMES)

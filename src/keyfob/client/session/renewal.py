@@ -115,7 +115,9 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Only the process with the lock does so: Auth0 bills tokens.
+        """Request and store a service account's next token. The caller must hold the lock.
+
+        The lock prevents that several processes request a token at the same time, since Auth0 charges for each token.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -176,8 +178,8 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
-        If the server refuses the refresh token, another process may have used that token. So the vault is then read
-        again.
+        If the server refuses the refresh token, another process may have used it. So the vault is then read again. If
+        it has a newer login, that login is returned or, if its token does not suffice, refreshed.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
@@ -248,7 +250,11 @@ class Renewal(Storage):
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token's certificate has been replaced. Some certificates are valid for hours only."""
+        """Return whether a new token is due because the profile has a newer certificate than the token.
+
+        Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
+        are valid for hours only, so they are replaced often.
+        """
         if stored is None or stored.certificate is None:
             return False
         try:

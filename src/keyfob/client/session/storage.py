@@ -68,7 +68,10 @@ class Storage:
         return other
 
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return this profile's newest login, or None. With `is_ending`, include a login that must not be used."""
+        """Return this profile's newest login; None if there is none.
+
+        With `is_ending`, return even a login that may only be revoked and deleted.
+        """
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)
         unsaved = self._memory.unsaved
@@ -81,7 +84,10 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the newest login, even one for another issuer, client or API; None if it cannot be read."""
+        """Return the newest login, even one for another issuer, client or API.
+
+        Return None if there is no login, or if it cannot be read.
+        """
         unsaved = self._memory.unsaved
         try:
             stored = await self._vault.load(self.profile.name)

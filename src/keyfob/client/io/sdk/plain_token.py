@@ -51,7 +51,10 @@ class FrozenToken(NamedTuple):
 
 
 class BotocoreToken:
-    """A token provider for botocore's `session.register_component("token_provider", ...)`; also the token object."""
+    """A token provider for botocore's `session.register_component("token_provider", ...)`.
+
+    botocore asks the provider for a token object, and then asks that object for the token. This class is both.
+    """
 
     METHOD: Final = "keyfob"
 

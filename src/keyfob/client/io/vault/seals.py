@@ -191,9 +191,9 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Check a storage place of the vault's key. Return an error code, or None if the place works, and a message.
+        """Check a storage place of the vault's key, without writing anything and without prompts.
 
-        Writes nothing and never prompts.
+        Return an error code and a message. The code is None if the place works.
         """
         if place == "file":
             return None, "it works"
@@ -234,7 +234,11 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Choose the key's storage place without prompts. If a better place is locked or hangs, use plain files."""
+        """Return the key's storage place: the recorded place, or else the best place that works without prompts.
+
+        Record the chosen place. But if a better place is locked or does not answer, record nothing, so that a later
+        login can choose that place. Return "file" until then.
+        """
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()

@@ -97,7 +97,8 @@ class FileVault:
 
         Args:
             entry: The profile's name.
-            allows_plain: Whether a plain file is read even if the policy forbids it, as for a key's move or a logout.
+            allows_plain: Whether to read a plain file even if the policy forbids plain files. A logout needs this, and
+                so does the encryption of a login that was stored in a plain file.
         """
         entry = self._name(entry)
         path = self._path(entry)
@@ -134,7 +135,8 @@ class FileVault:
         """Reserve a file that can replace the vault entry. The caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: The login cannot be stored, because of the policy, the key, the quick file or the disk.
+            VaultUnavailable: The login cannot be stored: the policy forbids it, the key is not available, the quick
+                file cannot be removed, or the disk has no space.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
