@@ -120,7 +120,7 @@ class World(Protocol):
         ...
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the first event from the browser or the user, or None after `span`."""
+        """Return the first event from the browser or the user; None if there is no event within `span`."""
         ...
 
     async def ask(self, question: Question) -> Secret:
@@ -140,11 +140,11 @@ class World(Protocol):
         ...
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        """Cache the capabilities of a server for a client, if possible."""
+        """Cache the capabilities of a server for a client. An error is ignored."""
         ...
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
-        """Store a pending login, if possible; None removes it."""
+        """Store a pending login; None as `kept` removes it. An error is ignored."""
         ...
 
     def load_pending(self, profile: str) -> Secret | None:
@@ -163,7 +163,7 @@ class World(Protocol):
         ...
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
-        """Record the result of this login for the processes that wait for the lock, if possible."""
+        """Record this login's result, for the processes that wait for the lock. An error is ignored."""
         ...
 
     def release_login_lock(self) -> None:
@@ -247,16 +247,19 @@ class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
     async def prepare(self) -> str:
-        """Check that a login can be stored. Return a message for the user about the storage, or ""."""
+        """Check that a login can be stored.
+
+        Return a message for the user about the storage; "" if there is nothing to report.
+        """
         ...
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the stored login, or None.
+        """Return the stored login; None if there is none.
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even if the
-                storage policy forbids its use, as for a plain file.
+            is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even from a
+                plain file that the storage policy forbids.
         """
         ...
 

@@ -45,7 +45,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error; "" if there is none. The error code decides first, then the status."""
+    """Return the hint for an error code. If there is none, return the hint for the status, or ""."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request

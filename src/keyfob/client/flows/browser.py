@@ -184,7 +184,10 @@ async def _is_error_page(world: World, address: str) -> bool:
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """Return ("", parameters) of a pasted redirect URI, else (error, None). The error quotes no pasted text."""
+    """Return ("", parameters) for a pasted redirect URI of this login; otherwise, (error message, None).
+
+    The error message does not contain the pasted text.
+    """
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")

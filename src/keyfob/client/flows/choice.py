@@ -114,7 +114,7 @@ def _no_user(surroundings: Surroundings) -> str:
 
 
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
-    """Return the reason if the server does not support the flow, else None."""
+    """Return the reason why the server does not support the flow; None if it supports the flow."""
     grants = metadata.grant_types_supported
     if flow == "device":  # its endpoint has no other use; gitlab.com lists the grant as `device_code`
         has_it = metadata.device_authorization_endpoint is not None

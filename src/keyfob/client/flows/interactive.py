@@ -274,7 +274,7 @@ async def _finish_device(world: World, context: LoginContext, pending: PendingLo
 
 
 def _remove_pending(world: World, pending: PendingLogin) -> None:
-    """Delete the stored pending login, unless a newer login has replaced it (`--no-wait`)."""
+    """Delete the stored pending login, unless another `keyfob login --no-wait` has replaced it by a newer one."""
     name = pending.profile.name
     try:
         raw = world.load_pending(name)
@@ -322,11 +322,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask the user to paste the redirect URI. For a program or a pipe on stdin, from which input is read line by line.
-
-    Raises:
-        Refused: No pasted text is a redirect of this login.
-    """
+    """Ask the user, through a calling program or a pipe, to paste the redirect URI as one line of input."""
     browser_login = await browser_flow.begin(world, context.metadata, context.client, context.profile, opens=False)
     for _ in range(_TRIES):
         text = await world.ask(Question("address", "Address at which the browser ended"))

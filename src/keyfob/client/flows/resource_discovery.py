@@ -137,10 +137,10 @@ def _named_by(refusal: Response) -> Iterator[str]:
 
 
 async def _get(world: World, address: str) -> Fields:
-    """Fetch a metadata document.
+    """Fetch a metadata document. Redirects are not followed.
 
     Raises:
-        Malformed: There is no document at the address. Redirects are not followed.
+        Malformed: The response is not a JSON document; a redirect is none either.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200 or len(response.body) > LARGEST:

@@ -83,7 +83,10 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Return the container's kind, or "". systemd sets `container` for services, so only known values count."""
+    """Return the container's kind; "" if this is no known container.
+
+    systemd sets the variable `container` for services too, so only known values count.
+    """
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():

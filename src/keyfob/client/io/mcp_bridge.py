@@ -1,6 +1,7 @@
-"""Forward MCP messages from stdin to a remote server, with an access token, and the server's messages to stdout.
+"""Forward MCP messages in both directions: from stdin to a remote server, and from the server to stdout.
 
-The MCP SDK's transport carries the messages unchanged. keyfob itself answers only a request that cannot be sent.
+keyfob adds an access token to each request. The MCP SDK's transport carries the messages unchanged. If a request cannot
+be sent, keyfob answers it with an error. The server answers all other requests.
 """
 
 from __future__ import annotations
@@ -202,7 +203,10 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each non-empty line of stdin. `sys.stdin` is not used: Python aborts on exit while a thread reads it."""
+    """Yield each non-empty line of stdin.
+
+    `sys.stdin` is not used: if a thread still reads from it when Python exits, Python aborts.
+    """
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")

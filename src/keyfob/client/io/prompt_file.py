@@ -29,7 +29,9 @@ class PromptFile:
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
-        """Write the prompt's text, if possible. Readers ignore the text if the login has changed since `watch`.
+        """Write the prompt's text. An error is ignored, because the file only saves time.
+
+        Readers ignore the text if the login has changed since the call of `watch`.
 
         Args:
             profile: The profile that the text describes.

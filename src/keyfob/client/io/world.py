@@ -134,7 +134,9 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return an event from the terminal or, within `seconds`, from the browser; None if there is neither."""
+        """Return the next event, or None: first look at the terminal, then wait up to `seconds` for the browser's
+        redirect.
+        """
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:

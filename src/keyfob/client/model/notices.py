@@ -1,4 +1,7 @@
-"""Notices from a flow to the user. A terminal prints notices, `--json` prints events, an app gets callbacks."""
+"""Notices from a flow to the user.
+
+Commands print them as text or, with `--json`, as events. An app gets each notice by a callback.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ class NotBound:
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The login waits for this machine's browser. Display the URL in any case, because no window may have appeared.
+    """The login waits for this machine's browser. Display the URL in any case: perhaps no window has appeared.
 
     Attributes:
         address: The authorization URL.

@@ -127,7 +127,10 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Return the issuer for a tenant ID. A domain name is refused, since the issuer in the metadata contains the ID."""
+    """Return the issuer for a tenant ID. Raise `Misuse` for a domain name instead of an ID.
+
+    The issuer in the metadata contains the ID, so it would not equal an issuer with a domain name.
+    """
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."

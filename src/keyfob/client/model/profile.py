@@ -153,7 +153,11 @@ class Profile:
         return f"{lead}: {line}" if line else f"{otherwise}."
 
     def login_line(self, flags: str = "") -> str:
-        """Return the command line that logs in; "" if unknown. `flags` are only for `keyfob login`."""
+        """Return the command line by which users log in to the running program; "" if unknown.
+
+        `flags` are added only to the command `keyfob login`, because another program's command may not have these
+        flags.
+        """
         if self.login_command == KEYFOB_LOGIN:
             return f"{command('login', self.name)}{flags and f' {flags}'}"
         return self.login_command

@@ -59,10 +59,9 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source of a platform's token, for the reader of the token with the identifier `audience`.
+        """Return the source with the audience `audience`, if it is a platform that issues tokens for any audience.
 
-        If the source has no name, and its platform issues tokens for any audience, `audience` becomes its name.
-        Otherwise, return the source unchanged.
+        Return the source unchanged if the platform allows no choice, or if the source already names an audience.
         """
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 

@@ -52,16 +52,17 @@ class StoredLogin:
         person: A display name of the user; no decision depends on it.
         methods: The client authentication methods at this server.
         generation: How often this vault entry was written. Of two copies, the one with the lower number is outdated.
-        skew: The server's time minus this machine's time. All times in the stored login are the server's.
+        skew: The server's time minus this machine's time. All times in the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
         proof_key: The DPoP private key in PEM (RFC 9449); None without one. The refresh token may be bound to this key
             even if the access token is not.
-        auth_time: The ID token's `auth_time`. Later ID tokens must have the same `auth_time` and `nonce`.
+        auth_time: The ID token's `auth_time`. The ID tokens of later refreshes must have the same `auth_time`, and the
+            same `nonce`.
         refresh_until: The refresh token's expiry; None if the server sent none.
         certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh. If so, the next refresh is not expected to give a
-            token with a longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. The lifetime of such a token shows how long the
+            tokens of future refreshes will be valid.
     """
 
     issuer: str
@@ -142,7 +143,10 @@ class StoredLogin:
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
-        """Return the login with new tokens. A response without a refresh token keeps the old one (RFC 6749 §6)."""
+        """Return the login with the response's tokens (RFC 6749 §6).
+
+        If the response has no refresh token, the login keeps its present refresh token.
+        """
         return replace(
             self,
             access_token=answer.access_token,

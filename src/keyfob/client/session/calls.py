@@ -43,9 +43,9 @@ class TokenSource(Protocol):
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again as an API requires, unless the token `refused` was already replaced.
+        """Log in again as an API requires. Nothing is done if the token `refused` was already replaced by a newer one.
 
-        Return whether a step-up is configured. Raises the errors of a login.
+        Return whether a step-up is configured. If it is not, nothing is done either. Raises the errors of a login.
         """
         ...
 
@@ -155,7 +155,10 @@ class Call:
         return True
 
     def _renew(self) -> bool:
-        """Renew the token, and return whether it changed. An error counts as no change: the API's 401 explains more."""
+        """Renew the token, and return whether it changed.
+
+        If the renewal fails, return False and raise no error. The caller then gets the API's 401, which explains more.
+        """
         before = self._token_headers
         try:
             self._token_headers = self._bearer.authorize(self._request, renew=True)

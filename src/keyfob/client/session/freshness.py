@@ -73,8 +73,8 @@ class LoginStatus:
     """The state of a stored login. All times are by this machine's clock.
 
     Attributes:
-        state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
-            vault cannot be used.
+        state: The state. `login_status` never sets two of the values. Its callers set "offline-unknown" if the issuer
+            does not answer, and "vault-unavailable" if the vault cannot be used.
         access_until: When the access token expires; None if unknown.
         renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.

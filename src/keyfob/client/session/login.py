@@ -123,7 +123,9 @@ class Login(Renewal):
         return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
-        """Log in with the scope and authentication that an API requires in addition to those of the stored login.
+        """Log in again, because an API requires more scope or another authentication.
+
+        The requested scope contains the stored login's scope, the profile's scope, and the scope that the API requires.
 
         Raises:
             LoginRequired: No user is present; the hint is the command to run.
@@ -220,7 +222,7 @@ class Login(Renewal):
             refused: The token that the API refused.
 
         Returns:
-            Whether a step-up was configured.
+            Whether a step-up is configured. If it is not, nothing is done.
 
         Raises:
             KeyfobError: The login failed.

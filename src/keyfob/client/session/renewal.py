@@ -71,7 +71,8 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. A refresh takes the stack over, since it may outlive this task.
+            held: The stack that releases the lock. If a refresh starts, the refresh releases the lock at its end. It
+                may run longer than this task, if the task is cancelled.
             before: The login that this process last read.
             min_ttl: As for `fresh`.
             renew: As for `fresh`.
@@ -104,10 +105,15 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid. Else raise `problem`, which prevented its renewal.
+        """Return the stored login if its token can still be used, and `renew` is False.
+
+        Args:
+            problem: The error that prevented the token's renewal.
+            min_ttl: As for `fresh`.
+            renew: As for `fresh`.
 
         Raises:
-            VaultUnavailable: The token is no longer valid.
+            VaultUnavailable: The stored token cannot be used; the error is `problem`.
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
@@ -117,7 +123,7 @@ class Renewal(Storage):
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
         """Request and store a service account's next token. The caller must hold the lock.
 
-        The lock prevents that several processes request a token at the same time, since Auth0 charges for each token.
+        The lock prevents several processes from each requesting a token, since Auth0 charges for every token.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -209,7 +215,10 @@ class Renewal(Storage):
             return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
-        """Return a newer stored login, or None. Try several times, since network file systems may show a login late."""
+        """Return a newer stored login; None if there is none.
+
+        The vault is read several times, since a network file system may show a new login late.
+        """
         for delay in _DELAYS:
             if delay:
                 await self._world.wait(delay)
@@ -250,7 +259,7 @@ class Renewal(Storage):
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether a new token is due because the profile has a newer certificate than the token.
+        """Return whether a new token is due, because the profile's certificate is no longer the one of the token.
 
         Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
         are valid for hours only, so they are replaced often.

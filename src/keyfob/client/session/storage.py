@@ -137,12 +137,16 @@ class Storage:
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
-        """Revoke, if possible, the tokens of a login that is no longer used (RFC 7009)."""
+        """Revoke the tokens of a login that is no longer used (RFC 7009). An error is ignored."""
         with suppress(KeyfobError):
             await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
     async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
-        """Take the login's lock. A read-only vault needs no lock, since no process can store anything in it."""
+        """Take the login's lock.
+
+        With `may_be_readonly`, a read-only vault is no error. It needs no lock, since no process can store anything in
+        it.
+        """
         try:
             await held.enter_async_context(self._vault.lock(self.profile.name, self._tell_wait))
         except VaultUnavailable as problem:
@@ -183,7 +187,10 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Add the profile's login command to errors of the vault and the terminal, which do not contain it."""
+    """Add the profile's login command, as a hint, to errors that the block raises.
+
+    The vault and the terminal raise errors without that command, because they have no profile.
+    """
     try:
         yield
     except LoginRequired as problem:

@@ -125,9 +125,9 @@ def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, 
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """Send a request in each attempt that `visit.again` requires. httpx and httpx2 call this for asynchronous clients.
+    """Yield each request that httpx or httpx2 is to send, as `auth_flow` does, but for an asynchronous client.
 
-    Yield each request to send. Blocking steps run in a thread. Otherwise as `auth_flow`.
+    Blocking steps run in a thread. Raises the errors of `Visit`.
     """
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
@@ -147,5 +147,5 @@ def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
 
 
 def _landed(sent: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
-    """Return method and address of the last request if a redirect was followed, else None."""
+    """Return the method and address of the last request if it followed a redirect; None if it did not."""
     return None if answered is sent else (answered.method, str(answered.url))

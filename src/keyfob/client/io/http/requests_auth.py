@@ -30,7 +30,10 @@ class RequestsAuth(requests.auth.AuthBase):
 
 
 class _Visit:
-    """One request with its redirects. `requests` copies headers and hooks to the request for a redirect's target."""
+    """One request with its redirects.
+
+    For a redirect, `requests` makes a new request, with the headers and hooks of the first one.
+    """
 
     def __init__(self, calls: Calls, call: Call) -> None:
         self._calls = calls
