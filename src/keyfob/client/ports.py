@@ -158,7 +158,8 @@ class World(Protocol):
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Try to take the login lock, without waiting.
 
-        Return True and the lock's last holder; or, if another process holds the lock, False and that holder.
+        Return True and the lock's last holder; or, if another process holds the lock, False and that process. In both
+        cases, the holder is None if it is unknown.
         """
         ...
 

@@ -47,7 +47,7 @@ class OAuthClient:
 
     @property
     def token_types(self) -> tuple[str, ...]:
-        """The accepted token types (RFC 9449 §5): DPoP if there is a DPoP key, and Bearer if DPoP is not required."""
+        """The accepted token types (RFC 9449 §5): "DPoP" if there is a DPoP key; "Bearer" unless DPoP is required."""
         if self.dpop_key is None:
             return ("Bearer",)
         return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")

@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response, with status 400 if it is an error with status 200, as from GitHub (RFC 6749 §5.2)."""
+    """Return the response. An error with status 200, as from GitHub, gets the status 400 instead (RFC 6749 §5.2)."""
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):

@@ -360,7 +360,13 @@ async def _redeem(
 
 
 async def _verify(world: World, context: LoginContext, result: TokenResult) -> StoredLogin:
-    """Verify the ID token. Notify the user if a wanted DPoP binding or a requested scope is missing."""
+    """Verify the ID token, and return the login. If the verification fails, the tokens are revoked.
+
+    The user is notified if the token is not bound to a wanted DPoP key, or if a requested scope was not granted.
+
+    Raises:
+        KeyfobError: Any error of `id_token.check`.
+    """
     claims, answer = None, result.answer
     if answer.id_token is not None:
         try:

@@ -140,7 +140,7 @@ async def _get(world: World, address: str) -> Fields:
     """Fetch a metadata document. Redirects are not followed.
 
     Raises:
-        Malformed: The response is not a JSON document; a redirect is none either.
+        Malformed: The address redirects, or has no JSON document of acceptable size.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200 or len(response.body) > LARGEST:
@@ -156,7 +156,7 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
     The metadata's `resource` must be the called address or a parent of it. A parent is accepted only if the metadata
-    was fetched from the parent's own well-known address, which discovery without a challenge would also fetch.
+    was fetched from the parent's own well-known address. Without a challenge, discovery would fetch that address too.
 
     Raises:
         Malformed: The metadata belongs to another API.

@@ -19,7 +19,10 @@ _MOST = 200  # so that the file stays below the 64 KiB that `io/bound_origins.py
 
 
 class OriginFiles:
-    """The origins of each login. A login is identified by profile, issuer, client and API. No method raises."""
+    """The origins to which each login's token may be sent. No method raises.
+
+    A login is identified by profile, issuer, client and API.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "origins"

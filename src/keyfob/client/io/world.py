@@ -134,8 +134,10 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return the next event, or None: first look at the terminal, then wait up to `seconds` for the browser's
-        redirect.
+        """Return an event from the terminal or, if there is none, the browser's redirect. None if neither has happened.
+
+        Args:
+            seconds: How long to wait for the redirect.
         """
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()

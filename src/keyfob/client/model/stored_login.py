@@ -102,7 +102,9 @@ class StoredLogin:
         return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
-        """Return the login with `certificate` set, if its access token is bound to the presented certificate.
+        """Return the login with the attribute `certificate`.
+
+        It becomes `shown` if the access token is bound to that certificate; otherwise, it becomes None.
 
         Args:
             shown: The thumbprint of the certificate that was presented to the token endpoint; None for none.

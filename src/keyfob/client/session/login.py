@@ -178,7 +178,10 @@ class Login(Renewal):
         return stored
 
     async def stored(self, *, is_ending: bool = False) -> StoredLogin:
-        """Return the stored login. With `is_ending`, return even a login that may only be revoked and deleted.
+        """Return the stored login.
+
+        Args:
+            is_ending: As for `load`.
 
         Raises:
             LoginRequired: There is no stored login, or it is for another issuer, client or API.

@@ -70,7 +70,7 @@ class Storage:
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
         """Return this profile's newest login; None if there is none.
 
-        With `is_ending`, return even a login that may only be revoked and deleted.
+        With `is_ending`, return even a login from a plain file that the storage policy forbids.
         """
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)

@@ -229,7 +229,7 @@ def _make(path: Path, name: bytes) -> bool:
 
 
 def _take_over(path: Path) -> bool:
-    """Remove the lock's file if its holder is dead. Return whether to try at once to create the file again.
+    """Remove the lock's file if its holder is dead. Return whether the caller can try to create the file again.
 
     Return False if the file still exists, because its holder is alive or unknown. If several processes call this at the
     same time, one of them removes the file.

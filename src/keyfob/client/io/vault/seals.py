@@ -105,7 +105,8 @@ class Seals:
         """Decide, before a login, how logins will be stored, and test that storage. May prompt to unlock the keyring.
 
         Args:
-            rewrite: Stores each login again, under the lock of that login.
+            rewrite: The function that stores each login again, under the lock of that login. It is called if the
+                storage place changes.
 
         Returns:
             A message for the user on where logins are stored, if that has changed; "" otherwise.
@@ -169,7 +170,7 @@ class Seals:
 
         Args:
             to: The new place; "file" to decrypt all entries.
-            rewrite: Stores each login again, under the lock of that login.
+            rewrite: The function that stores each login again, under the lock of that login.
 
         Raises:
             VaultUnavailable: The new place does not work; nothing has changed.
