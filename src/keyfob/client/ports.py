@@ -100,7 +100,7 @@ class World(Protocol):
         ...
 
     def notify(self, notice: Notice) -> None:
-        """Show a notice to the user, or drop it."""
+        """Show a notice to the user. A `World` without a display drops it."""
         ...
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
@@ -148,7 +148,7 @@ class World(Protocol):
         ...
 
     def load_pending(self, profile: str) -> Secret | None:
-        """Return the stored pending login.
+        """Return the stored pending login; None if there is none.
 
         Raises:
             VaultUnavailable: The pending login cannot be read.

@@ -67,11 +67,13 @@ class OAuthClient:
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
     """Return the authentication methods to try with a credential, the best first.
 
-    A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses the header, the secret is sent
-    in the body, provided that the metadata lists `client_secret_post`. If the metadata lists no methods, only Basic is
-    tried (RFC 8414 §2). A listed method may be refused too, because the metadata describes the server and not this
-    client's registration. A certificate has one method (RFC 8705 §2.1-2.2): the TLS connection presents the
-    certificate.
+    - No credential: only "none".
+    - A secret: It is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses the header, the secret is
+      sent in the body, provided that the metadata lists `client_secret_post`. If the metadata lists no methods, only
+      Basic is tried (RFC 8414 §2). If it lists methods, but neither of these two, both are tried. A listed method may
+      be refused too, because the metadata describes the server and not this client's registration.
+    - A certificate: It has one method (RFC 8705 §2.1-2.2), because the TLS connection presents the certificate.
+    - A private key or a platform's token: only `private_key_jwt`.
     """
     if credential is None:
         return ("none",)

@@ -139,7 +139,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     """Finish a device login that this process or another process began.
 
     Raises:
-        LoginRequired: There is no pending login, or it belongs to another profile.
+        LoginRequired: There is no pending login, or it was begun with other settings than the profile's.
         KeyfobError: Any error of `device_flow.finish` and `id_token.check`.
     """
     raw = world.load_pending(profile.name)
@@ -193,7 +193,8 @@ class _Run:
     Attributes:
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         last_name: The user name to offer as the default.
-        doubt: The server's refusal of an earlier flow, perhaps of an unknown client ID; None if there was none.
+        doubt: The server's refusal of an earlier flow, perhaps because the client ID is unknown; None if there was
+            none.
     """
 
     flow: FlowName

@@ -189,7 +189,10 @@ def _refuse(response: Response, what: str) -> NoReturn:
 
 
 def _is_page(response: Response) -> bool:
-    """Return whether the response is HTML by its content type or its body, as from a proxy or captive portal."""
+    """Return whether the response is an HTML page, by its content type or its body.
+
+    Such a response comes from a proxy or captive portal, and not from the token endpoint.
+    """
     declared = media_type(response.header("content-type"))
     return declared in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 

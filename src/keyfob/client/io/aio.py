@@ -100,7 +100,7 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The process's network, clocks and user for an event loop.
+    """The network, clocks and user of this process, for use in an event loop.
 
     `wait` and `next_event` use no threads, so that they end at once when their task is cancelled.
     """

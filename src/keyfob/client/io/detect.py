@@ -153,7 +153,10 @@ def open_browser(address: str, surroundings: Surroundings) -> bool:
 
 
 def _open_in_windows(address: str, opener: str) -> bool:
-    """Start the Windows program `opener` to open an address. The address is one argument, which no shell parses."""
+    """Start the Windows program `opener` to open an address, and return whether it was started without an error.
+
+    No shell interprets the characters of the address.
+    """
     words = [opener, address]
     if opener == "powershell.exe":
         # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.

@@ -25,7 +25,10 @@ class PromptFile:
         self._states: dict[str, str] = {}
 
     def watch(self, profile: str) -> None:
-        """Record the profile's state. Call this before reading the login that the prompt describes."""
+        """Record the profile's state. Call this before reading the login that the prompt describes.
+
+        If the login changes after this call, readers ignore the text that `keep` writes.
+        """
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:

@@ -48,7 +48,7 @@ class StillPending:
 class SlowedDown:
     """The server requires slower polling.
 
-    If this happens repeatedly, one of the two clocks runs too fast: this machine's or the server's.
+    If this happens repeatedly, this machine's clock or the server's clock probably runs too fast.
 
     Attributes:
         interval: The new polling interval.
@@ -164,7 +164,12 @@ class RecoveryCodeMade:
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """keyfob has chosen the login flow `door`, for the given reasons."""
+    """keyfob has chosen the login flow `door`.
+
+    Attributes:
+        door: The chosen flow.
+        reasons: The reasons for the choice; each is one line of text.
+    """
 
     door: InteractiveFlow
     reasons: tuple[str, ...]
@@ -172,7 +177,13 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server refuses the flow `door` to this client, with the error text `why`. keyfob tries `following` next."""
+    """The server refuses a login flow to this client. keyfob tries the next flow.
+
+    Attributes:
+        door: The refused flow.
+        following: The flow that keyfob tries next.
+        why: The error text; "" if there is none.
+    """
 
     door: InteractiveFlow
     following: InteractiveFlow

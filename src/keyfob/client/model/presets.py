@@ -102,10 +102,12 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Return the issuer URL and endpoints for a short name such as `google`. A URL is returned unchanged.
+    """Return the issuer URL and the endpoints for a short name, such as `google` or `auth0:TENANT`.
+
+    If the text is not a short name, it is taken as the issuer URL.
 
     Raises:
-        Misuse: The part after the short name is missing or not valid.
+        Misuse: The part after the colon is missing or not valid.
     """
     prefix, _, rest = said.partition(":")
     found = None if rest.startswith("//") else _PRESETS.get(prefix)

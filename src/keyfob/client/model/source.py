@@ -44,7 +44,7 @@ class Source:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse the form `secret:env:NAME`; raise `Misuse` if it is not valid."""
+        """Parse the form `KIND:PLACE:NAME`, such as `secret:env:NAME`; raise `Misuse` if it is not valid."""
         said_kind, _, rest = text.partition(":")
         said_place, _, name = rest.partition(":")
         for kind, places in _PLACES.items():

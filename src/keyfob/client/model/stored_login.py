@@ -38,7 +38,7 @@ class TokenClient(Protocol):
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP key, in PEM."""
+        """The DPoP key, in PEM; None without DPoP."""
         ...
 
 

@@ -114,7 +114,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set this attempt's token headers. Remove token headers of an earlier attempt or of the caller."""
+        """Set the token headers of this attempt. Remove those that an earlier attempt or the caller has set."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))

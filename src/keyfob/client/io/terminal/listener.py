@@ -57,7 +57,7 @@ _PAGE: Final = (
 
 
 def program_name(started_as: str) -> str:
-    """Return the program's name from the path of its executable; "" if the name would mean nothing to a user."""
+    """Return the program's name from the path of its executable; "" for a name such as `__main__.py` or `-c`."""
     name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 

@@ -173,7 +173,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write this process's id to the lock's file, for waiting processes to report. Errors are ignored."""
+    """Write this process's id to the lock's file, so that waiting processes can report it. Errors are ignored."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())

@@ -211,9 +211,10 @@ class Seals:
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record the new and the old storage place of the vault's key, and return the old place.
+        """Record the new storage place of the vault's key as present, and the present place as previous.
 
-        From then on, entries are written with the new key, and read with either key.
+        From then on, entries are encrypted with the new key, and entries with either key can be read. Return the
+        previous place; None if no place was recorded.
         """
         with locked(self._lock):
             note = self.note()

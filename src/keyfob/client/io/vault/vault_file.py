@@ -43,7 +43,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file for one encrypted login. Writing the login cannot fail for lack of disk space or of a key."""
+    """A reserved file for one login. Storing the login in it cannot fail for lack of disk space or of a key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
