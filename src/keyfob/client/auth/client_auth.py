@@ -68,10 +68,10 @@ def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tupl
     """Return the authentication methods to try with a credential, the best first.
 
     - No credential: only "none".
-    - A secret: It is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses the header, the secret is
-      sent in the body, provided that the metadata lists `client_secret_post`. If the metadata lists no methods, only
-      Basic is tried (RFC 8414 §2). If it lists methods, but neither of these two, both are tried. A listed method may
-      be refused too, because the metadata describes the server and not this client's registration.
+    - A secret: first the Basic header (RFC 6749 §2.3.1), then the body (`client_secret_post`). If the metadata lists
+      only one of these two methods, only that one is tried. If it lists neither of them, both are tried. If it lists no
+      methods at all, only Basic is tried (RFC 8414 §2). The second method is needed because a listed method may be
+      refused: the metadata describes the server and not this client's registration.
     - A certificate: It has one method (RFC 8705 §2.1-2.2), because the TLS connection presents the certificate.
     - A private key or a platform's token: only `private_key_jwt`.
     """

@@ -78,11 +78,11 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
-    """Check a platform's token before it is sent.
+    """Check a platform's token before sending it.
 
     Raises:
-        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that RFC
-            7523 §3 requires.
+        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that
+            RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":

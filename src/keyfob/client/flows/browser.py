@@ -171,8 +171,8 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 async def _is_error_page(world: World, address: str) -> bool:
     """Return whether the server answers an authorization request with an error page (RFC 6749 §4.1.2.1).
 
-    keyfob sends the request without a browser, and reads only the status. A pushed request is not sent, since the
-    server accepts its `request_uri` only once; the result is then False.
+    keyfob sends the request without a browser, and reads only the status. If the request was pushed, return False
+    without sending it, since the server accepts its `request_uri` only once.
     """
     if "request_uri=" in address:
         return False

@@ -103,7 +103,7 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
 
 
 def is_for_this_client(problem: Refused) -> bool:
-    """Return whether the server refuses this flow to this client in general, and not only this login."""
+    """Return whether the server refuses this flow to this client in general, and would refuse other logins too."""
     is_final = isinstance(problem, LoginDeclined | LoginRequired)
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 

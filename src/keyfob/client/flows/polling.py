@@ -1,6 +1,6 @@
-"""Poll the token endpoint until the user has decided on another device (RFC 8628 §3.4-3.5).
+"""Poll the token endpoint until the user has approved or declined the login (RFC 8628 §3.4-3.5).
 
-The device flow and the login with a second factor on another device (Auth0's mfa-oob) use this module.
+The device flow uses this module. The login with a second factor on another device (Auth0's mfa-oob) uses it too.
 """
 
 from __future__ import annotations

@@ -99,9 +99,9 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the lock's present holder, while another process holds the lock; None if unknown.
+        """Return the process that holds the lock, which the caller could not take; None if it is unknown.
 
-        The file may be missing or damaged, or may still describe an earlier holder, who has finished.
+        It is unknown if the file is missing or damaged, or still describes an earlier holder, who has finished.
         """
         last = self._last(name)
         return None if last is None or last.kept is not None else last

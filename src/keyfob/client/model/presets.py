@@ -68,7 +68,10 @@ class Habits:
     revocation_ends_all: bool = False
 
     def granted(self, scope: Scope) -> Scope:
-        """Translate the scope of a token response into the requested names."""
+        """Return the scope of a token response under the names by which keyfob requests scopes.
+
+        At some issuers, the response has other names than the request (`scope_names`).
+        """
         names = [part for name in scope.names for part in (name.split(",") if self.has_commas else [name]) if part]
         return Scope.of(self.scope_names.get(name, name) for name in names)
 

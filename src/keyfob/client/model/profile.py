@@ -70,8 +70,10 @@ class Profile:
         identity: The location of the workload identity token; None if the client uses none.
         identity_as: The use of the workload identity token: token exchange (RFC 8693), client assertion or grant
             (RFC 7523 §2.2, §2.1).
-        dpop: Whether tokens are bound to a key (RFC 9449): "off"; "prefer", if the server supports DPoP; or "require".
-        realm: The user directory of a password login, if the server has several (Auth0).
+        dpop: Whether tokens are bound to a key (RFC 9449): "off" for no, "prefer" for yes if the server supports DPoP,
+            "require" for always.
+        realm: The user directory of a password login, for a server with several directories (Auth0); None for the
+            server's default.
         username: The user name of a password login; None to ask the user. Never stored.
         certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
             there is no secret, key or workload identity.

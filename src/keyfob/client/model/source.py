@@ -32,7 +32,7 @@ class Source:
         kind: The credential's kind; `identity` is a workload identity token.
         place: An environment variable, a file, this system's keyring, or a platform.
         name: The variable for `env` and `gitlab`; the path for `file` and `kubernetes`; `SERVICE/NAME` for `keyring`;
-            the token's audience for `github`, `google` and `azure`. "" is the platform's default.
+            the token's audience for `github`, `google` and `azure`. "" means the platform's default.
     """
 
     kind: Kind

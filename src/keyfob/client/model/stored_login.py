@@ -59,7 +59,8 @@ class StoredLogin:
         auth_time: The ID token's `auth_time`. The ID tokens of later refreshes must have the same `auth_time`, and the
             same `nonce`.
         refresh_until: The refresh token's expiry; None if the server sent none.
-        certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
+        certificate: The thumbprint of the certificate that the access token is bound to (RFC 8705 §3); None if it is
+            bound to none.
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
         was_refreshed: Whether the access token came from a refresh. The lifetime of such a token shows how long the
             tokens of future refreshes will be valid.

@@ -43,9 +43,10 @@ class TokenSource(Protocol):
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again as an API requires. Nothing is done if the token `refused` was already replaced by a newer one.
+        """Log in again as an API requires, and return True. If no step-up is configured, do nothing, and return False.
 
-        Return whether a step-up is configured. If it is not, nothing is done either. Raises the errors of a login.
+        If the token `refused` was already replaced by a newer one, return True without a login. Raises the errors of a
+        login.
         """
         ...
 
@@ -70,11 +71,11 @@ class Calls:
             raise Misuse("the origin is not a web address", hint="It looks like https://api.example.com")
 
     def begin(self, method: str, url: str) -> Call:
-        """Return the first attempt of a call.
+        """Return the first attempt of a call. It carries a token only if the address is in the origin of this object.
 
         Raises:
             Misuse: The address is plain http and not on this machine.
-            KeyfobError: There is no token.
+            KeyfobError: There is no token; any error of `TokenSource.authorize`.
         """
         request = Request(method, url)
         with self._lock:

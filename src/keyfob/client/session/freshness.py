@@ -40,8 +40,8 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
         moment: The present time by this machine's clock: an aware datetime in UTC. `stored.skew` is added to it, since
             the expiry time is by the server's clock.
         min_ttl: How long the token must remain valid; None for the default. A token with an unknown expiry time counts
-            as valid. If even a refreshed token's whole lifetime is not longer than `min_ttl`, half of that lifetime
-            suffices; otherwise every call would refresh.
+            as valid. If the token came from a refresh, and its whole lifetime is not longer than `min_ttl`, half of
+            that lifetime suffices. Without this rule, every call would refresh.
     """
     if stored is None:
         return LogIn()

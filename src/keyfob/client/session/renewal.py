@@ -1,6 +1,7 @@
 """Obtain a valid access token for a stored login: use the stored token, refresh it, or log a service account in.
 
-If many processes need a refresh, one of them refreshes under the login's lock. The other processes then read the vault.
+If many processes need a refresh, one of them refreshes under the login's lock. The other processes then find the new
+token in the vault.
 """
 
 from __future__ import annotations
@@ -255,11 +256,15 @@ class Renewal(Storage):
         return replace(self._certified(stored), skew=world.skew)
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
-        """Return the login with the thumbprint of the certificate to which its token is bound."""
+        """Return the login with its attribute `certificate`.
+
+        The attribute is the thumbprint of the profile's certificate if the token is bound to it; otherwise, None.
+        """
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether a new token is due, because the profile's certificate is no longer the one of the token.
+        """Return whether a new token is due, because the certificate that the token is bound to was replaced in the
+        profile.
 
         Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
         are valid for hours only, so they are replaced often.

@@ -211,10 +211,10 @@ class Seals:
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record the new storage place of the vault's key as present, and the present place as previous.
+        """Record that the vault's key moves to the storage place `to`, and return its place until now; None for none.
 
-        From then on, entries are encrypted with the new key, and entries with either key can be read. Return the
-        previous place; None if no place was recorded.
+        From then on, entries are encrypted with the key in the new place. Entries with the key in either place can be
+        read.
         """
         with locked(self._lock):
             note = self.note()
@@ -238,8 +238,8 @@ class Seals:
     def _decide_quietly(self) -> Place:
         """Return the key's storage place: the recorded place, or else the best place that works without prompts.
 
-        Record the chosen place. But if a better place is locked or does not answer, record nothing, so that a later
-        login can choose that place. Return "file" until then.
+        Record the chosen place. But if a better place is locked or does not answer, record nothing, and return "file".
+        A later login can then still choose the better place.
         """
         make_folder(self._home)
         with locked(self._lock):
