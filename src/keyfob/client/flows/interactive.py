@@ -193,8 +193,7 @@ class _Run:
     Attributes:
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         last_name: The user name to offer as the default.
-        doubt: The server's refusal of an earlier flow, perhaps because the client ID is unknown; None if there was
-            none.
+        doubt: The server's refusal of an earlier flow; None if there was none. Perhaps the client ID is unknown.
     """
 
     flow: FlowName
@@ -204,10 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow, and try again with a changed request if a change can help.
-
-    That is so if the server refuses a scope that keyfob has added, or requires that the request is pushed.
-    """
+    """Run a flow. If the server refuses an added scope, or requires a pushed request, change the request and try again."""
     tried = context
     while True:
         try:
@@ -323,7 +319,11 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask the user, through a calling program or a pipe, to paste the redirect URI as one line of input."""
+    """Ask the user, through a calling program or a pipe, to paste the redirect URI as one line of input.
+
+    Raises:
+        Refused: No pasted text is a redirect of this login.
+    """
     browser_login = await browser_flow.begin(world, context.metadata, context.client, context.profile, opens=False)
     for _ in range(_TRIES):
         text = await world.ask(Question("address", "Address at which the browser ended"))
@@ -361,12 +361,9 @@ async def _redeem(
 
 
 async def _verify(world: World, context: LoginContext, result: TokenResult) -> StoredLogin:
-    """Verify the ID token, and return the login. If the verification fails, the tokens are revoked.
+    """Verify the ID token, and return the login. Revoke the tokens if the verification fails (any error of `check`).
 
     The user is notified if the token is not bound to a wanted DPoP key, or if a requested scope was not granted.
-
-    Raises:
-        KeyfobError: Any error of `id_token.check`.
     """
     claims, answer = None, result.answer
     if answer.id_token is not None:

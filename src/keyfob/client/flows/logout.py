@@ -38,7 +38,7 @@ class LoggedOut:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLogin:
-    """A login that was deleted from the vault, and whose tokens are not revoked yet.
+    """The result of deleting a login from the vault, before its tokens are revoked.
 
     Attributes:
         stored: The login; None if it could not be read, for the reason in `problem`.
@@ -70,7 +70,11 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
 
 async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Load the login, and delete its vault entry. If the login cannot be read, the entry is deleted all the same."""
+    """Load the login, and delete its vault entry. If the login cannot be read, the entry is deleted all the same.
+
+    Raises:
+        LoginRequired: There is no stored login.
+    """
     stored: StoredLogin | None = None
     missing: LoginRequired | None = None
     stays: VaultUnavailable | None = None

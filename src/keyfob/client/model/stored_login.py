@@ -248,7 +248,11 @@ def name_of(who: IdClaims) -> str | None:
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:
-    """Return the number in a member, from `-largest` to `largest`; 0 if the member is absent."""
+    """Return the number in a member; 0 if the member is absent.
+
+    Raises:
+        Malformed: The member is not a number from `-largest` to `largest`.
+    """
     found = fields.values.get(name, 0)
     if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
         raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)

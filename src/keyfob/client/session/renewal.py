@@ -263,8 +263,7 @@ class Renewal(Storage):
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether a new token is due, because the certificate that the token is bound to was replaced in the
-        profile.
+        """Return whether a new token is due, because the profile's certificate was replaced after the token was issued.
 
         Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
         are valid for hours only, so they are replaced often.
