@@ -203,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses an added scope, or requires a pushed request, change the request and try again."""
+    """Run a flow, and repeat it with a changed request if the server refuses an added scope or requires a pushed request."""
     tried = context
     while True:
         try:
