@@ -1,6 +1,7 @@
 """Workload identity: exchange a platform's token, or use it as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
 
-This module writes requests to platforms and reads their responses; `client/io/platform_tokens.py` sends them.
+This module writes the requests to platforms, and reads the responses. `client/io/platform_tokens.py` sends the
+requests.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow, and repeat it with a changed request if the server refuses an added scope or requires a pushed request."""
+    """Run a flow. If the server refuses an added scope or requires a pushed request, repeat the flow accordingly."""
     tried = context
     while True:
         try:

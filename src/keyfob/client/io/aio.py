@@ -1,4 +1,7 @@
-"""`World` (network, clocks, user) and `Vault` (stored logins) for an event loop: blocking methods run in threads."""
+"""The protocols `World` (network, clocks, user) and `Vault` (stored logins), implemented for use in an event loop.
+
+The blocking methods of another `World` or `Vault` are called in threads.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
 
 
 class WorldInThreads(WorldAround):
-    """The `World` interface (network, clocks, user) for an event loop: a blocking `World` is called in threads."""
+    """A `World` (network, clocks, user) for use in an event loop. It calls a blocking `World` in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
         """Run `act` in a new thread, to its end even if this task is cancelled or the event loop ends.
@@ -134,7 +137,7 @@ def without_blocking(world: World) -> World:
 
 
 class VaultInThreads:
-    """The `Vault` interface (stored logins) for an event loop: a blocking `Vault` is called in threads."""
+    """A `Vault` (stored logins) for use in an event loop. It calls a blocking `Vault` in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

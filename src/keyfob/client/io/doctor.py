@@ -1,4 +1,4 @@
-"""Checks for `keyfob doctor`: the issuer's clock, file permissions, the disk, ports. No check changes anything."""
+"""Checks for `keyfob doctor`: the issuer's clock, file permissions, the disk, ports. No check leaves a change."""
 
 from __future__ import annotations
 

@@ -42,9 +42,10 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending device logins: one file for each profile. A file's device code is valid for minutes and for one login.
+    """Pending device logins, in one private, unencrypted file for each profile.
 
-    Every method may raise `VaultUnavailable`.
+    Encryption is not needed, because a file's device code is valid for minutes only, and for one login. Every method
+    may raise `VaultUnavailable`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -81,7 +81,7 @@ class ScopeNarrowed:
 
 @dataclass(frozen=True, slots=True)
 class NotBound:
-    """DPoP was preferred, but the server issued bearer tokens (RFC 9449 §5)."""
+    """The profile prefers DPoP, but the server issued bearer tokens (RFC 9449 §5). The login continues with them."""
 
 
 @dataclass(frozen=True, slots=True)

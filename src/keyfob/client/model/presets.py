@@ -150,7 +150,10 @@ def _github(rest: str) -> Preset:
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return GitHub's endpoints. github.com's metadata lacks the device endpoint; Enterprise Server has no metadata."""
+    """Return the endpoints of GitHub, which are built into keyfob.
+
+    github.com's metadata lacks the device endpoint, and GitHub Enterprise Server has no metadata.
+    """
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",

@@ -30,7 +30,7 @@ _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 
 
 def home() -> Path:
-    """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
+    """Return keyfob's state folder: `KEYFOB_HOME` if it is set, otherwise the platform's folder for state files."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
 
 
