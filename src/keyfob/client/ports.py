@@ -59,7 +59,7 @@ class Question:
     """One prompt.
 
     Attributes:
-        kind: What the user is asked for, such as "password". Apps use it to choose an input field.
+        kind: What the user is asked for, such as "password". Apps that show their own prompt can use it.
         words: The prompt's text.
         is_hidden: Whether the reply must not be visible while the user types it.
         default: The value for an empty reply; "" if there is none.

@@ -213,8 +213,8 @@ class Seals:
     def _begin(self, to: Place) -> Place | None:
         """Record that the vault's key moves to the storage place `to`.
 
-        From then on, entries are encrypted with the key in the new place. Entries with the key in either place can be
-        read. Return the old place; None if no place was recorded.
+        From then on, entries are encrypted with the key in the new place, or stored unencrypted if `to` is "file".
+        Entries with the key in either place can be read. Return the old place; None if no place was recorded.
         """
         with locked(self._lock):
             note = self.note()

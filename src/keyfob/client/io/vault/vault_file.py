@@ -90,8 +90,7 @@ class FileVault:
 
         Raises:
             VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids plain files. If the
-                entry is damaged (code `vault-damaged`), its file has been renamed, so that the next login can replace
-                it.
+                entry is damaged (code `vault-damaged`), its file has been renamed, so that its content is not lost.
         """
         return self._load(entry, allows_plain=is_ending)
 
