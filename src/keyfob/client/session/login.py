@@ -394,7 +394,7 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
     """Return whether the logins are of different users, by the issuer's `sub`.
 
-    Names and e-mails identify no user (OpenID Connect Core §5.7).
+    Return False if either has no `sub`. Names and e-mails identify no user (OpenID Connect Core §5.7).
     """
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject
