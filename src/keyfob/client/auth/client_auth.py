@@ -32,7 +32,8 @@ class OAuthClient:
 
     Attributes:
         credential: The client's credential; None for a public client.
-        methods: The authentication methods to try, the best first. If the server accepts one, `post` drops the others.
+        methods: The authentication methods to try, the best first. As soon as the server accepts one of them, `post`
+            keeps only that method.
         token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
         dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """
@@ -46,7 +47,7 @@ class OAuthClient:
 
     @property
     def token_types(self) -> tuple[str, ...]:
-        """The accepted token types (RFC 9449 §5): DPoP if there is a DPoP key, and Bearer if DPoP is not required."""
+        """The accepted token types (RFC 9449 §5): "DPoP" if there is a DPoP key; "Bearer" unless DPoP is required."""
         if self.dpop_key is None:
             return ("Bearer",)
         return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")
@@ -66,10 +67,13 @@ class OAuthClient:
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
     """Return the authentication methods to try with a credential, the best first.
 
-    A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses the header, the secret is sent
-    in the body, provided that the metadata lists `client_secret_post`. If the metadata lists no methods, only Basic is
-    tried (RFC 8414 §2). The server may refuse a listed method, because metadata does not describe the client's
-    registration. A certificate has one method (RFC 8705 §2.1-2.2): the TLS connection presents the certificate.
+    - No credential: only "none".
+    - A secret: first the Basic header (RFC 6749 §2.3.1), then the body (`client_secret_post`). If the metadata lists
+      only one of these two methods, only that one is tried. If it lists neither of them, both are tried. If it lists no
+      methods at all, only Basic is tried (RFC 8414 §2). The second method is needed because a listed method may be
+      refused: the metadata describes the server and not this client's registration.
+    - A certificate: It has one method (RFC 8705 §2.1-2.2), because the TLS connection presents the certificate.
+    - A private key or a platform's token: only `private_key_jwt`.
     """
     if credential is None:
         return ("none",)
@@ -173,7 +177,8 @@ def write_assertion(
 ) -> Secret:
     """Return a signed client assertion, valid for a minute. Its only audience is the issuer (rfc7523bis §4).
 
-    With a legacy credential, the audience is the token endpoint (OpenID Connect Core §9), and the `typ` is just `JWT`.
+    For older servers (`credential.is_legacy`), the audience is the token endpoint (OpenID Connect Core §9), and the
+    header's `typ` is `JWT` instead of the newer, more specific type.
     """
     from keyfob.jose.tokens import sign  # noqa: PLC0415  cryptography is slow to import, and few clients sign
 

@@ -26,7 +26,7 @@ ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """The credentials of one profile. Secrets and keys are read on each use, because their files may change."""
+    """The credentials of one profile. Each use reads the secret or key again, because its file may have changed."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Store the profile; nothing is read yet.
@@ -70,7 +70,9 @@ class ProfileCredentials:
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
-        """Return the profile's secret, key or workload identity assertion; else its certificate; else None.
+        """Return the profile's secret, key or workload identity assertion; if it has none of them, its certificate.
+
+        Return None if the profile has no credential.
 
         Raises:
             Misuse: The location that the profile names contains no credential.
@@ -83,7 +85,10 @@ class ProfileCredentials:
         return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
-        """Return the client certificate for new TLS connections, or None. Raises the errors of `read`."""
+        """Return the client certificate for new TLS connections; None if the profile has none.
+
+        Raises the errors of `read`.
+        """
         found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
         return found if isinstance(found, Certificate) else None
 

@@ -28,7 +28,8 @@ _ALGORITHMS: Final[tuple[_Algorithm, ...]] = get_args(_Algorithm)
 class DpopKey:
     """A DPoP key and the nonces for its proofs (RFC 9449).
 
-    The authorization server and the APIs use the same key with separate nonces (§9), so there is one object for each.
+    There is one object for requests to the authorization server, and another for requests to APIs. Both contain the
+    same key, but separate nonces (§9).
 
     Attributes:
         is_required: Whether the client refuses a token that is not bound to the key.

@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response. GitHub and others send errors with status 200; change that to 400 (RFC 6749 §5.2)."""
+    """Return the response. An error with status 200, as from GitHub, gets the status 400 instead (RFC 6749 §5.2)."""
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -45,7 +45,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error; "" if there is none. The error code decides first, then the status."""
+    """Return the hint for an error code. If there is none, return the hint for the status, or ""."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request

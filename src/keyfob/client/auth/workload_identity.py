@@ -1,6 +1,7 @@
 """Workload identity: exchange a platform's token, or use it as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
 
-This module writes requests to platforms and reads their responses; `client/io/platform_tokens.py` sends them.
+This module writes the requests to platforms, and reads the responses. `client/io/platform_tokens.py` sends the
+requests.
 """
 
 from __future__ import annotations
@@ -78,10 +79,11 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
-    """Check a platform's token before it is sent.
+    """Check a platform's token before sending it.
 
     Raises:
-        Misuse: The token has expired, or is to be an assertion and lacks a claim that RFC 7523 §3 requires.
+        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that
+            RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":

@@ -77,13 +77,15 @@ async def begin(
         opens: Whether to open a browser on this machine. If False, the user pastes the redirect URI.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on the user's authentication.
-        doubt: The server's refusal of an earlier flow; None if there was none. If the authorization endpoint refuses
-            the client too, the client ID is probably unknown, and this error is raised.
+        doubt: The server's refusal of an earlier flow; None if there was none. If there was one, keyfob first tests the
+            authorization endpoint. If that refuses the client too, the client ID is probably unknown, and `doubt` is
+            raised.
 
     Raises:
-        Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
+        Refused: The server has no authorization endpoint (code `flow-unavailable`). Or the authorization endpoint
+            refuses the client; the error is then `doubt`.
         Misuse: No port is free.
-        Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
+        Unreachable: The server requires a pushed request (RFC 9126), but does not answer it.
     """
     if metadata.authorization_endpoint is None:
         what = "this server does not support the browser flow"
@@ -169,8 +171,8 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 async def _is_error_page(world: World, address: str) -> bool:
     """Return whether the server answers an authorization request with an error page (RFC 6749 §4.1.2.1).
 
-    keyfob sends the request without a browser, and reads only the status. A pushed request is not sent, since the
-    server accepts its `request_uri` only once; the result is then False.
+    keyfob sends the request without a browser, and reads only the status. If the request was pushed, return False
+    without sending it, since the server accepts its `request_uri` only once.
     """
     if "request_uri=" in address:
         return False
@@ -182,7 +184,10 @@ async def _is_error_page(world: World, address: str) -> bool:
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """Return ("", parameters) of a pasted redirect URI, else (error, None). The error quotes no pasted text."""
+    """Return ("", parameters) for a pasted redirect URI of this login; otherwise, (error message, None).
+
+    The error message does not contain the pasted text.
+    """
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")

@@ -68,7 +68,10 @@ def choose(
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
-    """Return whether a browser opened by this process can redirect to this machine, and the reason."""
+    """Return whether a browser login is possible with a browser on this machine, and the reason.
+
+    This process must be able to open the browser, and the browser must be able to reach this process for the redirect.
+    """
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
         return True, (
             f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"
@@ -111,7 +114,7 @@ def _no_user(surroundings: Surroundings) -> str:
 
 
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
-    """Return the reason if the server does not support the flow, else None."""
+    """Return the reason why the server does not support the flow; None if it supports the flow."""
     grants = metadata.grant_types_supported
     if flow == "device":  # its endpoint has no other use; gitlab.com lists the grant as `device_code`
         has_it = metadata.device_authorization_endpoint is not None

@@ -16,9 +16,9 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: The profile. Its issuer must equal the metadata's `issuer` exactly, and is normalized only to form the
-            metadata's address. If the profile has a token endpoint, no metadata is fetched, since some servers publish
-            no metadata. With a certificate in the profile, the mutual TLS endpoint aliases are used (RFC 8705 §5).
+        profile: The profile. Its issuer must equal the metadata's `issuer` exactly. If the profile has a token
+            endpoint, no metadata is fetched, since some servers publish no metadata. If the profile has a certificate,
+            the endpoints for mutual TLS in the metadata (`mtls_endpoint_aliases`) are used (RFC 8705 §5).
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).

@@ -114,8 +114,8 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     """Verify an ID token from a refresh (OpenID Connect Core §12.2).
 
-    The signature is not checked, so that a refresh fetches no keys: the token came over TLS from the issuer (§3.1.3.7,
-    item 6). No claim of this token is stored.
+    The signature is not checked, so a refresh fetches no keys. The check can be omitted because the token came from the
+    issuer over TLS (§3.1.3.7, item 6). No claim of this token is stored.
 
     Raises:
         InvalidToken: The ID token's user, client or login is not that of the refreshed login.

@@ -139,7 +139,7 @@ async def resume(world: World, profile: Profile, credential: Credential | None =
     """Finish a device login that this process or another process began.
 
     Raises:
-        LoginRequired: There is no pending login, or it belongs to another profile.
+        LoginRequired: There is no pending login, or it was begun with other settings than the profile's.
         KeyfobError: Any error of `device_flow.finish` and `id_token.check`.
     """
     raw = world.load_pending(profile.name)
@@ -193,7 +193,7 @@ class _Run:
     Attributes:
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         last_name: The user name to offer as the default.
-        doubt: The server's refusal of an earlier flow, perhaps of an unknown client ID; None if there was none.
+        doubt: The server's refusal of an earlier flow; None if there was none. Perhaps the client ID is unknown.
     """
 
     flow: FlowName
@@ -203,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses an added scope or an unpushed request, change the request and try again."""
+    """Run a flow. If the server refuses an added scope or requires a pushed request, repeat the flow accordingly."""
     tried = context
     while True:
         try:
@@ -271,7 +271,7 @@ async def _finish_device(world: World, context: LoginContext, pending: PendingLo
 
 
 def _remove_pending(world: World, pending: PendingLogin) -> None:
-    """Delete the stored pending login, unless a newer login has replaced it (`--no-wait`)."""
+    """Delete the stored pending login, unless another `keyfob login --no-wait` has replaced it by a newer one."""
     name = pending.profile.name
     try:
         raw = world.load_pending(name)
@@ -319,7 +319,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask the user to paste the redirect URI, if a calling program or a pipe provides the input line by line.
+    """Ask the user, through a calling program or a pipe, to paste the redirect URI as one line of input.
 
     Raises:
         Refused: No pasted text is a redirect of this login.
@@ -361,7 +361,10 @@ async def _redeem(
 
 
 async def _verify(world: World, context: LoginContext, result: TokenResult) -> StoredLogin:
-    """Verify the ID token. Notify the user if a wanted DPoP binding or a requested scope is missing."""
+    """Verify the ID token, and return the login. Revoke the tokens if the verification fails (any error of `check`).
+
+    The user is notified if the token is not bound to a wanted DPoP key, or if a requested scope was not granted.
+    """
     claims, answer = None, result.answer
     if answer.id_token is not None:
         try:
@@ -384,7 +387,11 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return the granted scopes that some servers omit from `scope`: an ID token or refresh token proves the grant."""
+    """Return granted scopes that some servers do not list in `scope`.
+
+    An ID token proves that the scopes of the user's data were granted. A refresh token proves `offline_access`. An
+    access token without an expiry time counts as such a proof too, since it needs no refresh token.
+    """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()

@@ -1,9 +1,9 @@
 """The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob adds scopes to those that the user named, and does not push the authorization request. Some servers refuse these
-scopes, or require a pushed request, for some clients only, and do not announce that in their metadata. keyfob then
-repeats the login without the refused scopes or with a pushed request, and stores the refusal for this issuer and
-client.
+keyfob adds scopes to those that the user named, and does not push the authorization request. Some servers refuse the
+added scopes to some clients. Other servers require a pushed request from some clients. Their metadata does not announce
+this, so the first login fails. keyfob then repeats the login without the refused scopes, or with a pushed request. It
+stores the refusal for this issuer and client.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ async def find(
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
     """Return a changed login that the server may accept; None if no change can help.
 
-    After a refused scope, the first call drops all added scopes except `openid`, and the second call drops `openid`. If
-    the server requires a pushed request, the returned login pushes its request.
+    - The server refused a scope: the first call drops all added scopes except `openid`. A second call drops `openid`
+      too.
+    - The server requires a pushed request: the returned login pushes its request.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
         return _pushed(context)
@@ -102,13 +103,16 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
 
 
 def is_for_this_client(problem: Refused) -> bool:
-    """Return whether the server refuses this flow to this client in general, and not only this login."""
+    """Return whether the server refuses this flow to this client in general, and would refuse other logins too."""
     is_final = isinstance(problem, LoginDeclined | LoginRequired)
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 def _pushed(context: LoginContext) -> LoginContext | None:
-    """Return the login with a pushed request (RFC 9126 §6); None if the request cannot be pushed, or was pushed."""
+    """Return the login with a pushed request (RFC 9126 §6).
+
+    Return None if the server has no endpoint for pushed requests, or if the request was already pushed.
+    """
     metadata = context.metadata
     if metadata.require_pushed_authorization_requests or metadata.pushed_authorization_request_endpoint is None:
         return None
@@ -116,7 +120,9 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Store what the server refused. The login's success without the refused parts shows that they were the cause.
+    """Store what the server refused, after a login that has succeeded without it.
+
+    Before that success, the cause of a refusal is uncertain, so nothing is stored.
 
     Args:
         before: The context in which the login began.

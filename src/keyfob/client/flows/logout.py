@@ -23,8 +23,8 @@ class LoggedOut:
     Attributes:
         revoked: Whether the server confirmed the refresh token's revocation; None if the login had no refresh token.
         problem: Why the server did not confirm the refresh token's revocation; "" otherwise.
-        alive_until: When the access token expires; None if it has expired or its lifetime is unknown. Until then, APIs
-            that validate tokens offline accept the token.
+        alive_until: When the access token expires. Until then, APIs that validate tokens offline accept it, even if it
+            was revoked. None if the token has expired, or if its lifetime is unknown.
         is_alive: Whether the access token may still be accepted.
         access_revoked: Whether the server confirmed the access token's revocation; None if it was not requested.
     """
@@ -38,11 +38,11 @@ class LoggedOut:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLogin:
-    """A login that was deleted from the vault, and whose tokens are not revoked yet.
+    """The result of deleting a login from the vault, before its tokens are revoked.
 
     Attributes:
         stored: The login; None if it could not be read, for the reason in `problem`.
-        stays: The error that prevented the deletion, or None.
+        stays: The error that prevented the deletion; None if the login was deleted.
     """
 
     stored: StoredLogin | None
@@ -70,7 +70,7 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
 
 async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Load the login and delete it, even if it cannot be read.
+    """Load the login, and delete its vault entry. If the login cannot be read, the entry is deleted all the same.
 
     Raises:
         LoginRequired: There is no stored login.
@@ -111,7 +111,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
 
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
-    """Revoke the refresh token, then the access token. The result contains the server's errors.
+    """Revoke the refresh token, then the access token. The result tells what the server confirmed; no error is raised.
 
     If the server does not confirm the refresh token's revocation, the access token is not revoked.
     """

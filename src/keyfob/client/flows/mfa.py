@@ -126,7 +126,10 @@ async def _request(world: World, login: _Login, grant: Grant) -> Response:
 
 
 async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnswer:
-    """Request a challenge. Then ask for the code that was sent, or poll until the user approves on another device.
+    """Request a challenge, and complete it as its `binding_method` requires.
+
+    If that is "prompt", the server has sent the user a code, and the user is asked for it. Otherwise, poll until the
+    user approves the login on another device.
 
     Raises:
         Malformed: The challenge is not in Auth0's format.
@@ -170,7 +173,11 @@ def _show_new_code(world: World, response: Response) -> None:
 
 
 def _address(login: _Login, name: str) -> str:
-    """Return an MFA endpoint's URL: beside the challenge endpoint in the metadata, or else below the issuer."""
+    """Return the URL of one endpoint of the MFA API.
+
+    If the metadata names the challenge endpoint, the other endpoints are in the same folder. Otherwise, they are in the
+    folder `mfa` below the issuer.
+    """
     known = login.metadata.mfa_challenge_endpoint
     home = known.rpartition("/")[0] if known else f"{login.metadata.issuer.removesuffix('/')}/mfa"
     return f"{home}/{name}"

@@ -1,6 +1,6 @@
-"""Poll the token endpoint until the user has decided on another device (RFC 8628 §3.4-3.5).
+"""Poll the token endpoint until the user has approved or declined the login (RFC 8628 §3.4-3.5).
 
-The device flow and the login with a second factor on another device (Auth0's mfa-oob) use this module.
+The device flow uses this module. The login with a second factor on another device (Auth0's mfa-oob) uses it too.
 """
 
 from __future__ import annotations
@@ -65,9 +65,12 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """The wait between polls: `interval`, which never shrinks, times `patience`.
+    """The wait between two polls: `interval` times `patience`, but not less than `at_least`.
 
-    `patience` doubles with each timeout, and a response resets it to 1. `at_least` is the response's Retry-After.
+    Attributes:
+        interval: The server's polling interval. It never becomes shorter during a login.
+        patience: A factor that doubles with each request that times out. A response resets it to 1.
+        at_least: The wait that the last response required by Retry-After; zero if it required none.
     """
 
     interval: timedelta
@@ -90,8 +93,9 @@ async def poll_or(
 ) -> TokenAnswer | T:
     """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    Polling ends when the monotonic clock reaches the deadline. The wall clock runs on while a laptop sleeps, but it may
-    also be adjusted. So after the wall clock's deadline, polling ends only when a request fails.
+    There are two deadlines. At the deadline on the monotonic clock, polling ends. This clock may stop while a laptop
+    sleeps, so there is a deadline on the wall clock too. But the wall clock may be wrong. So after its deadline,
+    polling goes on until a request gets no usable response.
 
     Args:
         pause: Waits between two requests. Its result ends the polling, unless it is None.
@@ -185,7 +189,10 @@ def _refuse(response: Response, what: str) -> NoReturn:
 
 
 def _is_page(response: Response) -> bool:
-    """Return whether the response is HTML by its content type or its body, as from a proxy or captive portal."""
+    """Return whether the response is an HTML page, by its content type or its body.
+
+    Such a response comes from a proxy or captive portal, and not from the token endpoint.
+    """
     declared = media_type(response.header("content-type"))
     return declared in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 

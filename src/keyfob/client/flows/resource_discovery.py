@@ -48,8 +48,8 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     Args:
         url: The address that was called.
         refusal: The API's response to a request without a token.
-        trusted: Issuers that the user has named or used before, at any address. All other issuers must be neither on
-            this machine nor in a private network (RFC 9728 §7.7).
+        trusted: Issuers that the user has named or used before. They may have any address. Every other issuer is left
+            out if it is on this machine or in a private network (RFC 9728 §7.7).
 
     Raises:
         Malformed: There is no metadata (code `metadata-missing`), or it is not valid for this API.
@@ -137,10 +137,10 @@ def _named_by(refusal: Response) -> Iterator[str]:
 
 
 async def _get(world: World, address: str) -> Fields:
-    """Fetch a metadata document.
+    """Fetch a metadata document. Redirects are not followed.
 
     Raises:
-        Malformed: There is no document at the address. Redirects are not followed.
+        Malformed: The address redirects, or has no JSON document of acceptable size.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200 or len(response.body) > LARGEST:
@@ -156,7 +156,7 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
     The metadata's `resource` must be the called address or a parent of it. A parent is accepted only if the metadata
-    was fetched from the parent's own well-known address, which discovery without a challenge would also fetch.
+    was fetched from the parent's own well-known address. Without a challenge, discovery would fetch that address too.
 
     Raises:
         Malformed: The metadata belongs to another API.
@@ -179,7 +179,10 @@ def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """Return the scope to request, empty if malformed. The API's next challenge then names the missing scope."""
+    """Return the scope to request: the challenge's, or else the scopes in the metadata.
+
+    If that scope is malformed, return an empty scope. The API's next challenge then names the missing scope.
+    """
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

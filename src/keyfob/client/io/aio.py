@@ -1,4 +1,7 @@
-"""`World` (network, clocks, user) and `Vault` (stored logins) for an event loop: blocking methods run in threads."""
+"""The protocols `World` (network, clocks, user) and `Vault` (stored logins), implemented for use in an event loop.
+
+The blocking methods of another `World` or `Vault` are called in threads.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread. If the calling task is cancelled, it does not wait for the thread."""
+    """Run a blocking coroutine in a thread.
+
+    If the calling task is cancelled, it ends at once, and does not wait for the thread, which runs to its end.
+    """
     if _is_own_thread():
         return run(flow)
     begun = _threads.submit(run, flow)
@@ -57,7 +63,7 @@ async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
 
 
 class WorldInThreads(WorldAround):
-    """The `World` interface (network, clocks, user) for an event loop: a blocking `World` is called in threads."""
+    """A `World` (network, clocks, user) for use in an event loop. It calls a blocking `World` in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
         """Run `act` in a new thread, to its end even if this task is cancelled or the event loop ends.
@@ -97,7 +103,7 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The process's network, clocks and user for an event loop.
+    """The network, clocks and user of this process, for use in an event loop.
 
     `wait` and `next_event` use no threads, so that they end at once when their task is cancelled.
     """
@@ -131,7 +137,7 @@ def without_blocking(world: World) -> World:
 
 
 class VaultInThreads:
-    """The `Vault` interface (stored logins) for an event loop: a blocking `Vault` is called in threads."""
+    """A `Vault` (stored logins) for use in an event loop. It calls a blocking `Vault` in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -180,8 +186,9 @@ class _Entered(Generic[T]):
 
     No pool is used: all its threads could be waiting for a lock, and the lock's holder would find no free thread.
 
-    This is a class and not a generator, because an event loop closes its generators when it ends. A coroutine in
-    `WorldInThreads.uninterrupted` may continue to run after the end of the event loop.
+    This is a class and not a generator: an event loop closes its generators when it ends, and so would release the lock
+    too early. A coroutine in `WorldInThreads.uninterrupted` may continue to run, and need the lock, after the end of
+    the event loop.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:

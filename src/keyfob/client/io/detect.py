@@ -83,7 +83,10 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Return the container's kind, or "". systemd sets `container` for services, so only known values count."""
+    """Return the container's kind; "" if this is no known container.
+
+    systemd sets the variable `container` for services too, so only known values count.
+    """
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():
@@ -150,7 +153,10 @@ def open_browser(address: str, surroundings: Surroundings) -> bool:
 
 
 def _open_in_windows(address: str, opener: str) -> bool:
-    """Start the Windows program `opener` to open an address. The address is one argument, which no shell parses."""
+    """Start the Windows program `opener` to open an address, and return whether it was started without an error.
+
+    No shell interprets the characters of the address.
+    """
     words = [opener, address]
     if opener == "powershell.exe":
         # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.

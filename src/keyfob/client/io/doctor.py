@@ -1,4 +1,4 @@
-"""Checks for `keyfob doctor`: the issuer's clock, file permissions, the disk, ports. No check changes anything."""
+"""Checks for `keyfob doctor`: the issuer's clock, file permissions, the disk, ports. No check leaves a change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOLDERS = (".", "vault", "profiles", "learned", "pending", "quick")
 
 
 def clock_ahead(profile: Profile) -> timedelta | None:
-    """Return how far the issuer's clock is ahead of this machine's clock; None if unknown.
+    """Return how far the issuer's clock is ahead of this machine's clock; None if the response has no usable date.
 
     The issuer's time is in the Date header of its response (RFC 9110 §6.6.1).
 
@@ -63,7 +63,7 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
 def try_disk(home: Path) -> tuple[Path, str]:
     """Write, read and remove a file in the vault's folder, or in the nearest parent folder that exists.
 
-    Return the folder that was used, and the problem or "".
+    Return the folder that was used, and the problem as text; "" if there was no problem.
     """
     wanted = home / "vault"
     folder = next((found for found in (wanted, *wanted.parents) if found.is_dir()), wanted)

@@ -34,7 +34,7 @@ class _Hold:
                 signal.signal(number, self._receive)
 
     def end(self) -> None:
-        """Restore the handlers, and handle the delayed signal."""
+        """Restore the signal handlers. If a signal was delayed, handle it now."""
         self._restore()
         if self._sent is not None:
             self._act(self._sent)

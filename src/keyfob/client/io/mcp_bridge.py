@@ -1,6 +1,7 @@
-"""Forward MCP messages from stdin to a remote server, with an access token, and the server's messages to stdout.
+"""Forward MCP messages in both directions: from stdin to a remote server, and from the server to stdout.
 
-The MCP SDK's transport carries the messages unchanged. keyfob itself answers only a request that cannot be sent.
+keyfob adds an access token to each request. The MCP SDK's transport carries the messages unchanged. If a request cannot
+be sent, keyfob answers it with an error. The server answers all other requests.
 """
 
 from __future__ import annotations
@@ -164,7 +165,10 @@ class _Bridge:
 
 
 class _ServerClient(httpx2.AsyncClient):
-    """An HTTP client that answers a failed or denied request by a JSON-RPC error, which the MCP client can show."""
+    """An HTTP client that turns problems into JSON-RPC errors, which the MCP client can show.
+
+    A problem is a request without a response, or a response that denies access.
+    """
 
     def __init__(self, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[str], None], login_line: str) -> None:
         # A server may take long to answer, and may keep its event stream open for any time.
@@ -199,7 +203,10 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each non-empty line of stdin. `sys.stdin` is not used: Python aborts on exit while a thread reads it."""
+    """Yield each non-empty line of stdin.
+
+    `sys.stdin` is not used: if a thread still reads from it when Python exits, Python aborts.
+    """
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")

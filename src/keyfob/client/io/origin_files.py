@@ -19,7 +19,10 @@ _MOST = 200  # so that the file stays below the 64 KiB that `io/bound_origins.py
 
 
 class OriginFiles:
-    """The origins of each login. A login is identified by profile, issuer, client and API. No method raises."""
+    """The origins to which each login's token may be sent. No method raises.
+
+    A login is identified by profile, issuer, client and API.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "origins"
@@ -34,11 +37,12 @@ class OriginFiles:
         """Store an origin to which the login's token is about to be sent.
 
         Args:
-            only_first: Whether to store the origin only if the login has no origin yet. If several processes try this
-                at once, one succeeds.
+            only_first: Whether to store the origin only if the login has no other origin yet. If several processes try
+                this at the same time with different origins, one of them succeeds.
 
         Returns:
-            Whether the origin is stored now.
+            True if the origin is stored now, or was stored before. False if `only_first` prevented that, or if the file
+            cannot be written.
         """
         with contextlib.suppress(VaultUnavailable):
             path = self._path(profile)
@@ -128,9 +132,9 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record that this login's bindings match the profile's present settings. Never raises.
+        """Record that the tools' bindings to this login match the profile's present settings. Never raises.
 
-        If the settings change after that, `io/bound_origins.py` no longer relies on the bindings.
+        If the settings change later, the bindings no longer match, and `io/bound_origins.py` does not rely on them.
         """
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)

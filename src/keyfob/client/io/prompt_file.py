@@ -25,11 +25,16 @@ class PromptFile:
         self._states: dict[str, str] = {}
 
     def watch(self, profile: str) -> None:
-        """Record the profile's state. Call this before reading the login that the prompt describes."""
+        """Record the profile's state. Call this before reading the login that the prompt describes.
+
+        If the login changes after this call, readers ignore the text that `keep` writes.
+        """
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
-        """Write the prompt's text, if possible. Readers ignore the text if the login has changed since `watch`.
+        """Write the prompt's text. An error is ignored, because the file only saves time.
+
+        Readers ignore the text if the login has changed since the call of `watch`.
 
         Args:
             profile: The profile that the text describes.

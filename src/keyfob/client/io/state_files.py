@@ -42,9 +42,10 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending device logins: one file for each profile. A file's device code is valid for minutes and for one login.
+    """Pending device logins, in one private, unencrypted file for each profile.
 
-    Every method may raise `VaultUnavailable`.
+    Encryption is not needed, because a file's device code is valid for minutes only, and for one login. Every method
+    may raise `VaultUnavailable`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -82,8 +83,8 @@ class LoginLockFiles:
         """Take the lock if it is free, without waiting.
 
         Returns:
-            If the lock was free: the function that releases the lock, and the last holder. If another process holds the
-            lock: None, and the present holder. An unknown holder is None.
+            If the lock was free: the function that releases it, and its last holder. If another process holds the lock:
+            None, and the present holder. In both cases, the holder is None if it is unknown.
         """
         stack = self._lock(name)
         if stack is None:
@@ -99,7 +100,10 @@ class LoginLockFiles:
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the present holder of a taken lock; None if the file describes an earlier holder, who has finished."""
+        """Return the process that holds the lock, which the caller could not take; None if it is unknown.
+
+        It is unknown if the file is missing or damaged, or still describes an earlier holder, who has finished.
+        """
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 

@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The network, clocks, user and files of this process. All instances share HTTP connections until it ends."""
+    """The network, clocks, user and files of this process. All instances share the HTTP connections of the process."""
 
     def __init__(
         self,
@@ -134,7 +134,11 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return an event from the terminal or, within `seconds`, from the browser; None if there is neither."""
+        """Return an event from the terminal or, if there is none, the browser's redirect. None if neither has happened.
+
+        Args:
+            seconds: How long to wait for the redirect.
+        """
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:

@@ -17,7 +17,7 @@ class Callback:
     """One redirect URI on the loopback interface.
 
     Attributes:
-        host: A loopback IP address; or `localhost`, for a server that has no other host registered.
+        host: A loopback IP address, or `localhost` if the redirect URI is registered with that name at the server.
         port: The port; 0 for any free port.
     """
 

@@ -91,10 +91,11 @@ Credential = Secret | PrivateKey | PlatformToken | Certificate
 
 
 def bound_to(token: str, shown: str) -> str | None:
-    """Return the thumbprint of the certificate that an access token is bound to, or None.
+    """Return the thumbprint of the certificate that an access token is bound to; None if it is not bound to one.
 
-    A token response has no member for the thumbprint (RFC 8705 §3), so the claims of a JWT are read. A token that is
-    not a JWT counts as bound. The result affects only messages and the time of the next refresh, never trust.
+    A token response has no member for the thumbprint (RFC 8705 §3), so the claims of a JWT are read. For a token that
+    is not a JWT, return `shown`, as if the token were bound. The result affects only messages and the time of the next
+    refresh. No check relies on it.
 
     Args:
         token: The access token.

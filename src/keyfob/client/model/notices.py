@@ -1,4 +1,7 @@
-"""Notices from a flow to the user. A terminal prints notices, `--json` prints events, an app gets callbacks."""
+"""Notices from a flow to the user.
+
+Commands print them as text or, with `--json`, as events. An app gets each notice by a callback.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ class StillPending:
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server requires slower polling. If this happens repeatedly, this machine's or the server's clock runs fast.
+    """The server requires slower polling.
+
+    If this happens repeatedly, this machine's clock or the server's clock probably runs too fast.
 
     Attributes:
         interval: The new polling interval.
@@ -76,12 +81,12 @@ class ScopeNarrowed:
 
 @dataclass(frozen=True, slots=True)
 class NotBound:
-    """DPoP was preferred, but the server issued bearer tokens (RFC 9449 §5)."""
+    """The profile prefers DPoP, but the server issued bearer tokens (RFC 9449 §5). The login continues with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The login waits for this machine's browser. Display the URL in any case, because no window may have appeared.
+    """The login waits for this machine's browser. Display the URL in any case: perhaps no window has appeared.
 
     Attributes:
         address: The authorization URL.
@@ -159,7 +164,12 @@ class RecoveryCodeMade:
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """keyfob has chosen the login flow `door`, for the given reasons."""
+    """keyfob has chosen the login flow `door`.
+
+    Attributes:
+        door: The chosen flow.
+        reasons: The reasons for the choice; each is one line of text.
+    """
 
     door: InteractiveFlow
     reasons: tuple[str, ...]
@@ -167,7 +177,13 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server refuses the flow `door` to this client, with the error text `why`. keyfob tries `following` next."""
+    """The server refuses a login flow to this client. keyfob tries the next flow.
+
+    Attributes:
+        door: The refused flow.
+        following: The flow that keyfob tries next.
+        why: The error text; "" if there is none.
+    """
 
     door: InteractiveFlow
     following: InteractiveFlow

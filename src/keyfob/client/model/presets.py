@@ -1,7 +1,8 @@
 """Short names of well-known issuers, and how some issuers differ from the standards (sources: docs/login.md).
 
-There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints are
-looked up by the issuer's URL, so they also apply if the user writes the URL instead of the short name.
+There are two tables. The first expands a short name, once, when a profile is created. The second contains the
+peculiarities and built-in endpoints of an issuer. Its key is the issuer's URL, so it also applies if the user writes
+the URL instead of the short name.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Habits:
     revocation_ends_all: bool = False
 
     def granted(self, scope: Scope) -> Scope:
-        """Translate the scope of a token response into the requested names."""
+        """Return the scope of a token response under the names by which keyfob requests scopes.
+
+        At some issuers, the response has other names than the request (`scope_names`).
+        """
         names = [part for name in scope.names for part in (name.split(",") if self.has_commas else [name]) if part]
         return Scope.of(self.scope_names.get(name, name) for name in names)
 
@@ -101,10 +105,12 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Return the issuer URL and endpoints for a short name such as `google`. A URL is returned unchanged.
+    """Return the issuer URL and the endpoints for a short name, such as `google` or `auth0:TENANT`.
+
+    If the text is not a short name, it is taken as the issuer URL.
 
     Raises:
-        Misuse: The part after the short name is missing or not valid.
+        Misuse: The part after the colon is missing or not valid.
     """
     prefix, _, rest = said.partition(":")
     found = None if rest.startswith("//") else _PRESETS.get(prefix)
@@ -126,7 +132,10 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Return the issuer for a tenant ID. A domain name is refused, since the issuer in the metadata contains the ID."""
+    """Return the issuer for a tenant ID. Raise `Misuse` for a domain name instead of an ID.
+
+    The issuer in the metadata contains the ID, so it would not equal an issuer with a domain name.
+    """
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -141,7 +150,10 @@ def _github(rest: str) -> Preset:
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return GitHub's endpoints. github.com's metadata lacks the device endpoint; Enterprise Server has no metadata."""
+    """Return the endpoints of GitHub, which are built into keyfob.
+
+    github.com's metadata lacks the device endpoint, and GitHub Enterprise Server has no metadata.
+    """
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",

@@ -70,8 +70,10 @@ class Profile:
         identity: The location of the workload identity token; None if the client uses none.
         identity_as: The use of the workload identity token: token exchange (RFC 8693), client assertion or grant
             (RFC 7523 §2.2, §2.1).
-        dpop: Whether tokens are bound to a key (RFC 9449): "off"; "prefer", if the server supports DPoP; or "require".
-        realm: The user directory of a password login, if the server has several (Auth0).
+        dpop: Whether tokens are bound to a key (RFC 9449): "off" for no, "prefer" for yes if the server supports DPoP,
+            "require" for always.
+        realm: The user directory of a password login, for a server with several directories (Auth0); None for the
+            server's default.
         username: The user name of a password login; None to ask the user. Never stored.
         certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
             there is no secret, key or workload identity.
@@ -153,7 +155,11 @@ class Profile:
         return f"{lead}: {line}" if line else f"{otherwise}."
 
     def login_line(self, flags: str = "") -> str:
-        """Return the command line that logs in; "" if unknown. `flags` are only for `keyfob login`."""
+        """Return the command line by which users log in to the running program; "" if unknown.
+
+        `flags` are added only to the command `keyfob login`, because another program's command may not have these
+        flags.
+        """
         if self.login_command == KEYFOB_LOGIN:
             return f"{command('login', self.name)}{flags and f' {flags}'}"
         return self.login_command
@@ -242,8 +248,8 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
         client_id: The client ID.
         audience: The API; None for none.
         is_machine: Whether the client is a service account.
-        program: The program's name if its users may have several logins, else None. With a program, the profile's name
-            starts with "default"; without, with the client ID.
+        program: The program's name if its users may have several logins, else None. If it is given, the profile's name
+            starts with "default". If it is None, the profile's name starts with the client ID.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]

@@ -32,7 +32,7 @@ class Source:
         kind: The credential's kind; `identity` is a workload identity token.
         place: An environment variable, a file, this system's keyring, or a platform.
         name: The variable for `env` and `gitlab`; the path for `file` and `kubernetes`; `SERVICE/NAME` for `keyring`;
-            the token's audience for `github`, `google` and `azure`. "" is the platform's default.
+            the token's audience for `github`, `google` and `azure`. "" means the platform's default.
     """
 
     kind: Kind
@@ -44,7 +44,7 @@ class Source:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse the form `secret:env:NAME`; raise `Misuse` if it is not valid."""
+        """Parse the form `KIND:PLACE:NAME`, such as `secret:env:NAME`; raise `Misuse` if it is not valid."""
         said_kind, _, rest = text.partition(":")
         said_place, _, name = rest.partition(":")
         for kind, places in _PLACES.items():
@@ -59,7 +59,10 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source. An empty name is replaced by `audience`, if the platform accepts any audience."""
+        """Return the source with the audience `audience`, if it is a platform that issues tokens for any audience.
+
+        Return the source unchanged if the platform allows no choice, or if the source already names an audience.
+        """
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 
@@ -72,7 +75,11 @@ def read_identity_use(text: str | None) -> IdentityUse:
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
-    """Parse the setting for the audience of client assertions; None means the issuer. May raise `Misuse`."""
+    """Parse the setting for the audience of client assertions; None means the issuer.
+
+    Raises:
+        Misuse: The setting has another value than "issuer" or "token-endpoint".
+    """
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience

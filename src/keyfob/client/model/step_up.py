@@ -64,7 +64,10 @@ class StepUp:
 
 
 def challenge_of(response: Response) -> Mapping[str, str]:
-    """Return the parameters of a response's Bearer or DPoP challenge. A challenge with an error takes precedence."""
+    """Return the parameters of a response's Bearer or DPoP challenge; {} if it has none.
+
+    If there are several challenges, return the first one with `error`, or else the first one.
+    """
     about_tokens = [
         challenge.parameters
         for challenge in Challenge.read_all(response.header_values("www-authenticate"))

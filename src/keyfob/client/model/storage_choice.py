@@ -76,7 +76,10 @@ def policy_of(name: str) -> Policy:
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Return the storage places to try for a new key, the best first. A passphrase requires a passphrase file."""
+    """Return the storage places to try for a new key, the best first; () if the policy is "file".
+
+    The place "passphrase" is among them only if there is a passphrase file.
+    """
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")

@@ -38,7 +38,7 @@ class TokenClient(Protocol):
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP key, in PEM."""
+        """The DPoP key, in PEM; None without DPoP."""
         ...
 
 
@@ -52,15 +52,18 @@ class StoredLogin:
         person: A display name of the user; no decision depends on it.
         methods: The client authentication methods at this server.
         generation: How often this vault entry was written. Of two copies, the one with the lower number is outdated.
-        skew: The server's time minus this machine's time. All times in the stored login are the server's.
+        skew: The server's time minus this machine's time. All times in the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
         proof_key: The DPoP private key in PEM (RFC 9449); None without one. The refresh token may be bound to this key
             even if the access token is not.
-        auth_time: The ID token's `auth_time`. Later ID tokens must have the same `auth_time` and `nonce`.
+        auth_time: The ID token's `auth_time`. The ID tokens of later refreshes must have the same `auth_time`, and the
+            same `nonce`.
         refresh_until: The refresh token's expiry; None if the server sent none.
-        certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
+        certificate: The thumbprint of the certificate that the access token is bound to (RFC 8705 §3); None if it is
+            bound to none.
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh. If so, refreshing again yields no longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. The lifetime of such a token shows how long the
+            tokens of future refreshes will be valid.
     """
 
     issuer: str
@@ -100,7 +103,9 @@ class StoredLogin:
         return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
-        """Return the login with `certificate` set, if its access token is bound to the presented certificate.
+        """Return the login with the attribute `certificate`.
+
+        It becomes `shown` if the access token is bound to that certificate; otherwise, it becomes None.
 
         Args:
             shown: The thumbprint of the certificate that was presented to the token endpoint; None for none.
@@ -141,7 +146,10 @@ class StoredLogin:
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
-        """Return the login with new tokens. A response without a refresh token keeps the old one (RFC 6749 §6)."""
+        """Return the login with the response's tokens (RFC 6749 §6).
+
+        If the response has no refresh token, the login keeps its present refresh token.
+        """
         return replace(
             self,
             access_token=answer.access_token,
@@ -240,7 +248,11 @@ def name_of(who: IdClaims) -> str | None:
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:
-    """Return the number in a member, from `-largest` to `largest`; 0 if the member is absent."""
+    """Return the number in a member; 0 if the member is absent.
+
+    Raises:
+        Malformed: The member is not a number from `-largest` to `largest`.
+    """
     found = fields.values.get(name, 0)
     if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
         raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)

@@ -19,9 +19,9 @@ class Surroundings:
         has_terminal: Whether keyfob runs in a terminal, where a user can read and type.
         is_ssh: Whether this is an SSH session.
         is_wsl: Whether this is the Windows Subsystem for Linux, where the browser of Windows is used.
-        container: docker, podman or kubernetes.
+        container: The kind of container that keyfob runs in: docker, podman or kubernetes.
         remote: The kind of remote terminal of an editor or cloud.
-        has_screen: Whether windows can be opened.
+        has_screen: Whether programs can open windows in this session.
         browser: The name of the browser, or of the command that opens it.
         is_text_browser: Whether the browser runs in the terminal.
         ci: The name of the CI system.

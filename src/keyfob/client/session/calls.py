@@ -43,15 +43,16 @@ class TokenSource(Protocol):
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again as an API requires, unless the token `refused` was already replaced.
+        """Log in again as an API requires, and return True. If no step-up is configured, do nothing, and return False.
 
-        Return whether a step-up is configured. Raises the errors of a login.
+        If the token `refused` was already replaced by a newer one, return True without a login. Raises the errors of a
+        login.
         """
         ...
 
 
 class Calls:
-    """Calls to one origin, the given origin or that of the first call. No other origin receives the token."""
+    """Calls to one origin, which the constructor or the first call sets. Calls to other origins carry no token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Bind a token source to an origin.
@@ -70,11 +71,11 @@ class Calls:
             raise Misuse("the origin is not a web address", hint="It looks like https://api.example.com")
 
     def begin(self, method: str, url: str) -> Call:
-        """Return the first attempt of a call.
+        """Return the first attempt of a call. It carries a token only if the address is in the origin of this object.
 
         Raises:
             Misuse: The address is plain http and not on this machine.
-            KeyfobError: There is no token.
+            KeyfobError: There is no token; any error of `TokenSource.authorize`.
         """
         request = Request(method, url)
         with self._lock:
@@ -86,7 +87,11 @@ class Calls:
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
-        """Make one call. `carry` sends each attempt and must not follow redirects. Raises as `begin` and `carry` do."""
+        """Make one call, and return the response to the last attempt. Raises the errors of `begin` and `carry`.
+
+        Args:
+            carry: The function that sends each attempt. It must not follow redirects.
+        """
         call = self.begin(request.method, request.url)
         while True:
             plain = tuple((name, value) for name, value in request.headers if name not in _HEADER_NAMES)
@@ -110,7 +115,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set this attempt's token headers. Remove token headers of an earlier attempt or of the caller."""
+        """Set the token headers of this attempt. Remove those that an earlier attempt or the caller has set."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
@@ -151,7 +156,10 @@ class Call:
         return True
 
     def _renew(self) -> bool:
-        """Renew the token, and return whether it changed. An error counts as no change: the API's 401 explains more."""
+        """Renew the token, and return whether it changed.
+
+        If the renewal fails, return False and raise no error. The caller then gets the API's 401, which explains more.
+        """
         before = self._token_headers
         try:
             self._token_headers = self._bearer.authorize(self._request, renew=True)

@@ -19,19 +19,23 @@ Destination = Literal["ours", "first", "unproven", "strange"]
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Decide whether an address may receive the token.
 
-    If the profile has a resource (RFC 8707), only the resource decides. Auth0's audience is only a name, even if it
-    looks like an address. So an audience with the address's origin allows the token, but a different audience does not
-    forbid it.
+    The first rule that applies decides:
+
+    - The origin is in `known`, or is the issuer's: the address may receive the token. The userinfo endpoint is usually
+      at the issuer's origin.
+    - The profile has a resource (RFC 8707): the address may receive the token only if the resource covers it.
+    - The profile has an audience, as at Auth0, with the address's origin: the address may receive the token. An
+      audience with another origin proves nothing, because an audience is only a name, even if it looks like an address.
+    - There are other known origins: the token is for another address.
 
     Args:
-        profile: The login's settings. The issuer's origin may always get the token, since the userinfo endpoint is
-            usually there.
+        profile: The login's settings.
         known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
     Returns:
-        "ours" if the address may receive the token; "strange" if the token is for another address; "first" if there is
-        no evidence; "unproven" if the only evidence is an audience with another origin.
+        "ours" if the address may receive the token; "strange" if the token is for another address. If no rule applies:
+        "unproven" if the audience is a web address of another origin, else "first".
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):

@@ -34,12 +34,14 @@ class LogIn:
 
 
 def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | None = None) -> Use | Refresh | LogIn:
-    """Decide between use, refresh and login.
+    """Decide whether to use the access token, refresh it, or log in. Without a stored login, log in.
 
     Args:
-        moment: The present time by this machine's clock, aware, in UTC. The skew to the server's clock is in `stored`.
-        min_ttl: How long the token must remain valid; None for the default. A token with an unknown lifetime counts as
-            valid. If the server's tokens live for less than `min_ttl`, half of their lifetime suffices.
+        moment: The present time by this machine's clock: an aware datetime in UTC. `stored.skew` is added to it, since
+            the expiry time is by the server's clock.
+        min_ttl: How long the token must remain valid; None for the default. A token with an unknown expiry time counts
+            as valid. If the token came from a refresh, and its whole lifetime is not longer than `min_ttl`, half of
+            that lifetime suffices. Without this rule, every call would refresh.
     """
     if stored is None:
         return LogIn()
@@ -57,7 +59,11 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token is valid now, and `min_ttl` does not exceed the default."""
+    """Return whether the token can still be used if it cannot be renewed now.
+
+    The token must not have expired. But if the caller requires a longer remaining lifetime than the default, return
+    False.
+    """
     is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
@@ -67,8 +73,8 @@ class LoginStatus:
     """The state of a stored login. All times are by this machine's clock.
 
     Attributes:
-        state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
-            vault cannot be used.
+        state: The state. `login_status` never sets two of the values. Its callers set "offline-unknown" if the issuer
+            does not answer, and "vault-unavailable" if the vault cannot be used.
         access_until: When the access token expires; None if unknown.
         renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.

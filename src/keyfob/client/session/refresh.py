@@ -25,8 +25,9 @@ class Refreshed:
     """The result of a response with status 200. The old refresh token may be used up, even if the response is invalid.
 
     Attributes:
-        stored: The login to store at once.
-        problem: Why the response's access token is unusable and not in `stored`; None if it is in `stored`.
+        stored: The login to store at once. It has the response's refresh token, if there is one.
+        problem: None if `stored` has the response's access token too. Otherwise, the reason why that token is unusable;
+            `stored` then keeps the old access token.
     """
 
     stored: StoredLogin
@@ -66,9 +67,9 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
 
 def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
-    """Return the login with the new refresh token, but no other part, of a response that fails a check (RFC 6749 §6).
+    """Return the login with the refresh token of a response whose access token cannot be used (RFC 6749 §6).
 
-    If the response has no refresh token, the old refresh token stays.
+    Nothing else of the response is stored. If the response has no refresh token, the login keeps its old one.
     """
     try:
         # The response has already failed a check, so only its refresh token is read.

@@ -1,6 +1,7 @@
 """Obtain a valid access token for a stored login: use the stored token, refresh it, or log a service account in.
 
-If many processes need a refresh, one of them refreshes under the login's lock. The other processes then read the vault.
+If many processes need a refresh, one of them refreshes under the login's lock. The other processes then find the new
+token in the vault.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. A refresh takes the stack over, since it may outlive this task.
+            held: The stack that releases the lock. If a refresh starts, the refresh releases the lock at its end. It
+                may run longer than this task, if the task is cancelled.
             before: The login that this process last read.
             min_ttl: As for `fresh`.
             renew: As for `fresh`.
@@ -104,10 +106,15 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid. Else raise `problem`, which prevented its renewal.
+        """Return the stored login if its token can still be used, and `renew` is False.
+
+        Args:
+            problem: The error that prevented the token's renewal.
+            min_ttl: As for `fresh`.
+            renew: As for `fresh`.
 
         Raises:
-            VaultUnavailable: The token is no longer valid.
+            VaultUnavailable: The stored token cannot be used; the error is `problem`.
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
@@ -115,7 +122,9 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Only the process with the lock does so: Auth0 bills tokens.
+        """Request and store a service account's next token. The caller must hold the lock.
+
+        The lock prevents several processes from each requesting a token, since Auth0 charges for every token.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -176,8 +185,8 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
-        If the server refuses the refresh token, another process may have used that token. So the vault is then read
-        again.
+        If the server refuses the refresh token, another process may have used it. So the vault is then read again. If
+        it has a newer login, that login is returned or, if its token does not suffice, refreshed.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
@@ -207,7 +216,10 @@ class Renewal(Storage):
             return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
-        """Return a newer stored login, or None. Try several times, since network file systems may show a login late."""
+        """Return a newer stored login; None if there is none.
+
+        The vault is read several times, since a network file system may show a new login late.
+        """
         for delay in _DELAYS:
             if delay:
                 await self._world.wait(delay)
@@ -244,11 +256,18 @@ class Renewal(Storage):
         return replace(self._certified(stored), skew=world.skew)
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
-        """Return the login with the thumbprint of the certificate to which its token is bound."""
+        """Return the login with its attribute `certificate`.
+
+        The attribute is the thumbprint of the profile's certificate if the token is bound to it; otherwise, None.
+        """
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token's certificate has been replaced. Some certificates are valid for hours only."""
+        """Return whether a new token is due, because the profile's certificate was replaced after the token was issued.
+
+        Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
+        are valid for hours only, so they are replaced often.
+        """
         if stored is None or stored.certificate is None:
             return False
         try:

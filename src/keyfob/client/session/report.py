@@ -74,7 +74,7 @@ def _token_words(stored: StoredLogin, now: datetime, *, renews: bool, login_line
 
 
 def status_words(status: LoginStatus, now: datetime) -> str:
-    """Return the state as text. An access token may stay valid for a while after its login has ended."""
+    """Return the state as text. If the login has ended, but its access token has not expired, the text says so."""
     until = status.access_until
     if status.state == "login-needed" and until is not None and until > now:
         return f"the login has ended; its access token may be valid until {clock(until)}"

@@ -1,6 +1,6 @@
 """A `World` whose wall clock follows the server's clock, by the Date header of responses (RFC 9110 §6.6.1).
 
-So a wrong clock on this machine affects neither client assertions nor the checks of ID tokens nor expiry times.
+Client assertions, the checks of ID tokens and expiry times are therefore correct even if this machine's clock is wrong.
 """
 
 from __future__ import annotations

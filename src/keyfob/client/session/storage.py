@@ -68,7 +68,10 @@ class Storage:
         return other
 
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return this profile's newest login, or None. With `is_ending`, include a login that must not be used."""
+        """Return this profile's newest login; None if there is none.
+
+        With `is_ending`, return even a login from a plain file that the storage policy forbids.
+        """
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)
         unsaved = self._memory.unsaved
@@ -81,7 +84,10 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the newest login, even one for another issuer, client or API; None if it cannot be read."""
+        """Return the newest login, even one for another issuer, client or API.
+
+        Return None if there is no login, or if it cannot be read.
+        """
         unsaved = self._memory.unsaved
         try:
             stored = await self._vault.load(self.profile.name)
@@ -131,12 +137,16 @@ class Storage:
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
-        """Revoke, if possible, the tokens of a login that is no longer used (RFC 7009)."""
+        """Revoke the tokens of a login that is no longer used (RFC 7009). An error is ignored."""
         with suppress(KeyfobError):
             await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
     async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
-        """Take the login's lock. A read-only vault needs no lock, since no process can store anything in it."""
+        """Take the login's lock.
+
+        With `may_be_readonly`, a read-only vault is no error. It needs no lock, since no process can store anything in
+        it.
+        """
         try:
             await held.enter_async_context(self._vault.lock(self.profile.name, self._tell_wait))
         except VaultUnavailable as problem:
@@ -177,7 +187,10 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Add the profile's login command to errors of the vault and the terminal, which do not contain it."""
+    """Add the profile's login command, as a hint, to errors that the block raises.
+
+    The vault and the terminal raise errors without that command, because they have no profile.
+    """
     try:
         yield
     except LoginRequired as problem:

@@ -1,1 +1,4 @@
-"""`keyfob agent`: a server on a Unix socket that gives access tokens to programs, and the `Vault` of these programs."""
+"""`keyfob agent`: a server on a Unix socket that gives access tokens to programs.
+
+These programs use the agent through a `Vault`.
+"""

@@ -62,9 +62,10 @@ class AgentVault:
     def lock(
         self, entry: str, on_wait: Callable[[int | None], object] | None = None
     ) -> AbstractAsyncContextManager[object]:
-        """Drop the cached token, and raise `VaultUnavailable`.
+        """Drop the cached token, and raise `VaultUnavailable`, because only the agent may refresh.
 
-        Callers take the lock only to refresh a token that an API has refused, so the cached token is useless.
+        Callers take the lock only to refresh a token that an API has refused. So the cached token is of no use any
+        more.
         """
         del entry, on_wait
         self._given = None

@@ -19,7 +19,11 @@ def sender_of(profile: Profile) -> HttpSender:
 
 
 def tls_of(profile: Profile) -> ssl.SSLContext:
-    """Return a profile's TLS settings. Raises `Misuse` if its file of authorities or its certificate is unusable."""
+    """Return the TLS settings of a profile.
+
+    Raises:
+        Misuse: The profile's file of certificate authorities, or its client certificate, cannot be used.
+    """
     from keyfob.io.trust import ssl_context  # noqa: PLC0415  loads httpx2: 70 ms
 
     return ssl_context(_authorities(profile), _pair(profile))

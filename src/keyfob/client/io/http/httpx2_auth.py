@@ -71,5 +71,9 @@ def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
 
 
 def plain_client(ca: Path | None) -> httpx2.Client:
-    """Return an HTTP client without a token. `ca` is a file of additional trusted certificate authorities, or None."""
+    """Return an HTTP client without a token.
+
+    Args:
+        ca: A file of certificate authorities to trust in addition to the system's; None for no file.
+    """
     return httpx2.Client(verify=True if ca is None else ssl_context(ca))

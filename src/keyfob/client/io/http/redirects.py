@@ -28,7 +28,7 @@ class Visit:
         self._call = calls.begin(method, url)
 
     def prepare(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """Set the headers that carry the token. A DPoP proof is removed as soon as it was sent."""
+        """Set the headers that carry the token. A DPoP proof is removed again as soon as it has been sent."""
         self._call.put(headers)
         if _is_proven(self._call):
             extensions["trace"] = _removing(self._call, headers, extensions.get("trace"))
@@ -70,7 +70,10 @@ def _is_proven(call: Call) -> bool:
 def _removing(
     call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
 ) -> Callable[[str, object], Any]:
-    """Return a trace function that removes the token's headers once sent, and calls the user's function `other`."""
+    """Return a trace function that removes the token's headers from the request as soon as they have been sent.
+
+    The function then calls `other`, the user's own trace function, if there is one.
+    """
 
     def trace(event: str, about: object) -> Any:  # noqa: ANN401  the result of the user's trace function
         if event.endswith(_SENT):
@@ -100,7 +103,10 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield the request for each attempt, for `sync_auth_flow` of httpx and httpx2. Raises the errors of `Visit`.
+    """Yield each request that httpx or httpx2 is to send: the first attempt, and its repetitions.
+
+    The method `sync_auth_flow` of the libraries' auth objects delegates to this generator. Raises the errors of
+    `Visit`.
 
     Args:
         calls: The source of the token.
@@ -119,7 +125,10 @@ def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, 
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """Yield the request for each attempt, for `async_auth_flow`. Blocking steps run in a thread."""
+    """Yield each request that httpx or httpx2 is to send, as `auth_flow` does, but for an asynchronous client.
+
+    Blocking steps run in a thread. Raises the errors of `Visit`.
+    """
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare_async(request.headers, request.extensions)
@@ -138,5 +147,5 @@ def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
 
 
 def _landed(sent: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
-    """Return method and address of the last request if a redirect was followed, else None."""
+    """Return the method and address of the last request if it followed a redirect; None if it did not."""
     return None if answered is sent else (answered.method, str(answered.url))

@@ -1,4 +1,7 @@
-"""A `requests` auth object that adds the token for one origin only. `session/calls.py` decides on repetition."""
+"""A `requests` auth object, which adds the token for one origin only.
+
+`session/calls.py` decides when to repeat a request.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class RequestsAuth(requests.auth.AuthBase):
 
 
 class _Visit:
-    """One request with its redirects. `requests` copies headers and hooks to the request for a redirect's target."""
+    """One request with its redirects.
+
+    For a redirect, `requests` makes a new request, with the headers and hooks of the first one.
+    """
 
     def __init__(self, calls: Calls, call: Call) -> None:
         self._calls = calls
@@ -62,7 +68,10 @@ class _Visit:
         return response
 
     def _follow(self, sent: requests.PreparedRequest, response: requests.Response) -> None:
-        """Set the headers for a redirect's target on the sent request, from which `requests` copies them."""
+        """Set the token headers for a redirect's target.
+
+        They are set on the request that was sent, because `requests` copies its headers to the request for the target.
+        """
         rules, following = SessionRedirectMixin(), sent.copy()
         rules.rebuild_method(following, response)
         location = rules.get_redirect_target(response) or ""

@@ -19,7 +19,9 @@ _DEFAULT = "/.default"  # Microsoft's scope API/.default: every scope of the API
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time; if unknown, the present time, so that the SDK caches nothing.
+    """Return the token and its expiry in Unix time.
+
+    If the expiry is unknown, return the present time instead, so that the SDK does not cache the token.
 
     Raises:
         LoginRequired: The login lacks a scope or the claims; the error's hint is the command to run.

@@ -18,7 +18,8 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused, or None. If it is still the stored token, refresh it.
+        refused: The token that an API has just refused; None if no API has. If it is still the stored token, it is
+            refreshed. If the stored token is a newer one, that token is returned.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
@@ -51,7 +52,10 @@ class FrozenToken(NamedTuple):
 
 
 class BotocoreToken:
-    """A token provider for botocore's `session.register_component("token_provider", ...)`; also the token object."""
+    """A token provider for botocore's `session.register_component("token_provider", ...)`.
+
+    botocore asks the provider for a token object, and then asks that object for the token. This class is both.
+    """
 
     METHOD: Final = "keyfob"
 

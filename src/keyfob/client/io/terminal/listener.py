@@ -57,7 +57,7 @@ _PAGE: Final = (
 
 
 def program_name(started_as: str) -> str:
-    """Return the program's name from the path of its executable; "" if the name would mean nothing to a user."""
+    """Return the program's name from the path of its executable; "" for a name such as `__main__.py` or `-c`."""
     name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
@@ -139,7 +139,7 @@ class Listener:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     def receive(self, seconds: float) -> dict[str, str] | None:
-        """Wait for the redirect and return its parameters; None after `seconds`."""
+        """Wait for the redirect, and return its parameters. Return None if there is no redirect within `seconds`."""
         try:
             return self._found.get(timeout=max(seconds, 0))
         except queue.Empty:
@@ -181,7 +181,10 @@ class _Ending:
             self._is_sent.wait(_TIMEOUT_S)
 
     def page(self) -> PageKey:
-        """Wait for the login's result, for 20 s at most, and return the key of the page to show."""
+        """Return the key of the page to show. Wait for the login's result, for 20 s at most.
+
+        If there is no result by then, the page says that the result will appear in the program.
+        """
         if not self._is_settled.wait(_VERDICT_S):
             return "soon"
         return "done" if self._succeeded else "ended"

@@ -139,7 +139,7 @@ class Terminal:
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
     def read(self) -> LoginEvent | None:
-        """Return an event if the user pressed the key for the device flow or pasted a text, else None."""
+        """Return the user's input: the key for the device flow, or a pasted text. Return None if there is none."""
         typed = None if self._keyboard is None else self._keyboard.read()
         if typed is None:
             return None

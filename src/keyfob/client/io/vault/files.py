@@ -30,14 +30,15 @@ _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 
 
 def home() -> Path:
-    """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
+    """Return keyfob's state folder: `KEYFOB_HOME` if it is set, otherwise the platform's folder for state files."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
 
 
 def program_home(program: str) -> Path:
     """Return the folder of a program's logins.
 
-    It is `programs/NAME` in `KEYFOB_HOME` if that variable is set, else `login` in the program's own state folder.
+    If `KEYFOB_HOME` is set, return the folder `programs/NAME` in it. Otherwise, return the folder `login` in the
+    program's own state folder.
 
     Raises:
         Misuse: `program` is not a valid name.
@@ -232,9 +233,9 @@ def set_aside(path: Path, stamp: str) -> Path:
 
 
 def stored_name(folder: Path, name: str) -> str:
-    """Return the name of the stored file that differs from `name` at most in case; `name` if there is none.
+    """Return a stored file's name that equals `name`, or else one that differs from it only in case, or else `name`.
 
-    Case is ignored on every file system, because some file systems ignore case. An exact match takes precedence.
+    Names that differ only in case mean the same profile, because some file systems do not distinguish case.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

@@ -1,4 +1,7 @@
-"""The vault's key in the desktop's keyring: GNOME Keyring, KWallet and KeePassXC by D-Bus, macOS, Windows."""
+"""The vault's key in the desktop's keyring.
+
+On Linux, that is GNOME Keyring, KWallet or KeePassXC, by D-Bus. macOS and Windows have keyrings of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The vault's key, encrypted by scrypt (RFC 7914) with a passphrase, typed or from KEYFOB_PASSPHRASE_FILE."""
+"""The vault's key, encrypted under a passphrase by means of scrypt (RFC 7914).
+
+The user types the passphrase, or it is read from the file that KEYFOB_PASSPHRASE_FILE names.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 The lock is the operating system's file lock, which is released when the holder's process ends. Some file systems have
 no locks: NFS without a lock server, some FUSE file systems. On these, the lock is a second file that contains the
-holder's name. A process takes the lock by creating the second file if it does not exist. Another process removes the
-file if the holder is dead, or if the file is older than the longest refresh.
+holder's name. A process takes the lock by creating the second file if it does not exist. The holder touches the file
+every 15 s. Another process removes the file if the holder is dead. A holder on the same machine is dead if its process
+has ended. A holder on another machine counts as dead if it has not touched the file for 120 s.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write this process's id to the lock's file, for waiting processes to report. Errors are ignored."""
+    """Write this process's id to the lock's file, so that waiting processes can report it. Errors are ignored."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())
@@ -228,9 +229,10 @@ def _make(path: Path, name: bytes) -> bool:
 
 
 def _take_over(path: Path) -> bool:
-    """Remove the lock's file if its holder is dead, and return whether the file may be gone.
+    """Remove the lock's file if its holder is dead. Return whether the caller can try to create the file again.
 
-    If several processes try this at once, one succeeds.
+    Return False if the file still exists, because its holder is alive or unknown. If several processes call this at the
+    same time, one of them removes the file.
     """
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):

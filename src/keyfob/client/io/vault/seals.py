@@ -105,7 +105,8 @@ class Seals:
         """Decide, before a login, how logins will be stored, and test that storage. May prompt to unlock the keyring.
 
         Args:
-            rewrite: Stores each login again, under the lock of that login.
+            rewrite: The function that stores each login again, under the lock of that login. It is called if the
+                storage place changes.
 
         Returns:
             A message for the user on where logins are stored, if that has changed; "" otherwise.
@@ -169,7 +170,7 @@ class Seals:
 
         Args:
             to: The new place; "file" to decrypt all entries.
-            rewrite: Stores each login again, under the lock of that login.
+            rewrite: The function that stores each login again, under the lock of that login.
 
         Raises:
             VaultUnavailable: The new place does not work; nothing has changed.
@@ -191,9 +192,9 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Check a storage place of the vault's key. Return an error code, or None if the place works, and a message.
+        """Check a storage place of the vault's key, without writing anything and without prompts.
 
-        Writes nothing and never prompts.
+        Return an error code and a message. The code is None if the place works.
         """
         if place == "file":
             return None, "it works"
@@ -210,9 +211,10 @@ class Seals:
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record the new and the old storage place of the vault's key, and return the old place.
+        """Record that the vault's key moves to the storage place `to`.
 
-        From then on, entries are written with the new key, and read with either key.
+        From then on, entries are encrypted with the key in the new place, or stored unencrypted if `to` is "file".
+        Entries with the key in either place can be read. Return the old place; None if no place was recorded.
         """
         with locked(self._lock):
             note = self.note()
@@ -234,7 +236,11 @@ class Seals:
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Choose the key's storage place without prompts. If a better place is locked or hangs, use plain files."""
+        """Return the key's storage place: the recorded place, or else the best place that works without prompts.
+
+        Record the chosen place. But if a better place is locked or does not answer, record nothing, and return "file".
+        A later login can then still choose the better place.
+        """
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()

@@ -23,7 +23,7 @@ _ABSENT: Final = frozenset(
 
 
 class SecretBus:
-    """A session with the Secret Service. Secrets are sent unencrypted, because the bus belongs to this user."""
+    """A session with the Secret Service. Secrets are sent unencrypted, since only this user can connect to the bus."""
 
     def __init__(self, address: str, limit: float, patience: float) -> None:
         """Connect to the bus and open a session.

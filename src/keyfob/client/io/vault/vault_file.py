@@ -43,7 +43,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file for one encrypted login. Writing the login cannot fail for lack of disk space or of a key."""
+    """A reserved file for one login. Storing the login in it cannot fail for lack of disk space or of a key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
@@ -69,7 +69,9 @@ class FileVault:
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide how logins are stored, and test that storage. Return a message for the user about the storage, or "".
+        """Decide how logins are stored, and test that storage.
+
+        Return a message for the user about the storage; "" if there is nothing to report.
 
         Raises:
             VaultUnavailable: Logins cannot be stored, or not as requested.
@@ -80,24 +82,25 @@ class FileVault:
         return self.seals.prepare(self.rewrite)
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the stored login, or None.
+        """Return the stored login; None if there is none.
 
         Args:
             entry: The profile's name.
             is_ending: Whether the login will be deleted. If so, a plain file is read even if the policy forbids it.
 
         Raises:
-            VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids that. The file of a
-                damaged entry (code `vault-damaged`) has been renamed.
+            VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids plain files. If the
+                entry is damaged (code `vault-damaged`), its file has been renamed, so that its content is not lost.
         """
         return self._load(entry, allows_plain=is_ending)
 
     def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
-        """Return the stored login, or None. Raises the errors of `load`.
+        """Return the stored login; None if there is none. Raises the errors of `load`.
 
         Args:
             entry: The profile's name.
-            allows_plain: Whether a plain file is read even if the policy forbids it, as for a key's move or a logout.
+            allows_plain: Whether to read a plain file even if the policy forbids plain files. A logout needs this, and
+                so does the encryption of a login that was stored in a plain file.
         """
         entry = self._name(entry)
         path = self._path(entry)
@@ -134,7 +137,8 @@ class FileVault:
         """Reserve a file that can replace the vault entry. The caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: The login cannot be stored, because of the policy, the key, the quick file or the disk.
+            VaultUnavailable: The login cannot be stored: the policy forbids it, the key is not available, the quick
+                file cannot be removed, or the disk has no space.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
@@ -190,7 +194,9 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings. If an entry can never be read, add its error to `passed`.
+        """Store every login again with the present settings.
+
+        An entry that can never be read is skipped, and its error is added to `passed`.
 
         Raises:
             VaultUnavailable: An entry cannot be read or written at the moment.
@@ -288,7 +294,10 @@ class ProfileFiles:
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Write the quick file, a token cache that `io/quick.py` reads. Return whether the file was written.
+    """Write the quick file, a token cache that `io/quick.py` reads.
+
+    Return whether the file was written. It is not written, for example, for a token that is bound to a key or a
+    certificate, because the file contains neither.
 
     Args:
         home: keyfob's state folder, which contains the vault.
