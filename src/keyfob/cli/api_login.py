@@ -50,7 +50,7 @@ def add_issuer_flags(parser: ArgumentParser) -> None:
 
 
 def find_login(flags: Namespace, url: str) -> App | None:
-    """Return the login whose token may be sent to a URL, or None.
+    """Return the login whose token may be sent to a URL, or None if there is none.
 
     Raises:
         Misuse: The login of the named profile is for another API.
@@ -232,7 +232,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """Return KEYFOB_CLIENT_ID, unless KEYFOB_ISSUER names another issuer."""
+    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER names another issuer."""
     named = os.environ.get("KEYFOB_ISSUER")
     return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 

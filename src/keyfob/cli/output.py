@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a secret.
+stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a token.
 """
 
 from __future__ import annotations

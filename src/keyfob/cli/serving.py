@@ -231,7 +231,9 @@ def _apply(
 
 
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
-    """Return the host and port of the metrics of each process. Ports are consecutive, or any free ports for port 0.
+    """Return the host and port of the metrics of each process; () if `place` is None.
+
+    The ports are consecutive. If the port in `place` is 0, each process has any free port.
 
     Raises:
         Misuse: A port is in use, or the address does not belong to this machine.
@@ -321,7 +323,7 @@ or, for the API's scope too, add --scope read:orders; or by hand:
 
 
 def _login_lines(config: TenantConfig) -> str:
-    """Return the login command for the first client that logs users in and needs no secret."""
+    """Return the login command for the first client that logs users in and needs no secret; "" if there is none."""
     interactive = {DEVICE_CODE, AUTHORIZATION_CODE}
     public = (one for one in config.applications if one.auth_methods == ("none",) and interactive & set(one.grants))
     first = next(public, None)

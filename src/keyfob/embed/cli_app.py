@@ -55,7 +55,10 @@ class CliApp:
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Take the settings from a file (see `keyfob.login.App.from_toml`), which is read when a login is needed."""
+        """Create the `CliApp` with the settings in a file, as `keyfob.login.App.from_toml` does.
+
+        The file is read only when a login is needed.
+        """
         found = cls(issuer="", client_id="")  # not used, since `_make` is replaced
         found._make = lambda app: app.from_toml(path)
         return found

@@ -30,7 +30,7 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """Tool, origin and profile identify a line: a new line replaces the old line with the same three."""
+        """Tool, origin and profile, which identify a line. A new line replaces the old line with the same three."""
         return self.tool, self.origin, self.profile
 
 

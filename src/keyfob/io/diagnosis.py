@@ -190,7 +190,7 @@ def _connect_through(connection: socket.socket, parts: SplitResult, proxy: Split
 
 
 def _proxy_for(parts: SplitResult | None) -> SplitResult | None:
-    """Return the proxy that the environment sets for a URL."""
+    """Return the proxy that the environment sets for a URL, or None if it sets none."""
     if parts is None:
         return None
     found = getproxies()

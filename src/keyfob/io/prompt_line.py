@@ -45,7 +45,7 @@ def state_of(home: str, profile: str) -> str:
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the path of the cache file for a project file or, outside of projects, for a value of KEYFOB_PROFILE."""
+    """Return the path of the cache file: one for each project file and, outside of projects, each KEYFOB_PROFILE."""
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"

@@ -73,7 +73,7 @@ def seen(path: str) -> str:
 
 
 def changes_nothing() -> bool:
-    """Return whether neither the environment nor a project file could select another token."""
+    """Return whether no environment variable and no project file could select another token than the stored choice."""
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
@@ -150,7 +150,7 @@ def look_up(words: list[str]) -> str | None:
 
 
 def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
-    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the full command must run.
+    """Return a profile's valid access token and its expiry; None if the full command must run.
 
     Args:
         profile: The name of the profile.
@@ -190,7 +190,11 @@ def read(path: str) -> bytes:
 
 
 def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
-    """Return the token in the vault entry; None if the entry has changed since the quick file was written."""
+    """Return the token in the vault entry; None if the full command must run.
+
+    The full command runs if the entry cannot be read, or has changed since the quick file was written. With
+    `must_seal`, it also runs if the entry is not encrypted.
+    """
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
@@ -208,7 +212,7 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
         state: The result of `state_of` when the token was read. If the state changes, the file is invalid.
         since: The present time in seconds by this machine's clock. If the clock is set back, the file is invalid.
         until: The token's expiry by the same clock; None if unknown.
-        usual: The least remaining lifetime, in seconds, that applies by default.
+        usual: The least remaining lifetime in seconds, if the command names none.
         token: The access token; "" to leave it in the vault.
     """
     mark, end = MARK if token else MARK_KEPT, "-" if until is None else str(until)

@@ -26,11 +26,12 @@ class TokenAnswer:
     Attributes:
         expires_in: The access token's lifetime; None if absent.
         scope: The granted scope; None means the requested scope (RFC 6749 §5.1).
-        refresh_expires_in: The lifetime of an unused refresh token. `read` accepts each member name that servers use
-            for this lifetime; `write` uses the names of the draft and of Keycloak.
+        refresh_expires_in: The lifetime of the refresh token, if it is not used. Servers use different names for this
+            member. `read` accepts all of them. `write` adds two members: `refresh_token_timeout`, which is the name in
+            the draft above, and `refresh_expires_in`, which is Keycloak's name.
         authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
-            adds it to the response. `read` leaves it None and returns the shorter of both lifetimes as
-            `refresh_expires_in`.
+            adds it to the response. `read` never sets this field: if this lifetime is shorter than the refresh token's,
+            it becomes `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 

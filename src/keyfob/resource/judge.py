@@ -61,7 +61,7 @@ class TrustedIssuer:
 
 
 class _Verified(NamedTuple):
-    """A cached verification. It is used only as long as the issuer's current keys, in `source`, are still `keys`."""
+    """The cached result of a verification. It is used only while `keys` are still the current keys of `source`."""
 
     principal: Principal
     keys: KeySet
@@ -323,7 +323,7 @@ def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToke
 
 
 def _token_in(rest: str) -> str | None:
-    """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
+    """Return the token after the scheme and a space; None if the text is not exactly one token (RFC 9110 §11.2)."""
     token = rest.strip(" ")
     # Usually nothing is left. The pattern accepts the same tokens, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):

@@ -68,8 +68,8 @@ class Published:
     def address_of(self, request: Request) -> str:
         """Return the URL without a query to which a DPoP proof's `htu` must be equal.
 
-        If the request's path does not start with the path of the API's address, a proxy has removed the address's path.
-        Then this method prepends that path.
+        This URL is the address that the caller used. If the request's path does not start with the path of the API's
+        address, a proxy has removed that path. In that case, this method puts the path in front again.
         """
         parts = urlsplit(self.metadata.resource)
         prefix, path = parts.path.rstrip("/"), request.path

@@ -90,7 +90,10 @@ def end(name: str, app: App | None) -> Ended:
 
 
 def _end_any(name: str) -> Ended:
-    """End a login, or delete it if it cannot be read. Return an error, so that the next profile can be ended too."""
+    """End a login. If the login cannot be read, delete it.
+
+    The result contains the error, which is not raised, so that the caller can end the next profile too.
+    """
     try:
         return end(name, stored_app(name))
     except KeyfobError as problem:
@@ -102,7 +105,7 @@ def _end_any(name: str) -> Ended:
 
 
 def members(done: LoggedOut | None) -> dict[str, object]:
-    """Return the result as JSON members."""
+    """Return the result as JSON members. `done` is None if there was no login."""
     return {
         "forgotten": done is not None,
         "revoked": done and done.revoked,

@@ -1,4 +1,4 @@
-"""The classes of all credential helpers: the call by a tool, the token that the tool requests, and the reply."""
+"""The classes that all credential helpers share: a tool's call, the token that the tool requests, and the reply."""
 
 from __future__ import annotations
 
@@ -112,11 +112,11 @@ class Helper(ABC):
         """Return the reply with a token. `until` is the token's expiry as Unix time; None if unknown."""
 
     def not_ours(self) -> HelperReply | None:
-        """Return the reply if keyfob has no token for the origin; None if the protocol defines no such reply."""
+        """Return the reply "no token for this origin"; None if the protocol defines no such reply."""
         return None
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the reply for an error. keyfob prints the message of the error to stderr too."""
+        """Return the reply for an error. In addition to this reply, keyfob prints the error's message to stderr."""
         return HelperReply("", problem.exit)
 
 

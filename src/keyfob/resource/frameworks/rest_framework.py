@@ -75,7 +75,10 @@ def authentication(verifier: Verifier) -> type[BaseAuthentication]:
 
 
 def permission(verifier: Verifier, needs: Needs) -> type[BasePermission]:
-    """Return a permission class. It raises denials, so REST framework's `|` never tries the second operand."""
+    """Return a permission class.
+
+    The class does not return False but raises the denial. So REST framework's `|` never tries the second operand.
+    """
 
     class GuardPermission(BasePermission):
         def has_permission(self, request: RestRequest, view: APIView) -> bool:
