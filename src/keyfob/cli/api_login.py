@@ -139,7 +139,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
 
 
 def _find_own(url: str) -> Profile | None:
-    """Return the profile that a first login for the API at this URL created, or None."""
+    """Return the profile that a first login for the API at this URL created, or None if there is none."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
             stored = ProfileFiles().load(profile_name(spelled))

@@ -174,7 +174,7 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """The replacement for `sys.stdout` if it is None, since stdout was closed before Python started."""
+    """The replacement for `sys.stdout`, which is None if stdout was closed before Python started."""
 
     name = "<stdout>"
 

@@ -213,7 +213,7 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
+    """Apply the file to the tenant, and print the changes. Before removing anything, ask the operator at a terminal.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.
@@ -233,7 +233,7 @@ def _apply(
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
     """Return the host and port of the metrics of each process; () if `place` is None.
 
-    The ports are consecutive. If the port in `place` is 0, each process has any free port.
+    The ports are consecutive. If the port in `place` is 0, each process gets a free port.
 
     Raises:
         Misuse: A port is in use, or the address does not belong to this machine.

@@ -171,7 +171,7 @@ def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
 
 
 def _find_project() -> Path | None:
-    """Return the project file in the working directory or its nearest parent folder that has one, or None."""
+    """Return the nearest project file, from the working directory upward; None if there is none."""
     try:
         here = Path.cwd()
     except OSError:  # the working directory was deleted
@@ -238,7 +238,7 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
 
 
 def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -> dict[str, str]:
-    """Return a file's settings as text.
+    """Return a file's settings, whose values must be text.
 
     Raises:
         Misuse: A setting is not allowed in this file, or is not text.

@@ -147,7 +147,7 @@ def _refused(parts: SplitResult | None) -> Unreachable:
 
 
 def _fetch_certificate(parts: SplitResult) -> bytes | None:
-    """Fetch the server's certificate without verification."""
+    """Fetch the server's certificate without verification. Return None if that fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (

@@ -1,4 +1,4 @@
-"""A cache file with the line that `keyfob prompt` prints, so that the command is little slower than Python's start.
+"""A cache file with the line that `keyfob prompt` prints, so that the command takes little longer than Python's start.
 
 This module imports as little as `quick.py`. The file contains the displayed name but no token. The file becomes invalid
 when a login, a setting, the project file or the chosen profile changes.

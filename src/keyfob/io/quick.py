@@ -32,8 +32,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def place(profile: str) -> tuple[str, str]:
     """Return the path of a profile's quick file, and keyfob's home folder; both "" if the environment names no folder.
 
-    If KEYFOB_HOME is set, the file is in that folder. If not, the file is in the runtime folder, which is private and
-    in memory, or, if there is no runtime folder, beside the vault.
+    If KEYFOB_HOME is set, the file is in that folder. Otherwise, it is in the runtime folder, which is private and in
+    memory. Without a runtime folder, it is beside the vault.
     """
     get = os.environ.get
     home, user_home = get("KEYFOB_HOME"), get("HOME")

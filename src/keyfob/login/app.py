@@ -187,8 +187,8 @@ class App(SeveralLogins):
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Create an App from a settings file in the program's package: `Path(__file__).with_name("login.toml")`.
 
-        The file's keys are the arguments of `App` that are strings, lists of strings or booleans, and the table
-        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
+        The file may set each argument of `App` whose value is a string, a list of strings or a boolean. It may also
+        have the table `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.

@@ -125,7 +125,9 @@ def _numeric(moment: datetime | None) -> int | None:
 
 
 def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
-    """Return the thumbprints of the key and the certificate that a token is bound to, or None (RFC 7800 §3.1).
+    """Return the thumbprints of the key and the certificate that a token is bound to (RFC 7800 §3.1).
+
+    A thumbprint is None if the token has no such binding.
 
     Raises:
         Malformed: `cnf` is wrong or has no supported member, so the caller could not verify the binding.

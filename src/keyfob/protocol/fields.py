@@ -206,8 +206,8 @@ def read_json(text: bytes | str, what: str) -> Fields:
         what: The name of the object in error messages.
 
     Raises:
-        Malformed: The text is not a JSON object, is nested too deeply, repeats a member, or has a number that is not
-            finite or a string that is not Unicode.
+        Malformed: The text is not a JSON object, is nested too deeply, or repeats a member. Or it contains a number
+            that is not finite, or a string that is not Unicode.
     """
     found = _load(text, what)
     if not isinstance(found, dict):

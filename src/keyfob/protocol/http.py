@@ -52,7 +52,7 @@ class Request:
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header with a name, or None. The name is in lower case."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class Response:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header with a name, or None. The name is in lower case."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:

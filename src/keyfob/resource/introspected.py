@@ -69,7 +69,7 @@ class Introspection:
 def check_answer(
     answer: IntrospectionAnswer | None, policy: Policy, settings: Introspection, now: datetime
 ) -> Principal:
-    """Check an introspection response, since an active token may be for another API, and return the caller.
+    """Check an introspection response, and return the caller. Even an active token may be for another API.
 
     If the response has no `exp`, the caller's `expires_at` is the time at which the cached response expires.
 

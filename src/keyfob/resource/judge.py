@@ -278,7 +278,10 @@ class Verifier:
         certificate: bytes | None,
         now: datetime,
     ) -> Denial | None:
-        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
+        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3).
+
+        Return the denial if the caller does not hold it, or if a DPoP proof comes with a token that is not bound.
+        """
         challenges = self._challenges
         if principal.certificate_thumbprint is not None:
             shown = None if certificate is None else thumbprint_of(certificate)

@@ -89,7 +89,7 @@ class Introspector(Protocol):
     settings: Introspection
 
     def known(self, digest: bytes, now: datetime) -> IntrospectionOutcome | None:
-        """Return the cached outcome for the token with this hash, or None."""
+        """Return the cached outcome for the token with this hash, or None if there is none."""
         ...
 
     def ask(self, token: Secret, digest: bytes) -> Pending[IntrospectionOutcome | None]:

@@ -28,7 +28,7 @@ _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class CachedKeys:
-    """An issuer's keys, and when they were fetched, by a monotonic clock.
+    """An issuer's keys, and the times of the last fetches by a monotonic clock.
 
     Attributes:
         missing: The key IDs that a fetch did not find, each with the time of that fetch. The key ID None stands for

@@ -163,7 +163,7 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error that prevented fetching them.
+    """Return the issuer's keys, or the error that prevented fetching them. Neither is returned for an unknown issuer.
 
     Raises:
         Misuse: The CA file cannot be used.

@@ -92,7 +92,7 @@ def end(name: str, app: App | None) -> Ended:
 def _end_any(name: str) -> Ended:
     """End a login. If the login cannot be read, delete it.
 
-    The result contains the error, which is not raised, so that the caller can end the next profile too.
+    An error is not raised but is part of the result, so that the caller can end the next profile too.
     """
     try:
         return end(name, stored_app(name))

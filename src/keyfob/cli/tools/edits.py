@@ -106,7 +106,7 @@ class MarkedBlock:
         return f"# keyfob: end {self.name}"
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the block's first line and the index after its last line.
+        """Return the index of the block's first line and the index after its last line; None if there is no block.
 
         Raises:
             Misuse: One of the two comments is missing.
@@ -167,7 +167,7 @@ class ListedUser:
         return ["users:", *self.lines]
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the item's first line and the index after its last line."""
+        """Return the index of the item's first line and the index after its last line; None if there is no item."""
         start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
         is_users = False
         for at, line in enumerate(lines):

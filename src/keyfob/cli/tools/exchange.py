@@ -132,7 +132,7 @@ _given: list[bytes] = []
 
 
 def read_stdin() -> bytes:
-    """Return the standard input, up to a limit. Return it again if `quick_reply` has read it already."""
+    """Return the standard input, up to a limit. If `quick_reply` has read it already, return what was read then."""
     if not _given:
         _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
     return _given[0]

@@ -74,7 +74,7 @@ class SetupPlan:
     Attributes:
         helper: The name of the helper that the tool calls; "" if the tool calls none.
         files: The files to edit.
-        then: The commands that the user must still run, once.
+        then: The commands that the user must run once after `keyfob setup`.
         example: A command of the tool that uses the login.
     """
 
