@@ -1,4 +1,4 @@
-"""Dataclasses that are frozen for type checkers only, for values that are created several times in each request."""
+"""Dataclasses that only type checkers see as frozen, for classes with several new values in each request."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _find_own(url: str) -> Profile | None:
 
 
 def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
-    """Show the issuer, and ask the user whether to trust it. No browser is opened before.
+    """Show the issuer, and ask the user whether to trust it. No browser is opened before the user agrees.
 
     Raises:
         LoginRequired: There is no terminal.

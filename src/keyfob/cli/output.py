@@ -123,7 +123,7 @@ def agreed(question: str) -> bool:
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """Print an error with its hint and its help command, or as a JSON object. Return the exit code of the error.
 
-    An error that contains a command for a calling program to run is always printed as a JSON object too.
+    If the error contains a command for a calling program to run, the JSON object is printed in addition to the text.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})

@@ -158,7 +158,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
     """Return the settings of the last login: from its file, else from its stored login; None if there is neither.
 
     Raises:
-        VaultUnavailable: The file is damaged. It is ignored only if `settings` has an issuer and a client ID.
+        VaultUnavailable: The file is damaged, and is needed, since `settings` lacks the issuer or the client ID.
     """
     try:
         found = ProfileFiles().load(name)
@@ -180,7 +180,7 @@ def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
 def _find_certificate(
     pick: _Pick, found: Mapping[str, Setting], stored: Profile | None, issuer: str
 ) -> CertificateFiles | None:
-    """Return the files of the client certificate and its key. A stored key is used only with the stored certificate.
+    """Return the client certificate's files, or None. A stored key is used only with the stored certificate.
 
     Raises:
         Misuse: There is a key without a certificate, or a setting is not a file name.
@@ -314,7 +314,7 @@ def stored_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """Return a profile made from the stored login, for use when the settings are lost. It suffices for a logout."""
+    """Return a profile made from the stored login, for use when the settings are lost, or None if there is no login."""
     stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 

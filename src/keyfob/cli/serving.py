@@ -249,7 +249,7 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
 
 
 def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
-    """Serve the metrics of this process, if metrics are requested. Return the URL of the metrics, or ""."""
+    """If metrics are requested, serve those of this process, and return their URL. Otherwise, return ""."""
     if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  takes 20 ms; only metrics need it

@@ -19,7 +19,10 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Return whether a vault entry is encrypted. Only the name of a member can be `"sealed"` with unescaped quotes."""
+    """Return whether a vault entry is encrypted, that is, whether it has a member `sealed`.
+
+    The text `"sealed"` cannot occur inside a string of the entry, where its quotes are escaped.
+    """
     return b'"sealed"' in content
 
 

@@ -58,7 +58,11 @@ class KeyPair:
 
 
 def _first_of(path: Path) -> str:
-    """Return only the first certificate, so that no traceback shows a key in the same file. Raises `OSError`."""
+    """Return only the first certificate, since a traceback could show a key that is in the same file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as file:
         return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
 

@@ -221,8 +221,8 @@ class App(SeveralLogins):
             may_replace_account: Called with the stored and the new login if they belong to different users or clients;
                 returns whether the new login replaces the stored login. By default it returns False, and the login
                 fails with the code `account-mismatch` or `profile-taken`.
-            accepts: Called with a login that another process made meanwhile; returns whether this call may return that
-                login. By default it returns True.
+            accepts: Called with a login that another process made while this call waited; returns whether this call may
+                return that login. By default it returns True.
 
         Returns:
             The stored login.

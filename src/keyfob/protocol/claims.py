@@ -27,7 +27,7 @@ class AccessClaims:
         audience: One or more audiences. Auth0 adds the URL of its `/userinfo` if `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile, `cid` at Okta, `appid` in Entra's version 1.0.
         permissions: Auth0's `permissions`; None if the claim is absent.
-        token_id: `jti`. Only tokens of RFC 9068 have `jti` and `auth_time`, not those of Auth0's profile.
+        token_id: `jti`. Tokens of RFC 9068 have `jti` and `auth_time`; tokens of Auth0's profile have neither.
         key_thumbprint: `cnf.jkt`: the token is valid only with the DPoP key of this thumbprint (RFC 9449 §6.1).
         certificate_thumbprint: `cnf.x5t#S256`: the token is valid only over TLS with the client certificate of this
             thumbprint (RFC 8705 §3.1).

@@ -93,7 +93,7 @@ def _whole(span: timedelta) -> int:
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:
-    """Return the refresh token's lifetime, or None for no expiry. Wrong values and 0 (from Keycloak) are ignored."""
+    """Return the refresh token's lifetime, or None if it has none. Wrong values and Keycloak's 0 count as none."""
     for names in _REFRESH_LIVES:
         lives = [life for name in names if (life := _life(fields, name))]
         if lives:

@@ -24,8 +24,8 @@ class Published:
     """An API's address, and its metadata document at a well-known path.
 
     Attributes:
-        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. It is
-            used in place of a request's Host header, which is ignored.
+        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. This
+            URL takes the place of a request's Host header, which is ignored.
         url: The URL of the metadata.
         path: The path of `url`, with which each request's path is compared.
     """

@@ -66,7 +66,10 @@ class CachedKeys:
 
 
 def is_due(cached: CachedKeys, steady: timedelta) -> bool:
-    """Return whether to fetch now because the keys are missing or stale. If the last fetch was too recent: no."""
+    """Return whether to fetch now because the keys are missing or stale.
+
+    Return False if the last fetch was too recent.
+    """
     if _cools_down(cached, steady):
         return False
     return cached.fetched_at is None or steady - cached.fetched_at >= cached.life
@@ -75,7 +78,7 @@ def is_due(cached: CachedKeys, steady: timedelta) -> bool:
 def may_seek(cached: CachedKeys, key_id: str | None, steady: timedelta) -> bool:
     """Return whether to fetch now because a token names an unknown key.
 
-    Return False if the last fetch is too recent, or if a fetch within `MISSING_LIFE` did not find this key.
+    Return False if the last fetch was too recent, or if a fetch within `MISSING_LIFE` did not find this key.
     """
     known_missing = cached.missing.get(key_id)
     if known_missing is not None and steady - known_missing < MISSING_LIFE:

@@ -163,7 +163,7 @@ def verify_parsed(
 
 
 def type_problem(token_type: str) -> str:
-    """Return the message for a `typ` that is not accepted. "" means no `typ`, as in tokens of Okta and Cognito."""
+    """Return the message for a `typ` that is not accepted. `token_type` is "" without one, as at Okta and Cognito."""
     return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 

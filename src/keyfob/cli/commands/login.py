@@ -358,8 +358,9 @@ def _account_switch(
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return a function that decides whether a new login may replace the stored login of another account.
 
-    A login of another client may be replaced only if it is `replaced`, since the user was informed of that login
-    before. A new login of another account than `pinned` is refused. Otherwise a flag decides, or the user.
+    If the stored login is of another client, it may be replaced only if it is `replaced`, of which the user was
+    informed before. A new login of another account than `pinned` is refused. In other cases, a flag or the user
+    decides.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:

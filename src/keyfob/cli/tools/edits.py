@@ -46,8 +46,8 @@ class MarkedBlock:
         lines: The lines between the two comments.
         after: The line after which a new block is inserted, or None for the end of the file.
         heading: If the file has no line `after`, these lines and then the block are added at the end.
-        refuses: A line that sets the same setting. If the file contains such a line outside the block, the edit is
-            refused.
+        refuses: A line that makes the same setting as `lines`. If the file has such a line outside the block, the edit
+            is refused.
         at_top: Whether a new block is inserted at the top of the file.
     """
 

@@ -74,7 +74,8 @@ class TokenExchange:
 
     Attributes:
         request: A function that returns the exchange request for a token.
-        read: A function that returns the credentials in the response. They replace the token in `Helper.answer`.
+        read: A function that returns the credentials in the response. `Helper.answer` receives these credentials in
+            place of the token.
     """
 
     __slots__ = ("read", "request")

@@ -21,7 +21,7 @@ from keyfob.resource.verify import Principal
 
 
 class DenialAPIException(APIException):
-    """An exception from whose denial REST framework takes the status, the challenge and the body of the response."""
+    """An exception that contains a denial. REST framework's response has the denial's status, challenge and body."""
 
     def __init__(self, denial: Denial) -> None:
         super().__init__({"error": denial.error or "unauthorized", "error_description": denial.description})
