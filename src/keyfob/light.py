@@ -1,4 +1,4 @@
-"""Dataclasses that only type checkers see as frozen, for classes with several new values in each request."""
+"""Dataclasses that only type checkers see as frozen, for classes of which each request creates several values."""
 
 from __future__ import annotations
 

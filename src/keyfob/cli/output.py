@@ -186,7 +186,7 @@ class _Closed(io.RawIOBase):
 
 
 def system_failure(problem: OSError) -> SystemFailed:
-    """Convert an `OSError` to an error of keyfob. The file name is left out, since it could be a misplaced secret."""
+    """Convert an `OSError` to an error of keyfob, without the file name: a user may have typed a secret there."""
     reason = problem.strerror or type(problem).__name__
     trace(problem)
     if is_of_stdout(problem):

@@ -45,7 +45,10 @@ def state_of(home: str, profile: str) -> str:
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the path of the cache file: one for each project file and, outside of projects, each KEYFOB_PROFILE."""
+    """Return the path of the cache file.
+
+    Each project file has its own cache file. Outside of projects, each value of KEYFOB_PROFILE has its own.
+    """
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
@@ -105,7 +108,7 @@ def main() -> int:
 
 
 def sweep(home: str) -> None:
-    """Delete all cache files if there are many, since files for deleted project folders are never used again."""
+    """If there are many cache files, delete all. Those of deleted project folders would otherwise stay forever."""
     folder = f"{home}/prompt"
     try:
         names = os.listdir(folder)

@@ -251,7 +251,7 @@ class App(SeveralLogins):
 
         Args:
             wanted: The scope and the authentication that the API requires.
-            notify: As for `log_in`.
+            notify: Receives the notices for the user; None shows the notices on the terminal.
 
         Raises:
             LoginRequired: No user is present; the hint is the command to run.

@@ -96,7 +96,7 @@ def json_response(
 
 
 def media_type(content_type: str | None) -> str:
-    """Return the media type without parameters in lower case; "" if there is none."""
+    """Return the media type in lower case and without parameters; "" if there is none."""
     if content_type in {FORM, JSON}:  # a fast path for the usual media types
         return content_type
     return (content_type or "").partition(";")[0].strip().lower()

@@ -40,7 +40,7 @@ class ServerMetadata:
     Attributes:
         device_facts_supported: Whether the device authorization endpoint accepts `device_name` and `device_system`.
             This is a member of keyfob.
-        more: Members that are no field of this class. `write` adds them unchanged, even if a value is false. Of the
+        more: Members for which this class has no field. `write` adds them unchanged, even if a value is false. Of the
             fields of this class, `write` omits false values.
     """
 

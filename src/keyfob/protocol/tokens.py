@@ -30,8 +30,8 @@ class TokenAnswer:
             member. `read` accepts all of them. `write` adds two members: `refresh_token_timeout`, which is the name in
             the draft above, and `refresh_expires_in`, which is Keycloak's name.
         authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
-            adds it to the response. `read` never sets this field: if this lifetime is shorter than the refresh token's,
-            it becomes `refresh_expires_in`.
+            adds it to the response. `read` leaves this field None. Of the two lifetimes, `read` stores the shorter one
+            in `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 

@@ -24,7 +24,8 @@ class SettingsEdit(Protocol):
         """Return the text with keyfob's setting added; None if keyfob cannot edit this text.
 
         Raises:
-            Misuse: The file already sets the same setting, or the lines that mark keyfob's block were changed.
+            Misuse: The file already makes this setting without keyfob, or the lines that mark keyfob's block were
+                changed.
         """
         ...
 

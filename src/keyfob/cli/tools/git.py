@@ -38,8 +38,8 @@ class GitHelper(Helper):
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
         """Return the token, in the form that this git accepts.
 
-        A new git gets a Bearer credential, which other helpers do not store, if the server accepts Bearer tokens.
-        Otherwise, git gets the token as a password.
+        If this git and the server support Bearer credentials, the reply is one, which other helpers do not store.
+        Otherwise, the token is the password.
         """
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
