@@ -213,7 +213,7 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. Before removing anything, ask the operator at a terminal.
+    """Apply the file to the tenant, and print the changes. If there is a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.

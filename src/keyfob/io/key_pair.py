@@ -50,7 +50,7 @@ class KeyPair:
         """Return a value that changes when one of the files is replaced.
 
         Raises:
-            Misuse: A file does not exist (code `certificate-unusable`).
+            Misuse: A file is missing or cannot be accessed (code `certificate-unusable`).
         """
         return tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(look_at, (self.certificate, self.key))
@@ -68,7 +68,7 @@ def _first_of(path: Path) -> str:
 
 
 def look_at(path: Path) -> os.stat_result:
-    """Return a file's `stat` result. Raise `Misuse` (code `certificate-unusable`) if there is no such file."""
+    """Return a file's `stat` result. Raise `Misuse` (code `certificate-unusable`) if the file cannot be accessed."""
     try:
         return path.stat()
     except OSError as problem:

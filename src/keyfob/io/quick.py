@@ -230,7 +230,7 @@ def main() -> int:
 
 
 def put(text: str) -> int:
-    """Write a text to stdout. Return the exit code, which is 1 if the reader has closed the pipe."""
+    """Write a text to stdout. Return the exit code: 1 if the reader has closed the pipe, else 0."""
     left = text.encode()
     try:
         while left:

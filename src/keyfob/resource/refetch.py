@@ -32,9 +32,10 @@ class CachedKeys:
 
     Attributes:
         missing: The key IDs that a fetch did not find, each with the time of that fetch. The key ID None stands for
-            tokens without a `kid`. The mapping stays small, since each fetch adds at most one entry.
-        fresh_until: The time, in seconds, before which no fetch is needed. Every API call compares it, so it is a
-            float, which compares faster than a `timedelta`.
+            tokens without a `kid`. The mapping stays small, since each fetch adds at most one entry and old entries are
+            dropped.
+        fresh_until: The time, in seconds, before which no fetch is needed. Every API call compares this time with the
+            clock. It is a float, since floats compare faster than a `timedelta`.
     """
 
     keys: KeySet = KeySet()

@@ -1,4 +1,4 @@
-"""`keyfob call`: send an HTTP request with the access token. The flags are those of curl."""
+"""`keyfob call`: send an HTTP request with the access token. The flags have the names of curl's flags."""
 
 from __future__ import annotations
 
