@@ -358,8 +358,8 @@ def _account_switch(
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return a function that decides whether a new login may replace the stored login of another account.
 
-    If the stored login is of another client, it may be replaced only if it is `replaced`, of which the user was
-    informed before. A new login of another account than `pinned` is refused. In other cases, a flag or the user
+    If the stored login is of another client, the function agrees only for the login `replaced`, of which the user was
+    informed before. If not, it refuses a new login of another account than `pinned`. Otherwise, a flag or the user
     decides.
     """
 
