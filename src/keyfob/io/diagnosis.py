@@ -74,7 +74,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
-    """Return the error if the server ended a connection because of the client's certificate; None for other reasons."""
+    """Return the error if the server ended a connection because of the client's certificate, else None."""
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]

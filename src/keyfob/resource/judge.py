@@ -133,7 +133,7 @@ class Verifier:
         Args:
             request: The request. Only its method, path, headers and peer are read.
             needs: The requirements, which must all be met.
-            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself.
+            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself; else None.
         """
         begun = self._begin(request, needs, certificate)
         return run(self._finish(begun, _block)) if isinstance(begun, _Begun) else begun
