@@ -163,7 +163,10 @@ def verify_parsed(
 
 
 def type_problem(token_type: str) -> str:
-    """Return the message for a `typ` that is not accepted. `token_type` is "" without one, as at Okta and Cognito."""
+    """Return the message for a `typ` that is not accepted.
+
+    `token_type` is "" if the token has no `typ`, as at Okta and Cognito.
+    """
     return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 
