@@ -144,7 +144,7 @@ class LoginDeclined(Refused):
 
 
 class LoginRequired(Refused):
-    """There is no usable login, and this call cannot or may not start an interactive login."""
+    """There is no usable login, and this call is unable or not allowed to start an interactive login."""
 
     default_code: ClassVar[Code] = "login-required"
     exit: ClassVar[int] = 4

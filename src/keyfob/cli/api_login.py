@@ -50,7 +50,7 @@ def add_issuer_flags(parser: ArgumentParser) -> None:
 
 
 def find_login(flags: Namespace, url: str) -> App | None:
-    """Return the login whose token may be sent to a URL, or None.
+    """Return the login whose token may be sent to a URL, or None if there is none.
 
     Raises:
         Misuse: The login of the named profile is for another API.
@@ -139,7 +139,7 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
 
 
 def _find_own(url: str) -> Profile | None:
-    """Return the profile that a first login for the API at this URL created, or None."""
+    """Return the profile that a first login for the API at this URL created, or None if there is none."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
             stored = ProfileFiles().load(profile_name(spelled))
@@ -153,7 +153,7 @@ def _find_own(url: str) -> Profile | None:
 
 
 def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
-    """Show the issuer, and ask the user whether to trust it. No browser is opened before.
+    """Show the issuer, and ask the user whether to trust it. No browser is opened before the user agrees.
 
     Raises:
         LoginRequired: There is no terminal.
@@ -232,7 +232,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """Return KEYFOB_CLIENT_ID, unless KEYFOB_ISSUER names another issuer."""
+    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER names another issuer."""
     named = os.environ.get("KEYFOB_ISSUER")
     return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 

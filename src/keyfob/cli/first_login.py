@@ -20,7 +20,7 @@ def read_words(flags: Namespace) -> None:
     """Take the issuer and the client ID from the arguments after `login`.
 
     Raises:
-        Misuse: A flag sets the same value.
+        Misuse: A flag also sets the issuer or the client ID.
     """
     for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
         value = getattr(flags, word)

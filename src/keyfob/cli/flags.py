@@ -88,7 +88,7 @@ def add_master_key_flag(parser: ArgumentParser) -> None:
 
 
 def find_credential(flags: Namespace) -> Source | None:
-    """Return the location of the client's secret or key that the flags name, or None."""
+    """Return the location of the client's secret or key that the flags name, or None if they name none."""
     for source in SOURCES:
         name = getattr(flags, f"{source.kind}_{source.place}", None)
         if name:

@@ -64,7 +64,10 @@ class KeyfobKeyring(KeyringBackend):
 
 
 def _token_for(service: str) -> str | None:
-    """Return the token that may be sent to a service, or None. Never ask the user."""
+    """Return the token that may be sent to a service. Never ask the user.
+
+    Return None if no token may be sent to this service, or if keyfob's settings cannot be read.
+    """
     if "://" not in service:
         return None
     try:

@@ -108,7 +108,7 @@ else:
     _before = resource.getrlimit(resource.RLIMIT_CORE)
 
     def forbid_core_files() -> None:
-        """Forbid core files, since they would contain tokens. A handler (core_pattern, core(5)) may ignore this."""
+        """Forbid core files, since they would contain tokens. The system's crash handler may ignore this (core(5))."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
 

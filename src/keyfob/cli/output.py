@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a secret.
+stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a token.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def agreed(question: str) -> bool:
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
     """Print an error with its hint and its help command, or as a JSON object. Return the exit code of the error.
 
-    An error that contains a command for a calling program to run is always printed as a JSON object too.
+    If the error contains a command for a calling program to run, the JSON object is printed in addition to the text.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})
@@ -174,7 +174,7 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """The replacement for `sys.stdout` if it is None, since stdout was closed before Python started."""
+    """The replacement for `sys.stdout`, which is None if stdout was closed before Python started."""
 
     name = "<stdout>"
 
@@ -186,7 +186,7 @@ class _Closed(io.RawIOBase):
 
 
 def system_failure(problem: OSError) -> SystemFailed:
-    """Convert an `OSError` to an error of keyfob. The file name is left out, since it could be a misplaced secret."""
+    """Convert an `OSError` to an error of keyfob, without the file name: a user may have typed a secret there."""
     reason = problem.strerror or type(problem).__name__
     trace(problem)
     if is_of_stdout(problem):

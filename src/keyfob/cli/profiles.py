@@ -79,8 +79,8 @@ def first_login(name: str, issuer: str = "URL") -> str:
 def choose(flags: Namespace) -> ChosenProfile:
     """Choose the profile from flags, settings and the last login. An attribute that `flags` lacks counts as not set.
 
-    If the last login was at another issuer or of another client, its stored settings are ignored. So no server receives
-    another server's client ID.
+    If the settings name another issuer or client than the last login, the stored settings of that login are ignored. So
+    no server receives another server's client ID.
 
     Raises:
         Misuse: A setting is invalid.
@@ -155,10 +155,10 @@ def choose(flags: Namespace) -> ChosenProfile:
 
 
 def _load(name: str, settings: Settings) -> Profile | None:
-    """Return the settings that the last login stored, or None. If a killed process left no file, use the stored login.
+    """Return the settings of the last login: from its file, else from its stored login; None if there is neither.
 
     Raises:
-        VaultUnavailable: The file is damaged, and `settings` lacks the issuer or the client, so it cannot be ignored.
+        VaultUnavailable: The file is damaged, and is needed, since `settings` lacks the issuer or the client ID.
     """
     try:
         found = ProfileFiles().load(name)
@@ -172,7 +172,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
-    """Return whether keyfob must add no scopes. Without a flag for this or for the scope, do as in the last login."""
+    """Return whether --exact-scope is set. Without --scope, the setting of the last login counts too."""
     is_exact = bool(getattr(flags, "exact_scope", False))
     return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
@@ -180,7 +180,7 @@ def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
 def _find_certificate(
     pick: _Pick, found: Mapping[str, Setting], stored: Profile | None, issuer: str
 ) -> CertificateFiles | None:
-    """Return the files of the client certificate and its key. A stored key is used only with the stored certificate.
+    """Return the client certificate's files, or None. A stored key is used only with the stored certificate.
 
     Raises:
         Misuse: There is a key without a certificate, or a setting is not a file name.
@@ -210,7 +210,7 @@ def _path(name: str, origin: Setting) -> str:
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
     """Return the API, and True if `resource` (RFC 8707) names it, False if `audience` does.
 
-    If both are set, the setting with precedence is used.
+    If both are set, the one with the higher precedence is used. If neither is set, the last login's API is used.
     """
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
@@ -314,7 +314,7 @@ def stored_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """Return a profile made from the stored login, for lost settings. Such a profile is sufficient for a logout."""
+    """Return a profile made from the stored login, for use when the settings are lost, or None if there is no login."""
     stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 

@@ -213,7 +213,7 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
+    """Apply the file to the tenant, and print the changes. If there is a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.
@@ -231,7 +231,9 @@ def _apply(
 
 
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
-    """Return the host and port of the metrics of each process. Ports are consecutive, or any free ports for port 0.
+    """Return the host and port of the metrics of each process; () if `place` is None.
+
+    The ports are consecutive. If the port in `place` is 0, each process gets a free port.
 
     Raises:
         Misuse: A port is in use, or the address does not belong to this machine.
@@ -247,7 +249,7 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
 
 
 def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
-    """Serve the metrics of this process, if metrics are requested. Return the URL of the metrics, or ""."""
+    """If metrics are requested, serve those of this process, and return their URL. Otherwise, return ""."""
     if not places:
         return ""
     from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  takes 20 ms; only metrics need it
@@ -321,7 +323,7 @@ or, for the API's scope too, add --scope read:orders; or by hand:
 
 
 def _login_lines(config: TenantConfig) -> str:
-    """Return the login command for the first client that logs users in and needs no secret."""
+    """Return the login command for the first client that logs users in and needs no secret; "" if there is none."""
     interactive = {DEVICE_CODE, AUTHORIZATION_CODE}
     public = (one for one in config.applications if one.auth_methods == ("none",) and interactive & set(one.grants))
     first = next(public, None)

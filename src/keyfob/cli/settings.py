@@ -1,7 +1,8 @@
 """Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`.
 
-Precedence is in this order, highest first. Others may have written the project's file, so it may select a login, but it
-may set no secret, no trusted authority and no command to run. Settings for one issuer are never sent to another issuer.
+The order above is the precedence, highest first. Others may have written the project's file. So this file may select a
+login, but it may set no secret, no trusted authority and no command to run. Settings for one issuer are never sent to
+another issuer.
 """
 
 from __future__ import annotations
@@ -87,11 +88,12 @@ class Settings:
     files: tuple[Path, ...] = field(default=())
 
     def find(self, name: str, issuer: str | None = None) -> Setting | None:
-        """Return the setting with the highest precedence, or None.
+        """Return the setting with the highest precedence, or None if it is not set.
 
         Args:
             name: The name of the setting.
-            issuer: The chosen issuer. Settings in a file that names another issuer are ignored. None ignores nothing.
+            issuer: The chosen issuer. If a file names another issuer, its settings that depend on the issuer are
+                ignored. If None, no setting is ignored.
         """
         found = find_flag(self.flags, name)
         if found is not None:
@@ -169,7 +171,7 @@ def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
 
 
 def _find_project() -> Path | None:
-    """Return the project file in the working directory or its nearest parent folder that has one, or None."""
+    """Return the nearest project file, from the working directory upward; None if there is none."""
     try:
         here = Path.cwd()
     except OSError:  # the working directory was deleted
@@ -188,7 +190,7 @@ def _config_layers(path: Path, profile: str) -> list[_Layer]:
 
 
 def _tables(value: object) -> dict[str, dict[str, object]] | None:
-    """Return the tables by name, or None if a member is not a table."""
+    """Return the tables by name. Return None if the value is not a table, or if one of its members is not a table."""
     found = cast("dict[str, object]", value) if isinstance(value, dict) else {"": None}
     tables = {name: cast("dict[str, object]", table) for name, table in found.items() if isinstance(table, dict)}
     return tables if len(tables) == len(found) else None
@@ -236,7 +238,7 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
 
 
 def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -> dict[str, str]:
-    """Return a file's settings as text.
+    """Return a file's settings, whose values must be text.
 
     Raises:
         Misuse: A setting is not allowed in this file, or is not text.

@@ -197,8 +197,8 @@ def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
         client_id: The client ID of a login, or None. A token whose only audience is this client is an ID token.
 
     Returns:
-        The kind. "signed" is a JWT of another `typ`, such as a DPoP proof. "opaque" is a text that is not a JWT, such
-        as a token that only its issuer can read.
+        The kind. "signed" is a JWT whose `typ` is that of neither access tokens nor ID tokens, such as a DPoP proof.
+        "opaque" is a text that is not a JWT, such as a token that only its issuer can read.
     """
     header, claims = peek(token)
     if header is None or not isinstance(header.values.get("alg"), str):

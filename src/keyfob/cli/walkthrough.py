@@ -30,7 +30,11 @@ LEGACY: Final = "old-program"
 
 
 class DemoApps(NamedTuple):
-    """One `App` for each flow. The last two are the same client, with a browser here and on another computer."""
+    """One `App` for each flow.
+
+    `by_browser` and `by_pasting` are the same client. `by_browser` uses a browser on this machine, and `by_pasting` a
+    browser on another computer.
+    """
 
     by_code: App
     as_itself: App
@@ -67,7 +71,7 @@ def run_demo(*, unattended: bool) -> None:
 
 
 def _tenant_config(issuer: str, secret: Secret) -> TenantConfig:
-    """Return ready settings with two more clients: a service account, and a client for the password grant."""
+    """Return the settings of `ready_config` with two more clients: a service account and one for passwords."""
     ready = ready_config(issuer)
     nightly = Application(
         NIGHTLY, "Nightly batch", "machine", (CLIENT_CREDENTIALS,), ("client_secret_post",), (secret,)

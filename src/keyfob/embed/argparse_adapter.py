@@ -35,7 +35,10 @@ def mount(login: ProgramLogin, commands: SubParsers[ArgumentParser]) -> None:
 
 
 def run(login: ProgramLogin, parser: ArgumentParser, arguments: Sequence[str] | None) -> NoReturn:
-    """Parse the arguments, run the command's `func`, and exit. A number that `func` returns is the exit code."""
+    """Parse the arguments, run the command's `func`, and exit.
+
+    If `func` returns a number, this is the exit code. If it returns anything else, the exit code is 0.
+    """
     flags = parser.parse_args(arguments)
     command: Callable[[Namespace], object] | None = getattr(flags, "func", None)
     if command is None:

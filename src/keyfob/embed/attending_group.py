@@ -37,7 +37,7 @@ def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobEr
 
 
 def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
-    """Return a copy of a command that, if it fails for lack of a login, offers a login and then runs once more."""
+    """Return a copy of a command. If the command fails for lack of a login, the copy offers one and runs it again."""
     found = copy(command)
     callback = command.callback
     if callback is not None:

@@ -32,7 +32,10 @@ _ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": c
 
 
 def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Return a decorator by which type checkers see another class's arguments in a constructor's signature."""
+    """Return a decorator for a constructor, which takes any arguments at run time.
+
+    Type checkers check the arguments of the constructor as those of the given class.
+    """
 
     def same(constructor: Callable[..., None]) -> Callable[..., None]:
         return constructor
@@ -55,7 +58,10 @@ class CliApp:
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Take the settings from a file (see `keyfob.login.App.from_toml`), which is read when a login is needed."""
+        """Create the `CliApp` with the settings in a file, as `keyfob.login.App.from_toml` does.
+
+        The file is read only when a login is needed.
+        """
         found = cls(issuer="", client_id="")  # not used, since `_make` is replaced
         found._make = lambda app: app.from_toml(path)
         return found
@@ -85,8 +91,8 @@ class CliApp:
         """Add the commands `login`, `logout`, `whoami`, `status`, `token` and `switch` to a program.
 
         A Click or Typer program then prints keyfob's errors in the style of the framework, and exits with the codes in
-        docs/errors.md. If a command fails for lack of a login and a user is at the terminal, the program offers a login
-        and runs the command again from its beginning.
+        docs/errors.md. If a command fails for lack of a login, the program offers a login to the user at the terminal.
+        After this login, the program runs the command again from its beginning.
 
         Args:
             cli: A `click.Group`, a `typer.Typer`, a `cyclopts.App` or argparse's result of `add_subparsers`.

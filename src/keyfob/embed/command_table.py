@@ -72,7 +72,10 @@ COMMANDS = (
 
 
 def check_names(taken: Iterable[str]) -> None:
-    """Raise `Misuse` if `taken` contains a login command's name, since no command of the program is replaced."""
+    """Raise `Misuse` if a login command's name is in `taken`, the names of the program's commands.
+
+    A command of the program is never replaced.
+    """
     both = sorted({command.name for command in COMMANDS}.intersection(taken))
     if both:
         hint = "Mount the commands in a separate group, and set App(login_command=...)."

@@ -92,7 +92,10 @@ def has_user() -> bool:
 
 
 def is_accepted(app: App, problem: LoginRequired) -> bool:
-    """Offer a login after an error for lack of a login, once per error. Return whether the user accepts."""
+    """If the error means that there is no login, ask the user whether to log in now. Return whether the user agrees.
+
+    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks.
+    """
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False
     if _OFFERED in getattr(problem, "__notes__", ()):

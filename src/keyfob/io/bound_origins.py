@@ -12,7 +12,7 @@ _MEMBERS = 5
 
 
 class Bound:
-    """The permission that a tool may get a token of one login for one origin, in one line of the file.
+    """One line of the file: the permission for a tool to get the token of one login for one origin.
 
     Attributes:
         login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
@@ -30,7 +30,7 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """Tool, origin and profile identify a line: a new line replaces the old line with the same three."""
+        """Tool, origin and profile, which identify a line. A new line replaces the old line with the same three."""
         return self.tool, self.origin, self.profile
 
 

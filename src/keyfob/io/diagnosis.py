@@ -74,7 +74,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
-    """Return the error if the server ended a connection because of the client's certificate; None for other reasons."""
+    """Return the error if the server ended a connection because of the client's certificate, else None."""
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
@@ -147,7 +147,7 @@ def _refused(parts: SplitResult | None) -> Unreachable:
 
 
 def _fetch_certificate(parts: SplitResult) -> bytes | None:
-    """Fetch the server's certificate without verification."""
+    """Fetch the server's certificate without verification. Return None if that fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
@@ -190,7 +190,7 @@ def _connect_through(connection: socket.socket, parts: SplitResult, proxy: Split
 
 
 def _proxy_for(parts: SplitResult | None) -> SplitResult | None:
-    """Return the proxy that the environment sets for a URL."""
+    """Return the proxy that the environment sets for a URL, or None if it sets none."""
     if parts is None:
         return None
     found = getproxies()

@@ -73,7 +73,7 @@ class HttpSender:
         Raises:
             Unreachable: There is no response; `timed_out` is true after a timeout.
             Malformed: The response is too long or is not HTTP.
-            Refused: The server requires a client certificate, or a different one.
+            Refused: The server requires a client certificate, or does not accept the presented one.
             Misuse: The file of certificate authorities or the client certificate cannot be used.
         """
         from keyfob.io.httpx2_client import make_client, translated  # noqa: PLC0415  loads httpx2: 70 ms
@@ -105,7 +105,8 @@ class HttpSender:
     def _open(self, make: Callable[..., httpx2.Client]) -> httpx2.Client:
         """Return the open client, or a new one if the certificate's files were replaced.
 
-        While the files are being replaced, certificate and key may not match. Return the open client in that case.
+        While the files are being replaced, the certificate may be new and the key still old. In that case, return the
+        open client.
         """
         with self._lock:
             state = self._look()

@@ -27,7 +27,9 @@ def make_client(
     Args:
         connect: The time limit for connecting, in seconds.
         read: The longest wait for the next piece of a response, in seconds.
-        through_proxy: See `HttpSender`, also for `ca` and `pair`.
+        through_proxy: Whether to use the proxy that the environment sets.
+        ca: A PEM file of certificate authorities to trust in addition to the system's.
+        pair: The client certificate.
 
     Raises:
         Misuse: Any error of `ssl_context`.

@@ -19,7 +19,10 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Return whether a vault entry is encrypted. No JSON string contains `"sealed"`, since its quotes are escaped."""
+    """Return whether a vault entry is encrypted, that is, whether it has a member `sealed`.
+
+    The text `"sealed"` cannot occur inside a string of the entry, where its quotes are escaped.
+    """
     return b'"sealed"' in content
 
 
@@ -60,7 +63,10 @@ def _decrypt(raw: bytes, context: str, home: str) -> bytes:
 
 
 def _key(home: str) -> bytes:
-    """Read the key from the storage that `vault.json` names. Passphrases are not supported (slow key derivation)."""
+    """Read the vault's key from the place that `vault.json` names: the desktop's keyring, the kernel or systemd.
+
+    For any other place, raise `OSError`. For example, to derive the key from a passphrase would take too long here.
+    """
     descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         note = os.read(descriptor, _LONGEST_NOTE)

@@ -1,8 +1,8 @@
 """Read keys from the user's keyrings in the Linux kernel, with few imports (keyctl(2)).
 
-A user has two keyrings. The kernel deletes the user keyring with the user's last process (user-keyring(7)). The
-persistent keyring depends on a build option of the kernel, and by default expires after three days without use
-(persistent-keyring(7)). keyfob stores the key in both keyrings.
+A user has two keyrings, and keyfob stores the key in both. The kernel deletes the user keyring when the user's last
+process ends (user-keyring(7)). The persistent keyring depends on a build option of the kernel, and by default expires
+after three days without use (persistent-keyring(7)).
 """
 
 import ctypes
@@ -51,7 +51,7 @@ class KeyringSyscalls:
         return found
 
     def read(self, number: int, size: int) -> bytes | None:
-        """Return a key's content; None if the kernel refuses access, b"" if the content has another size."""
+        """Return a key's content; None if the kernel refuses access, b"" if the content is not `size` bytes long."""
         room = ctypes.create_string_buffer(size)
         length: int = self.call(self.keyctl, _READ, ctypes.c_long(number), room, ctypes.c_size_t(size))
         if length < 0:

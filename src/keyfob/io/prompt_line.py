@@ -1,4 +1,4 @@
-"""A cache file with the line that `keyfob prompt` prints, so that the command is little slower than Python's start.
+"""A cache file with the line that `keyfob prompt` prints, so that the command takes little longer than Python's start.
 
 This module imports as little as `quick.py`. The file contains the displayed name but no token. The file becomes invalid
 when a login, a setting, the project file or the chosen profile changes.
@@ -45,7 +45,10 @@ def state_of(home: str, profile: str) -> str:
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the path of the cache file for a project file or, outside of projects, for a value of KEYFOB_PROFILE."""
+    """Return the path of the cache file.
+
+    Each project file has its own cache file. Outside of projects, each value of KEYFOB_PROFILE has its own.
+    """
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
@@ -105,7 +108,7 @@ def main() -> int:
 
 
 def sweep(home: str) -> None:
-    """Delete all cache files if there are many, since files for deleted project folders are never used again."""
+    """If there are many cache files, delete all. Those of deleted project folders would otherwise stay forever."""
     folder = f"{home}/prompt"
     try:
         names = os.listdir(folder)

@@ -32,8 +32,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def place(profile: str) -> tuple[str, str]:
     """Return the path of a profile's quick file, and keyfob's home folder; both "" if the environment names no folder.
 
-    If KEYFOB_HOME is set, the file is in that folder. If not, the file is in the runtime folder, which is private and
-    in memory, or, if there is no runtime folder, beside the vault.
+    If KEYFOB_HOME is set, the file is in that folder. Otherwise, it is in the runtime folder, which is private and in
+    memory. Without a runtime folder, it is beside the vault.
     """
     get = os.environ.get
     home, user_home = get("KEYFOB_HOME"), get("HOME")
@@ -73,7 +73,7 @@ def seen(path: str) -> str:
 
 
 def changes_nothing() -> bool:
-    """Return whether neither the environment nor a project file could select another token."""
+    """Return whether no environment variable and no project file could select another token than the stored choice."""
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
@@ -150,7 +150,7 @@ def look_up(words: list[str]) -> str | None:
 
 
 def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
-    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the full command must run.
+    """Return a profile's valid access token and its expiry; None if the full command must run.
 
     Args:
         profile: The name of the profile.
@@ -190,7 +190,11 @@ def read(path: str) -> bytes:
 
 
 def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
-    """Return the token in the vault entry; None if the entry has changed since the quick file was written."""
+    """Return the token in the vault entry; None if the full command must run.
+
+    The full command runs if the entry cannot be read, or has changed since the quick file was written. With
+    `must_seal`, it also runs if the entry is not encrypted.
+    """
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
@@ -208,7 +212,7 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
         state: The result of `state_of` when the token was read. If the state changes, the file is invalid.
         since: The present time in seconds by this machine's clock. If the clock is set back, the file is invalid.
         until: The token's expiry by the same clock; None if unknown.
-        usual: The least remaining lifetime, in seconds, that applies by default.
+        usual: The least remaining lifetime in seconds, if the command names none.
         token: The access token; "" to leave it in the vault.
     """
     mark, end = MARK if token else MARK_KEPT, "-" if until is None else str(until)
@@ -226,7 +230,7 @@ def main() -> int:
 
 
 def put(text: str) -> int:
-    """Write a text to stdout. Return the exit code, which is 1 if the reader has closed the pipe."""
+    """Write a text to stdout. Return the exit code: 1 if the reader has closed the pipe, else 0."""
     left = text.encode()
     try:
         while left:

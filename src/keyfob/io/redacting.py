@@ -47,7 +47,10 @@ def _trace(problem: BaseException) -> str:
 
 
 def _harmless_words(problem: BaseException) -> str:
-    """Return the text of an error that contains no secret: keyfob's message, or the text or name of an error number."""
+    """Return the part of an error's text that contains no secret; "" if there is none.
+
+    This part is the message of keyfob's error, the system's text for an error number, or the name of an SQLite error.
+    """
     match problem:
         case KeyfobError():
             return f": {problem.message}"
@@ -65,8 +68,8 @@ def guard_log(*others: str) -> None:
     """Add the filter to the loggers whose records could contain secrets. Repeated calls have no effect.
 
     Args:
-        others: Additional loggers, in keyfob's own processes only: the filter removes the messages of errors, which
-            another application may need.
+        others: Additional loggers. Name them only in keyfob's own processes: the filter removes the messages of errors,
+            and another application may need these messages.
     """
     for name in (*NOISY, *others):
         logging.getLogger(name).addFilter(_FILTER)

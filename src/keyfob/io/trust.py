@@ -28,8 +28,8 @@ _LARGEST: Final = 4 * 1024 * 1024
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
     """Make every new connection of a context present the certificate that the files contain at that time.
 
-    While the files are being replaced, certificate and key may not match. Connections then present the previous
-    certificate.
+    While the files are being replaced, the certificate may be new and the key still old. In that case, connections
+    present the previous certificate.
 
     Raises:
         Misuse: A file is missing or invalid, certificate and key do not match, other users may read the key, or the
@@ -82,7 +82,10 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key file that other users may read. If another user owns the file, its group may read it."""
+    """Refuse a key file that other users than its owner may read.
+
+    If another user owns the file, its group may read it.
+    """
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
         refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")
@@ -106,7 +109,7 @@ def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
         pair: The client certificate.
 
     Raises:
-        Misuse: The file cannot be read, or contains no certificate in PEM; or any error of `certify`.
+        Misuse: The file `ca` cannot be read, or contains no certificate in PEM; or any error of `certify`.
     """
     context = httpx2.create_ssl_context()
     if ca is not None:

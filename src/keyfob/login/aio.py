@@ -125,7 +125,11 @@ class App:
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again as an API requires. As a session's `step_up`, pass the blocking `keyfob.login.App.step_up`."""
+        """Log in again, with the scope and authentication that an API requires.
+
+        Do not pass this method to `session(step_up=...)`, which needs a blocking function: pass
+        `keyfob.login.App.step_up`.
+        """
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
@@ -168,7 +172,7 @@ class App:
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, if the vault allows this."""
+        """Write the quick file, which `keyfob token` reads first. Write nothing if the vault's settings forbid it."""
         await off_loop(self._app.make_quick)
 
     def _login(self, world: World) -> Login:

@@ -187,8 +187,8 @@ class App(SeveralLogins):
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Create an App from a settings file in the program's package: `Path(__file__).with_name("login.toml")`.
 
-        The file's keys are the arguments of `App` that are strings, lists of strings or booleans, and the table
-        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
+        The file may set each argument of `App` whose value is a string, a list of strings or a boolean. It may also
+        have the table `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
@@ -221,8 +221,8 @@ class App(SeveralLogins):
             may_replace_account: Called with the stored and the new login if they belong to different users or clients;
                 returns whether the new login replaces the stored login. By default it returns False, and the login
                 fails with the code `account-mismatch` or `profile-taken`.
-            accepts: Called with a login that another process made meanwhile; returns whether this call may return that
-                login. By default it returns True.
+            accepts: Called with a login that another process made while this call waited; returns whether this call may
+                return that login. By default it returns True.
 
         Returns:
             The stored login.
@@ -251,7 +251,7 @@ class App(SeveralLogins):
 
         Args:
             wanted: The scope and the authentication that the API requires.
-            notify: As for `log_in`.
+            notify: Receives the notices for the user; None shows the notices on the terminal.
 
         Raises:
             LoginRequired: No user is present; the hint is the command to run.
@@ -295,7 +295,7 @@ class App(SeveralLogins):
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Wait for the user to whom `begin` showed a code. Arguments as for `log_in`.
+        """Wait for the user to whom `begin` showed a code. The arguments are those of `log_in`.
 
         Raises:
             LoginRequired: There is no pending login.
@@ -312,9 +312,10 @@ class App(SeveralLogins):
         *,
         copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield the `World` (network, clock and user) of a login, with notices to `notify` or, if None, the terminal.
+        """Yield the `World` of a login: its network, its clock and its user.
 
-        With `copies_code`, the terminal copies the user code to the clipboard.
+        The user receives the notices by `notify` or, if that is None, on the terminal. With `copies_code`, the terminal
+        copies the user code to the clipboard.
         """
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
@@ -342,7 +343,7 @@ class App(SeveralLogins):
         return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, if the vault allows this."""
+        """Write the quick file, which `keyfob token` reads first. Write nothing if the vault's settings forbid it."""
         if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 
@@ -376,7 +377,7 @@ class App(SeveralLogins):
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
-    """Return the vault in files or, for a user's login and if KEYFOB_AGENT is set, that agent's vault."""
+    """Return the vault: the agent's vault for a user's login if KEYFOB_AGENT is set, else the vault in files."""
     agent = None if profile.is_machine else vault_files.agent_socket()
     if agent is not None:
         return agent_vault.vault_of(agent, profile)

@@ -82,11 +82,14 @@ class TokenCarriers:
         return httpx_auth.HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
-        """Return an auth object for clients of httpx2. `origin` and errors: see `auth_for_httpx`."""
+        """Return an auth object for clients of httpx2. The argument and the errors are those of `auth_for_httpx`."""
         return httpx2_auth.Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
-        """Return an auth object for `requests.get(..., auth=...)`. `origin` and errors: see `auth_for_httpx`."""
+        """Return an auth object for `requests.get(..., auth=...)`.
+
+        The argument and the errors are those of `auth_for_httpx`.
+        """
         return requests_auth.RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:

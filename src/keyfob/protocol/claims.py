@@ -27,7 +27,7 @@ class AccessClaims:
         audience: One or more audiences. Auth0 adds the URL of its `/userinfo` if `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile, `cid` at Okta, `appid` in Entra's version 1.0.
         permissions: Auth0's `permissions`; None if the claim is absent.
-        token_id: `jti`. Only tokens of RFC 9068 have `jti` and `auth_time`, not those of Auth0's profile.
+        token_id: `jti`. Tokens of RFC 9068 have `jti` and `auth_time`; tokens of Auth0's profile have neither.
         key_thumbprint: `cnf.jkt`: the token is valid only with the DPoP key of this thumbprint (RFC 9449 §6.1).
         certificate_thumbprint: `cnf.x5t#S256`: the token is valid only over TLS with the client certificate of this
             thumbprint (RFC 8705 §3.1).
@@ -127,8 +127,10 @@ def _numeric(moment: datetime | None) -> int | None:
 def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
     """Return the thumbprints of the key and the certificate that a token is bound to (RFC 7800 §3.1).
 
+    A thumbprint is None if the token has no such binding.
+
     Raises:
-        Malformed: `cnf` has no supported member, so the caller could not verify the binding.
+        Malformed: `cnf` is wrong or has no supported member, so the caller could not verify the binding.
     """
     confirmation = fields.values.get("cnf")
     if confirmation is None:

@@ -66,7 +66,7 @@ class Credentials:
 
         Raises:
             Malformed: The request uses more than one method (RFC 6749 §2.3), two different client ids, or an unknown
-                type of assertion; or the header cannot be read. In the last case, the error's field is `authorization`.
+                type of assertion. Or the header cannot be read; only then, the error's field is `authorization`.
         """
         named = fields.optional_text("client_id") or ""
         if authorization is None and _SECRETS.isdisjoint(

@@ -41,8 +41,8 @@ class Fields:
         """Check the member `version` of a stored document.
 
         Raises:
-            Malformed: The version is not in `readable`. The error's field is "version" only if a later keyfob wrote the
-                document.
+            Malformed: The version is not in `readable`. The error's field is "version" only if a later version of
+                keyfob wrote the document.
         """
         version = self.values.get("version")
         if isinstance(version, int) and not isinstance(version, bool):
@@ -206,8 +206,8 @@ def read_json(text: bytes | str, what: str) -> Fields:
         what: The name of the object in error messages.
 
     Raises:
-        Malformed: The text is not a JSON object, is nested too deeply, repeats a member, or has a number that is not
-            finite or a string that is not Unicode.
+        Malformed: The text is not a JSON object, is nested too deeply, or repeats a member. Or it contains a number
+            that is not finite, or a string that is not Unicode.
     """
     found = _load(text, what)
     if not isinstance(found, dict):

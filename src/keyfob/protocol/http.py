@@ -52,7 +52,7 @@ class Request:
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header with a name, or None. The name is in lower case."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class Response:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header with a name, or None. The name is in lower case."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def json_response(
 
 
 def media_type(content_type: str | None) -> str:
-    """Return the media type without parameters in lower case; "" if there is none."""
+    """Return the media type in lower case and without parameters; "" if there is none."""
     if content_type in {FORM, JSON}:  # a fast path for the usual media types
         return content_type
     return (content_type or "").partition(";")[0].strip().lower()

@@ -55,7 +55,11 @@ class IntrospectionAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self | None:
-        """Parse the response. Return None if the token is not active. `active` must be `true` or `false`."""
+        """Parse the response. Return None if the token is not active.
+
+        Raises:
+            Malformed: `active` is neither `true` nor `false`, or another member is wrong.
+        """
         if not isinstance(fields.values.get("active"), bool):
             raise Malformed("introspection: active is not a boolean", field="active")
         if fields.values["active"] is not True:

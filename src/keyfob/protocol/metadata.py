@@ -40,7 +40,8 @@ class ServerMetadata:
     Attributes:
         device_facts_supported: Whether the device authorization endpoint accepts `device_name` and `device_system`.
             This is a member of keyfob.
-        more: Other members, which `write` adds unchanged, even false ones. It omits false values of known members.
+        more: Members for which this class has no field. `write` adds them unchanged, even if a value is false. Of the
+            fields of this class, `write` omits false values.
     """
 
     issuer: str

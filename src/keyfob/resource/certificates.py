@@ -58,7 +58,10 @@ class CertificateHeader:
         object.__setattr__(self, "networks", networks)
 
     def read(self, request: Request) -> str | None:
-        """Return the thumbprint of the certificate that a trusted proxy sent, or None."""
+        """Return the thumbprint of the certificate that a trusted proxy sent.
+
+        Return None if the header is absent, repeated or unreadable, or was sent by anyone else.
+        """
         values = request.header_values(self.name)
         if len(values) != 1 or not self._trusts(request.peer):
             return None

@@ -14,8 +14,8 @@ class ExpiringCache(Generic[V]):
     New entries are stored in the young generation, and `get` moves an old entry to it. When the young generation is
     full, it becomes the old generation, and the previous old generation is dropped.
 
-    The cache is thread-safe without a lock: each step is one operation of a dict, and a race can only lose an entry,
-    which is then computed again.
+    The cache is thread-safe without a lock, since each step is one operation of a dict. A race can only lose an entry.
+    A lost entry is computed again.
     """
 
     def __init__(self, most: int) -> None:

@@ -69,7 +69,7 @@ class Introspection:
 def check_answer(
     answer: IntrospectionAnswer | None, policy: Policy, settings: Introspection, now: datetime
 ) -> Principal:
-    """Check an introspection response, since an active token may be for another API, and return the caller.
+    """Check an introspection response, and return the caller. Even an active token may be for another API.
 
     If the response has no `exp`, the caller's `expires_at` is the time at which the cached response expires.
 
@@ -122,5 +122,5 @@ def _check_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> N
 
 
 def believed_until(principal: Principal, settings: Introspection, now: datetime) -> datetime:
-    """Return until when a response may be cached, which is at most until the token expires (RFC 7662 §4)."""
+    """Return the time until which a response may be cached, at most the token's expiry (RFC 7662 §4)."""
     return min(now + settings.life, principal.expires_at)

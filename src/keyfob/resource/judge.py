@@ -61,7 +61,7 @@ class TrustedIssuer:
 
 
 class _Verified(NamedTuple):
-    """A cached verification. It is used only as long as the issuer's current keys, in `source`, are still `keys`."""
+    """The cached result of a verification. It is used only while `keys` are still the current keys of `source`."""
 
     principal: Principal
     keys: KeySet
@@ -133,7 +133,7 @@ class Verifier:
         Args:
             request: The request. Only its method, path, headers and peer are read.
             needs: The requirements, which must all be met.
-            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself.
+            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself; else None.
         """
         begun = self._begin(request, needs, certificate)
         return run(self._finish(begun, _block)) if isinstance(begun, _Begun) else begun
@@ -278,7 +278,10 @@ class Verifier:
         certificate: bytes | None,
         now: datetime,
     ) -> Denial | None:
-        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
+        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3).
+
+        Return the denial if the caller does not hold it, or if a DPoP proof comes with a token that is not bound.
+        """
         challenges = self._challenges
         if principal.certificate_thumbprint is not None:
             shown = None if certificate is None else thumbprint_of(certificate)
@@ -323,7 +326,7 @@ def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToke
 
 
 def _token_in(rest: str) -> str | None:
-    """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
+    """Return the token after the scheme and a space; None if the text is not exactly one token (RFC 9110 §11.2)."""
     token = rest.strip(" ")
     # Usually nothing is left. The pattern accepts the same tokens, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):

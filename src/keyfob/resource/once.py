@@ -24,7 +24,10 @@ Needs = tuple[Requirement, ...]
 def check_once(
     verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
 ) -> Principal | Denial:
-    """Return the caller, or the denial to send. The call may block. `state` is stored with the request."""
+    """Return the caller, or the denial to send. The call may block.
+
+    The result is stored in `state`, which belongs to the request, so that the next guard can use it.
+    """
     known = _known(verifier, state)
     if known is not None:
         return verifier.allow(request, known, needs)

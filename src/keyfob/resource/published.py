@@ -24,8 +24,8 @@ class Published:
     """An API's address, and its metadata document at a well-known path.
 
     Attributes:
-        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. It is
-            used in place of a request's Host header, which is ignored.
+        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. This
+            URL takes the place of a request's Host header, which is ignored.
         url: The URL of the metadata.
         path: The path of `url`, with which each request's path is compared.
     """
@@ -68,8 +68,8 @@ class Published:
     def address_of(self, request: Request) -> str:
         """Return the URL without a query to which a DPoP proof's `htu` must be equal.
 
-        If the request's path does not start with the path of the API's address, a proxy has removed the address's path.
-        Then this method prepends that path.
+        This URL is the address that the caller used. If the request's path does not start with the path of the API's
+        address, a proxy has removed that path. In that case, this method puts the path in front again.
         """
         parts = urlsplit(self.metadata.resource)
         prefix, path = parts.path.rstrip("/"), request.path

@@ -120,7 +120,7 @@ class MissingRequirement:
 def missing_requirement(
     principal: Principal, needs: Iterable[Requirement], now: datetime, leeway: timedelta
 ) -> MissingRequirement | None:
-    """Return the first requirement that the token does not meet, or None."""
+    """Return the first requirement that the token does not meet, or None if it meets all."""
     for need in needs:
         if not _covers(principal, need):
             return MissingRequirement(403, "insufficient_scope", _FORBIDDEN, (("scope", need.named().write()),))

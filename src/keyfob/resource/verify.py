@@ -27,8 +27,9 @@ class Principal:
         client_id: The calling client; "" if the token does not name a client.
         permissions: Auth0's `permissions`; () if the token has none.
         claims: All claims of the token, unchanged. `repr` omits them.
-        acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2).
-        auth_time: The time of the user's authentication.
+        acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2); None if the
+            token does not contain it.
+        auth_time: The time of the user's authentication; None if the token does not contain it.
         key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1). A guard has validated
             the proof. None if the token is not bound to a key.
         certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1). A
@@ -162,7 +163,10 @@ def verify_parsed(
 
 
 def type_problem(token_type: str) -> str:
-    """Return the message for a `typ` that is not accepted; "" means no `typ`, as in tokens of Okta and Cognito."""
+    """Return the message for a `typ` that is not accepted.
+
+    `token_type` is "" if the token has no `typ`, as at Okta and Cognito.
+    """
     return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 

@@ -1,4 +1,4 @@
-"""`keyfob call`: send an HTTP request with the access token. The flags are those of curl."""
+"""`keyfob call`: send an HTTP request with the access token. The flags have the names of curl's flags."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run(flags: Namespace) -> int:
 
 
 class _LoginFilter:
-    """Prints the response. A response with status 401 is not printed, since keyfob logs in and repeats the request."""
+    """Prints the response. If its status is 401, nothing is printed, since keyfob logs in and repeats the request."""
 
     def __init__(self, head: Callable[[Response], None] | None) -> None:
         self._head = head

@@ -99,7 +99,7 @@ def run(flags: Namespace) -> int:
 
 
 def _all_settings(chosen: ChosenProfile) -> dict[str, Setting]:
-    """Return the settings from flags, variables and files, and then the settings of the stored profile."""
+    """Return the settings from flags, variables and files. Add the profile's value for each setting that these lack."""
     found = dict(chosen.settings)
     if chosen.profile is None:
         return found
@@ -139,7 +139,10 @@ def _refused(profile: Profile) -> dict[str, str]:
 
 
 def _place() -> tuple[Place | None, list[str]]:
-    """Return the storage place of the vault's key, and the reasons why no safer place is used."""
+    """Return the storage place of the vault's key, and the reasons why no safer place is used.
+
+    The place is None if none was chosen yet.
+    """
     seals = Seals()
     place = seals.note().place
     policy = os.environ.get(POLICY_VARIABLE)

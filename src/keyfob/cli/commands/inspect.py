@@ -135,7 +135,7 @@ def _without_issuer(flags: Namespace) -> Namespace:
 def _find_policy(flags: Namespace, given: _Given, claims: Mapping[str, object]) -> tuple[Policy, tuple[str, ...]]:
     """Return the expected issuer and audience, and which of the two come only from the token itself.
 
-    They come from the flags, else from the login, else from the token.
+    Each of the two comes from the flags, else from the login, else from the token.
     """
     stored = given.profile if given.is_stored else None
     assumed: list[str] = []
@@ -163,7 +163,7 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error that prevented fetching them.
+    """Return the issuer's keys, or the error that prevented fetching them. Neither is returned for an unknown issuer.
 
     Raises:
         Misuse: The CA file cannot be used.

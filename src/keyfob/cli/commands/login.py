@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with more scopes: those of its stored login, without those that keyfob added, and `added`."""
+    """Return the profile with more scopes: `added`, and its stored login's scopes that keyfob did not add itself."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -212,7 +212,7 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
     """Return a login step that fails if the user logs in with another account than the settings require.
 
-    If no login was stored before, the step also ends the login of the other account.
+    If no login was stored before, the failed step also logs the other account out.
     """
     if chosen.subject is None:
         return log_in
@@ -273,7 +273,7 @@ def _pending_profile(flags: Namespace) -> Profile:
 
 
 def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
-    """Return the login step that the flags select: log in, resume, begin, or take a token. "Begin" returns None.
+    """Return the step that the flags select: log in, resume, begin (which returns None), or take a token.
 
     Raises:
         Misuse: The flags contradict each other.
@@ -331,10 +331,10 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the login of another client or issuer that this login will replace, or None. Inform or ask the user.
+    """Return the stored login of another client or issuer, or None. Tell the user that it is replaced, or ask.
 
     Raises:
-        Misuse: The user at the terminal keeps the stored login.
+        Misuse: The user at the terminal wants to keep the stored login.
     """
     try:
         before = run_flow(app.vault.load(app.profile.name))
@@ -358,8 +358,9 @@ def _account_switch(
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return a function that decides whether a new login may replace the stored login of another account.
 
-    It uses a flag, or asks the user. It never accepts another account than the `pinned` account. It allows replacing
-    `replaced`, the login of another client, since the user was informed before.
+    If the stored login is of another client, the function agrees only for the login `replaced`, of which the user was
+    informed before. If not, it refuses a new login of another account than `pinned`. Otherwise, a flag or the user
+    decides.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:

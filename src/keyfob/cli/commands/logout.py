@@ -27,7 +27,7 @@ class Ended:
 
     @property
     def exit(self) -> int:
-        """The exit code. If the login was not revoked at the server, the exit code is a failure."""
+        """The exit code: that of the error, if any; FAILED if the server did not revoke the login; otherwise DONE."""
         if self.problem is not None:
             return self.problem.exit
         return FAILED if self.done is not None and self.done.revoked is False else DONE
@@ -90,7 +90,10 @@ def end(name: str, app: App | None) -> Ended:
 
 
 def _end_any(name: str) -> Ended:
-    """End a login, or delete it if it cannot be read. Return an error, so that the next profile can be ended too."""
+    """End a login. If the login cannot be read, delete it.
+
+    An error is not raised but is part of the result, so that the caller can end the next profile too.
+    """
     try:
         return end(name, stored_app(name))
     except KeyfobError as problem:
@@ -102,7 +105,7 @@ def _end_any(name: str) -> Ended:
 
 
 def members(done: LoggedOut | None) -> dict[str, object]:
-    """Return the result as JSON members."""
+    """Return the result as JSON members. `done` is None if there was no login."""
     return {
         "forgotten": done is not None,
         "revoked": done and done.revoked,

@@ -65,9 +65,10 @@ def run(flags: Namespace) -> int:
 
 
 def find_program(word: str, platform: str = sys.platform) -> str | None:
-    """Return the path of a program, or None. A program without a path is never searched in the current folder.
+    """Return the path of a program, or None if it is not found.
 
-    On Windows, `shutil.which` would search the current folder first, which may contain an attacker's `git.exe`.
+    On Windows, `shutil.which` would search the current folder first, which may contain an attacker's `git.exe`. There,
+    this function searches only the absolute folders in PATH, unless the name contains a folder.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)

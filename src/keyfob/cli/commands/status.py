@@ -237,7 +237,7 @@ def _place(report: Report) -> str:
 
 
 def _pinned(report: Report) -> str | None:
-    """Return the settings in a project's file that select this login, with the path of the file, or None."""
+    """Return the settings in a project's file that select this login, with the file's path; None if there are none."""
     if not report.pinned:
         return None
     return f"{', '.join(report.pinned)}, set by {next(iter(report.pinned.values())).where}"

@@ -62,7 +62,7 @@ def run(flags: Namespace) -> int:
 
 
 def _members(vault: FileVault, note: Note) -> dict[str, object]:
-    """Return the vault's state as JSON members, without the states of the places where its key can be stored."""
+    """Return the vault's state as JSON members. The states of the places for its key are not included."""
     return {
         "place": note.place,
         "moving_from": note.before,

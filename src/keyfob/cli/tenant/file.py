@@ -172,9 +172,10 @@ def _counted(item: tuple[str, int]) -> str:
 
 
 def password_gaps(config: TenantConfig) -> Iterator[str]:
-    """Yield, for each client whose password grant does not work yet, the next setting that is missing.
+    """Yield what is missing for the password grant: one text for each client that has the grant but cannot use it yet.
 
-    If the tenant or a connection allows the password grant, but no client has it, yield that this grant is missing.
+    The text names the next setting to add. If the tenant or a connection allows the password grant, but no client has
+    it, yield one text that says so.
     """
     allowing = {one.name for one in config.connections if one.allows_password}
     having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]

@@ -76,7 +76,7 @@ def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
     """Open the registry of the tenant in the folder that the flags name.
 
     Raises:
-        Misuse: The folder has no tenant.
+        Misuse: The folder has no tenant, and `creates` is False.
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 

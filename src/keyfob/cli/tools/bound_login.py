@@ -20,7 +20,7 @@ from keyfob.protocol.address import is_safe, origin_of
 
 
 def find_bound(tool: str, url: str, named: str | None) -> App | None:
-    """Return the login whose token a tool may get for a URL, or None.
+    """Return the login whose token a tool may get for a URL, or None if there is none.
 
     Either `keyfob setup` has bound the login to the URL's origin, or `judge_destination` decides that the login's token
     is for the URL. A tool's request never binds a login.

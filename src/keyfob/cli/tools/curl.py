@@ -15,7 +15,10 @@ class CurlHelper(Helper):
         return TokenWanted(call.words[0])
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
-        """Return the URL, and the token as `oauth2-bearer`. After a redirect, curl sends the token to no other host."""
+        """Return the settings for curl: the URL and, as `oauth2-bearer`, the token.
+
+        After a redirect, curl sends the token to no other host.
+        """
         return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 

@@ -21,10 +21,11 @@ class SettingsEdit(Protocol):
     """An edit of one file."""
 
     def apply(self, text: str | None) -> str | None:
-        """Return the text with keyfob's setting added; None if this form of text is not supported.
+        """Return the text with keyfob's setting added; None if keyfob cannot edit this text.
 
         Raises:
-            Misuse: The file already sets the same setting, or the lines that mark keyfob's block were changed.
+            Misuse: The file already makes this setting without keyfob, or the lines that mark keyfob's block were
+                changed.
         """
         ...
 
@@ -46,8 +47,8 @@ class MarkedBlock:
         lines: The lines between the two comments.
         after: The line after which a new block is inserted, or None for the end of the file.
         heading: If the file has no line `after`, these lines and then the block are added at the end.
-        refuses: A line that sets the same setting. If the file contains such a line outside the block, the edit is
-            refused.
+        refuses: A line that makes the same setting as `lines`. If the file has such a line outside the block, the edit
+            is refused.
         at_top: Whether a new block is inserted at the top of the file.
     """
 
@@ -106,7 +107,7 @@ class MarkedBlock:
         return f"# keyfob: end {self.name}"
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the block's first line and the index after its last line.
+        """Return the index of the block's first line and the index after its last line; None if there is no block.
 
         Raises:
             Misuse: One of the two comments is missing.
@@ -167,7 +168,7 @@ class ListedUser:
         return ["users:", *self.lines]
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the item's first line and the index after its last line."""
+        """Return the index of the item's first line and the index after its last line; None if there is no item."""
         start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
         is_users = False
         for at, line in enumerate(lines):
@@ -221,7 +222,10 @@ class JsonMember:
 
 @dataclass(frozen=True, slots=True)
 class LauncherFile:
-    """An edit that writes a two-line program, which starts keyfob. It is for a tool that passes no arguments."""
+    """An edit that writes a two-line program, which starts keyfob.
+
+    The tool starts this program, because its settings have no place for the arguments that keyfob needs.
+    """
 
     command: str
 
@@ -250,7 +254,7 @@ def _ended(lines: list[str], end: str) -> list[str]:
 
 
 def _like(before: str | None, lines: list[str]) -> str:
-    """Return the lines as text, with the kind of line ends that the text `before` has."""
+    """Return the lines as text, with the line ends of the text `before`. If there is no such text, use LF."""
     end = "\r\n" if before and "\r\n" in before else "\n"
     return end.join([*lines, *([] if before and not before.endswith("\n") else [""])])
 
@@ -275,7 +279,10 @@ def _read_json(text: str | None) -> Mapping[str, object]:
 
 
 def _write_json(members: Mapping[str, object], before: str | None) -> str:
-    """Return the members as JSON, with the indentation and the final line end of the text `before`."""
+    """Return the members as JSON, with the indentation and the final line end of the text `before`.
+
+    Without such a text, indent with tabs and add a final line end.
+    """
     found = re.search(r'^([ \t]+)"', before or "", re.MULTILINE)
     indent = found[1] if found else ("\t" if not before or "\n" in before.strip() else None)
     text = json.dumps(members, indent=indent, ensure_ascii=False)

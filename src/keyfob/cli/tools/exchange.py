@@ -1,4 +1,4 @@
-"""The classes of all credential helpers: the call by a tool, the token that the tool requests, and the reply."""
+"""The classes that all credential helpers share: a tool's call, the token that the tool requests, and the reply."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class TokenExchange:
 
     Attributes:
         request: A function that returns the exchange request for a token.
-        read: A function that returns the credentials in the response. They replace the token in `Helper.answer`.
+        read: A function that returns the credentials in the response. `Helper.answer` receives these credentials in
+            place of the token.
     """
 
     __slots__ = ("read", "request")
@@ -112,11 +113,11 @@ class Helper(ABC):
         """Return the reply with a token. `until` is the token's expiry as Unix time; None if unknown."""
 
     def not_ours(self) -> HelperReply | None:
-        """Return the reply if keyfob has no token for the origin; None if the protocol defines no such reply."""
+        """Return the reply "no token for this origin"; None if the protocol defines no such reply."""
         return None
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the reply for an error. keyfob prints the message of the error to stderr too."""
+        """Return the reply for an error. In addition to this reply, keyfob prints the error's message to stderr."""
         return HelperReply("", problem.exit)
 
 
@@ -132,7 +133,7 @@ _given: list[bytes] = []
 
 
 def read_stdin() -> bytes:
-    """Return the standard input, up to a limit. Return it again if `quick_reply` has read it already."""
+    """Return the standard input, up to a limit. If `quick_reply` has read it already, return what was read then."""
     if not _given:
         _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
     return _given[0]

@@ -36,7 +36,11 @@ class GitHelper(Helper):
         return TokenWanted(url, details)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the token: as a Bearer credential, which other helpers do not store; for an old git as a password."""
+        """Return the token, in the form that this git accepts.
+
+        If this git and the server support Bearer credentials, the reply is one, which other helpers do not store.
+        Otherwise, the token is the password.
+        """
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
             if "authtype" in wanted.details

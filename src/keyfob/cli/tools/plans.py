@@ -57,7 +57,8 @@ class EditedFile:
 
     Attributes:
         programs: The programs that read the file; () if the file is itself a program that keyfob writes.
-        is_shared: Whether the tool needs the edit for every URL. Such an edit is undone with the last URL.
+        is_shared: Whether one edit serves all URLs that the tool is set up for. It is undone when the last of these
+            URLs is removed.
     """
 
     path: Path
@@ -73,7 +74,7 @@ class SetupPlan:
     Attributes:
         helper: The name of the helper that the tool calls; "" if the tool calls none.
         files: The files to edit.
-        then: The commands that the user must still run, once.
+        then: The commands that the user must run once after `keyfob setup`.
         example: A command of the tool that uses the login.
     """
 
@@ -182,7 +183,7 @@ def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
 
 
 def _registry(wanted: ToolSetup) -> str:
-    """Return the URL of a registry without its scheme, as `.npmrc` has it in keys."""
+    """Return the URL of a registry without its scheme. Names of settings in `.npmrc` begin with this text."""
     path = urlsplit(wanted.url).path.strip("/")
     return f"//{wanted.host}/{path}/" if path else f"//{wanted.host}/"
 
@@ -226,7 +227,10 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of the command `keyfob`, usually on PATH. If the folder is read-only, return keyfob's `bin`."""
+    """Return the folder of the command `keyfob`, which is usually on PATH.
+
+    Return keyfob's own folder `bin` if that folder is read-only, or if no such command started keyfob.
+    """
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 
@@ -245,7 +249,10 @@ def _config_home() -> Path:
 
 
 def _pip_file() -> Path:
-    """Return the user's pip configuration file: the first existing file in pip's order (`pip config debug`)."""
+    """Return the user's pip configuration file: the first existing file in pip's order (`pip config debug`).
+
+    If none exists, return the first file of this order.
+    """
     mac = Path.home() / "Library" / "Application Support" / "pip" / "pip.conf"
     return _first(_config_home() / "pip" / "pip.conf", mac, Path.home() / ".pip" / "pip.conf")
 

@@ -7,7 +7,7 @@ from keyfob.errors import Misuse
 
 
 class PnpmHelper(Helper):
-    """The helper for pnpm: a `tokenHelper`. pnpm calls it only for the registry in its setting."""
+    """The helper for pnpm: a `tokenHelper`. pnpm calls it only for the registry that the setting names."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         """Return the registry that `keyfob setup pnpm` wrote into the launcher, since pnpm passes no registry."""

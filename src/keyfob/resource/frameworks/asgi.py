@@ -64,7 +64,7 @@ def request_of(scope: AsgiScope) -> Request:
 
 
 def certificate_of(scope: AsgiScope) -> bytes | None:
-    """Return the caller's certificate, if the server terminated TLS itself (ASGI's TLS extension)."""
+    """Return the caller's certificate if the server terminated TLS itself (ASGI's TLS extension), else None."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)

@@ -58,7 +58,7 @@ def request_of(environ: Mapping[str, Any]) -> Request:
 
 
 def certificate_of(environ: Mapping[str, Any]) -> bytes | None:
-    """Return the caller's certificate, if the server terminated TLS itself (mod_ssl's `ExportCertData`)."""
+    """Return the caller's certificate if the server terminated TLS itself (mod_ssl's `ExportCertData`), else None."""
     pem = environ.get("SSL_CLIENT_CERT")
     return der_of_pem(pem) if isinstance(pem, str) and pem else None
 
