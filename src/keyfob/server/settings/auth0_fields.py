@@ -85,7 +85,7 @@ class Auth0Fields:
             word: The key in the table.
             name: The name of the member.
             unit: The unit of the member's number, in seconds.
-            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported, and `most` written.
+            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported and shortened.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
