@@ -31,7 +31,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 # The tools that write pages; tools.api, which writes the list of public names, is not run by `make docs`.
-PAGES := map standards promises wire checks tables tenant_schema commands python_api diagrams interop sizing performance
+PAGES := map standards promises wire checks tables tenant_schema commands python_api diagrams variants interop sizing performance
 
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)

@@ -55,7 +55,8 @@ class Authority:
     def new(cls, key: bytes, now: datetime) -> Self:
         """Create an authority with a P-256 key.
 
-        An authority that is created again with the same key verifies the server certificates of the previous one.
+        If an authority is created again with the same key, its certificate also verifies the server certificates that
+        the previous authority signed.
         """
         private = _private(key)
         public = private.public_key()
@@ -110,9 +111,9 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
     def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
-        """Return whether this authority signed the certificate, the certificate is for this key, and it stays valid.
+        """Return whether a server certificate can still be used.
 
-        A certificate that expires soon counts as expired.
+        It must be signed by this authority, be for the given key, and not expire soon.
         """
         found = _certificate(certificate)
         if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):

@@ -36,7 +36,8 @@ def read_public_jwk(jwk: Mapping[str, object]) -> PublicHandle:
 def read_pem(pem: bytes, *, is_own: bool = False) -> PrivateHandle:
     """Parse a private key in unencrypted PKCS #8.
 
-    `is_own` means that `write_pem` wrote the key. Then its primes are not tested, since a test takes 30 ms.
+    `is_own` means that `write_pem` wrote the key. The primes of such a key are not tested, since the test would take
+    30 ms.
     """
     try:
         handle = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=is_own)

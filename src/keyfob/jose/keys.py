@@ -49,7 +49,8 @@ class PublicKey:
         """Parse a JWK.
 
         Raises:
-            Malformed: The JWK is not an RSA, P-256 or Ed25519 key of sufficient size for verifying signatures.
+            Malformed: The JWK is not an RSA, P-256 or Ed25519 key; or its RSA modulus is too short, or its modulus or
+                exponent too long; or its `use`, `key_ops` or `alg` excludes the verification of signatures.
         """
         fields = Fields(jwk, "key")
         key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")
@@ -94,9 +95,10 @@ class KeySet:
         return cls(tuple(readable))
 
     def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
-        """Return the key with the `kid` of a token, or None if there is none.
+        """Return the key that verifies a token, or None if no key matches (RFC 7515 §6).
 
-        If the token has no `kid`, return the only key that fits the algorithm (RFC 7515 §6).
+        A key matches if it fits the algorithm and has the `kid` of the token. If the token has no `kid`, every key that
+        fits the algorithm matches.
 
         Raises:
             InvalidToken: Several keys match.
@@ -150,9 +152,10 @@ class SigningKey:
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:
-        """Parse a private key in PEM or as a JWK. Return the key, and the `kid` of the JWK or None if it has none.
+        """Parse a private key in PEM or as a JWK. Return the key and the `kid` of the JWK.
 
-        The algorithm is the `alg` of the JWK, or the default of the key type.
+        The `kid` is None for PEM, and for a JWK without `kid`. The algorithm of the key is the `alg` of the JWK. For
+        PEM, and for a JWK without a supported `alg`, it is the default of the key type.
 
         Raises:
             Malformed: The text is not a supported private key.

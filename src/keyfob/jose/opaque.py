@@ -1,6 +1,7 @@
 """Opaque tokens that only their issuer can read: compact JWE, `dir` with A256GCM (RFC 7516 §3.1, RFC 7518 §4.5, §5.3).
 
-Auth0's access tokens for /userinfo alone have the same form: five parts, of which the second is empty.
+Auth0's access tokens have the same form if /userinfo is their only audience. The form has five parts, of which the
+second is empty.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def derive(master: bytes, purpose: str) -> bytes:
 
 
 def key_id(master: bytes) -> str:
-    """Return an identifier for a master key that reveals nothing about it."""
+    """Return an identifier for a master key. The identifier reveals nothing about the key."""
     return derive(master, "name")[:8].hex()
 
 

@@ -58,9 +58,9 @@ def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
 def has_name(certificate: bytes, name: str) -> bool:
     """Return whether a certificate in DER contains a name, such as `dns:robot.example`.
 
-    A name of the type subject is compared with the whole subject, in the form of RFC 4514. A name of another type must
-    equal one of the certificate's names. The case of DNS names and e-mail domains is ignored. Wildcards are not
-    expanded.
+    The name `subject:...` is a distinguished name in the form of RFC 4514, and must equal the whole subject. Every
+    other name must equal one of the certificate's subject alternative names. The case of DNS names and e-mail domains
+    is ignored. Wildcards are not expanded.
     """
     kind, _, wanted = name.partition(":")
     try:

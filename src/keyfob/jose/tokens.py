@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. With `header`, the JWS header contains its members in place of the `kid`."""
+    """Sign claims as a compact JWS. With `header`, its members replace the `kid` in the JWS header."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
@@ -201,7 +201,7 @@ def _encode(raw: bytes) -> bytes:
 
 
 def _decode(part: bytes) -> bytes:
-    """Decode base64url without padding, white space or other alphabets (RFC 7515 §2)."""
+    """Decode base64url. Padding, white space and characters of other alphabets are errors (RFC 7515 §2)."""
     return _decode_standard(part.translate(_STANDARD))
 
 

@@ -102,7 +102,10 @@ def read_number(typed: Secret) -> Secret | None:
 
 def _fact(fields: Fields, name: str) -> str:
     """Return a claimed name as one short line. Remove characters that are unprintable or change the text direction."""
-    kept = "".join(letter for letter in fields.optional_text(name) or "" if letter.isprintable())
+    claimed = fields.optional_text(name)
+    if claimed is None:
+        return ""
+    kept = "".join([letter for letter in claimed if letter.isprintable()])
     return " ".join(kept.split())[:LONGEST_FACT]
 
 

@@ -1,7 +1,7 @@
 """The events of the audit log: their codes and members.
 
-Text that a caller sent is shortened and written as one printable line. Text that could be a secret in the wrong field
-is left out.
+Text that a caller sent is shortened and written as one printable line. A caller can send a secret in the wrong field,
+such as a password in the field for the e-mail address. Text that could be such a secret is left out.
 """
 
 from __future__ import annotations

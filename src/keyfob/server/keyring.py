@@ -166,13 +166,19 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt again all signing keys and second factors that are encrypted under former keys. Return their number."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the present sealing key.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt again all signing keys and second factors, under a new key. Return their number."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the new key `sealing`.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     count = 0
     for key in await transaction.signing_keys():
         moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")
@@ -188,9 +194,12 @@ async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: by
 
 
 def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: str, context: str) -> bytes | None:
-    """Decrypt a ciphertext and encrypt it under a new key. Return None if it is already under the new key.
+    """Decrypt a ciphertext with a former key, and encrypt it under a new key.
 
-    The nonce is used again. This is safe, since each nonce is random, so it was not used with the new key before.
+    Return None if no former key can decrypt the ciphertext: then it is already encrypted under the new key.
+
+    The new ciphertext has the nonce of the old one. This is safe: each nonce is random, so no two ciphertexts under
+    the new key have the same nonce.
     """
     try:
         plain = unseal_any(sealed, _each(formers, purpose), context=context)

@@ -19,7 +19,9 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
 
 class Store(Protocol):
-    """Runs functions in transactions. A function may await only its transaction, and may run more than once.
+    """Runs functions in transactions.
+
+    A function may await nothing but the methods of its transaction. The store may run a function more than once.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """
@@ -62,8 +64,8 @@ class Passwords(Protocol):
 
         Args:
             password: The password as typed.
-            check: A function that is called before the hashing, outside the event loop too. If it raises, this method
-                raises the same exception.
+            check: A function that is called before the hashing, in the same thread. If it raises, the password is not
+                hashed, and this method raises the same exception.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
@@ -73,7 +75,8 @@ class Passwords(Protocol):
 
         Args:
             password: The password as typed.
-            hashed: The stored hash. For None, an unknown user, the check takes the same time and fails.
+            hashed: The stored hash; None for an unknown user. For None, the result is False, after the same time as for
+                a wrong password.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
@@ -104,7 +107,7 @@ class Meter(Protocol):
         ...
 
     def token(self, grant: str, response: Response) -> None:
-        """Count a response of /oauth/token. `grant` is a known grant type, or "" for other requests."""
+        """Count a response of /oauth/token. `grant` is the grant type, or "" if the request has no known grant type."""
         ...
 
     def limited(self, limit: Limit) -> None:
@@ -112,7 +115,10 @@ class Meter(Protocol):
         ...
 
     def guessed(self, odds: float) -> None:
-        """Add the probability that a wrong user code, if guessed at random, would have matched a live code."""
+        """Count a wrong user code by adding `odds` to a counter.
+
+        `odds` is the probability that a code guessed at random would have matched any pending device login.
+        """
         ...
 
 

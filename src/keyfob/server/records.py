@@ -69,11 +69,12 @@ class RefreshLogin:
     """One login of a user in a client, with or without a refresh token.
 
     Attributes:
-        login_id: Random bytes, part of every refresh token of the login. Access tokens of the login have them as `sid`.
+        login_id: Random bytes. They are part of every refresh token of the login, and the claim `sid` of its access
+            tokens.
         generation: The generation of the newest refresh token; 0 if the login has no refresh token.
-        current_hashes: The hash of the secret part of the newest refresh token.
-        previous_hashes: The hash of the secret part of the refresh token before the newest.
-        rotated_at: The time of the last rotation.
+        current_hashes: The keyed hash of the secret part of the newest refresh token; () if there is none.
+        previous_hashes: The keyed hash of the secret part of the refresh token before the newest; () if there is none.
+        rotated_at: The time of the last rotation; None if no refresh token was exchanged yet.
         repeats: How often the previous refresh token was exchanged again since the last rotation.
         key_thumbprint: The thumbprint of the DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
@@ -111,7 +112,8 @@ class AuthorizationCode:
     Attributes:
         redirect_uri: The `redirect_uri` of the request; the token request must repeat it.
         challenge: The S256 `code_challenge` (RFC 7636), or None.
-        login_id: The login that the code was redeemed for. If the code is used again, this login ends.
+        login_id: The login that the code was redeemed for; None if the code was not redeemed. If the code is used
+            again, this login ends.
     """
 
     code_hash: bytes
@@ -161,7 +163,7 @@ class Authenticator:
             a passkey is derived from its credential ID (`decide/passkey.py`).
         secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
             empty for e-mail.
-        created_at: The time at which the enrolment began or, if the factor is active, was completed.
+        created_at: The time at which the enrolment was completed or, if the factor is not active, began.
         is_active: Whether the enrolment was completed with a right code.
         last_step: The time step of the last accepted TOTP code, so that no code is accepted twice (RFC 6238 §5.2).
         login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
@@ -199,7 +201,7 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class MfaLogin:
-    """A login with a verified password that requires a second factor.
+    """A login that still requires a second factor, after the password was verified; or an enrolment of a factor.
 
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a
@@ -268,7 +270,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """A counter of wrong passwords or codes: either the consecutive failures, or the tries that are left of a budget.
+    """A counter of wrong passwords or codes: the number of consecutive failures, or of tries that are still allowed.
 
     Attributes:
         tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.
@@ -308,7 +310,7 @@ class KeySlot:
 
     Attributes:
         master_id: An identifier of the master key, which reveals nothing about the key.
-        expires_at: The time until which a former master key is accepted.
+        expires_at: The time until which the master key is accepted, if it is a former key; None for the present key.
     """
 
     master_id: str

@@ -44,7 +44,8 @@ class Table(Generic[R]):
         select: The first part of a query for whole records.
         add: The statement that adds a record. It changes nothing if a record has the same key or the same unique value.
         replace: The statement that adds a record or replaces the record with the same key.
-        put: The statement that acts as `replace`, but changes nothing if the fixed columns have other values.
+        put: A faster `replace`, which does not set the fixed columns. If the stored record and the new record differ in
+            a fixed column, this statement changes nothing.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
@@ -54,8 +55,9 @@ class Table(Generic[R]):
             record: The dataclass of the records. Its fields become the columns.
             name: The table's name in the database.
             key: The columns of the primary key.
-            fixed: The columns of other indexes, whose values hardly ever change. `put` does not set these columns,
-                since SQLite rewrites the index of every column that is set, even to the same value.
+            fixed: The columns that other indexes contain. The values of these columns hardly ever change. `put` does
+                not set these columns, since SQLite rewrites the index of every column that is set, even if the value
+                stays the same.
         """
         self.name = name
         hints = typing.get_type_hints(record)

@@ -95,9 +95,10 @@ class Site:
         tenant_keys: The signing keys, and the keys derived for each purpose.
         mailer: The sender of e-mail; None if e-mail is not set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        device_requests: The state of the limit of device requests, by network (`full_at` in `decide/throttle.py`).
+        device_requests: How much of the limit of device requests each network has used, as the `full_at` of
+            `decide/throttle.py`.
         client_failures: The number of wrong client secrets, by client and network.
-        endpoint_requests: The state of the limit of requests, by endpoint and network (`full_at`).
+        endpoint_requests: How much of an endpoint's limit each network has used, as a `full_at`.
         node: The name of this process in the ids of its events.
         limits_noted: The time of the last audit event about a limit, by the limit's name and the network.
         meter: The meter for metrics. The default meter counts nothing.
@@ -149,13 +150,13 @@ class Site:
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The second factors that the MFA API can enrol. It cannot enrol passkeys, or e-mail if no mailer is set up."""
+        """The second factors that the MFA API can enrol: e-mail only with a mailer, and never passkeys."""
         absent = {"passkey"} if self.mailer is not None else {"passkey", "email"}
         return tuple(one for one in self.config.factors if one not in absent)
 
     @property
     def rp_id(self) -> str:
-        """The RP ID for passkeys; "" if the settings disable passkeys, or browsers support none at this issuer."""
+        """The RP ID for passkeys; "" if the settings disable passkeys or browsers refuse passkeys for this issuer."""
         return relying_party(self.config.issuer) if "passkey" in self.config.factors else ""
 
     @property
@@ -214,7 +215,7 @@ class Site:
             self.note(code or LIMIT_CODES[limit], request, **fields, description=limit)
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event to the audit log that was not caused by a request."""
+        """Write an event to the audit log. Use this method for events without a request, and `note` for the others."""
         self._record(code, fields)
 
     def _record(self, code: str, fields: Mapping[str, str]) -> None:

@@ -97,14 +97,14 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. Return False if another pending login has the same user code."""
+        """Add a login. If another pending login has the same user code, change nothing and return False."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
     async def live_codes(self, now: datetime, most: int) -> int:
-        """Count the user codes that can still be entered in a browser. Count at most to `most`."""
+        """Return the number of user codes that can still be entered in a browser, or `most` if there are more."""
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
             "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
@@ -116,7 +116,7 @@ class SqlTransaction:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 
     async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
-        """Return a login with its user, or None if there is no such login. A deleted user is None."""
+        """Return a login and its user, or None for an unknown login. For a deleted user, return (login, None)."""
         found = await self._query(_REFRESH_WITH_USER, login_id)
         if not found:
             return None
@@ -130,7 +130,8 @@ class SqlTransaction:
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
         """End all but the `keep` newest logins of a user in a client. Return the number of ended logins.
 
-        With `renewable`, only logins with refresh tokens count; otherwise only logins without.
+        If `renewable` is True, consider only logins with refresh tokens, otherwise only logins without. The other
+        logins do not end, and are not counted among the `keep`.
         """
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
@@ -161,7 +162,7 @@ class SqlTransaction:
     async def logins(
         self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
     ) -> tuple[RefreshLogin, ...]:
-        """Return at most `most` active logins, newest first. None means the logins of all users, or in all clients."""
+        """Return at most `most` active logins of one user or all users, in one client or all clients, newest first."""
         where, values = _where(user_id=user_id, client_id=client_id)
         alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
         rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
@@ -313,11 +314,14 @@ class SqlTransaction:
         await self._connection.change_each(rows.EVENT.add, list(map(rows.EVENT.write, records)))
 
     async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return the events with a number above `after`: the oldest `most` of these."""
+        """Return at most `most` events with a number greater than `after`, oldest first."""
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
-        """Delete events from before a time, and events beyond the newest `keep`. Delete the oldest, at most `most`."""
+        """Delete old events, at most `most`, the oldest first. Return the number of deleted events.
+
+        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events.
+        """
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:

@@ -24,7 +24,7 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The first user of a ready tenant. The generated password is not stored."""
+    """The first user of a ready tenant, with the generated password. The store contains only the password's hash."""
 
     email: str
     password: Secret
@@ -74,7 +74,16 @@ def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> S
 def encrypt_signing_key(
     key: SigningKey, keyring: Keyring, nonce: bytes, now: datetime, signs_at: datetime, longest: timedelta
 ) -> StoredKey:
-    """Encrypt a signing key for the store. `nonce` is 12 random bytes."""
+    """Encrypt a signing key for the store.
+
+    Args:
+        key: The signing key.
+        keyring: The tenant's random keys, one of which encrypts the signing key.
+        nonce: 12 random bytes.
+        now: The time from which the key is published.
+        signs_at: The time from which the key signs.
+        longest: The longest lifetime of the tokens that the key signs.
+    """
     sealing = derive(keyring.sealing, "signing keys")
     sealed = seal(key.pem(), sealing, nonce=nonce, context=f"signing-key {key.key_id}")
     return StoredKey(key.key_id, key.algorithm, sealed, now, signs_at, longest)

@@ -41,7 +41,7 @@ async def work_that_raises_leaves_no_event(store: Store) -> None:
 
 
 async def a_sweep_of_events_takes_the_oldest_and_keeps_the_newest(store: Store) -> None:
-    """A sweep deletes old or surplus events, oldest first, but never the newest. No event number is assigned again."""
+    """A sweep deletes the oldest events first, and never the newest event. No event number is assigned twice."""
     events = [{**_event(day, 0), "date": (NOON + timedelta(days=day)).isoformat()} for day in range(20)]
     await store.write(lambda transaction: transaction.log_events(events))
 

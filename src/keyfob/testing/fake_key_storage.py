@@ -44,7 +44,7 @@ class FakeKeyStorage:
 
 
 class FakeKeyStorages:
-    """Fake key storages by the name of the place, such as a keyring. Any other place counts as absent."""
+    """Fake key storages by the name of the place, such as a keyring. A place without an entry counts as absent."""
 
     def __init__(self, **entries: FakeKeyStorage) -> None:
         self.entries = entries

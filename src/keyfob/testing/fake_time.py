@@ -25,7 +25,7 @@ class FakeTime:
         return Moment(self._start + self.passed, self.passed)
 
     def wait(self, span: timedelta) -> None:
-        """Advance both clocks at once."""
+        """Advance both clocks by `span`, without sleeping."""
         self.passed += max(span, timedelta())
 
     def set_wall(self, by: timedelta) -> None:

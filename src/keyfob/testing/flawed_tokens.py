@@ -52,7 +52,7 @@ class TokenMaker:
         return self.of(self.claims())
 
     def of(self, claims: AccessClaims, *, key: SigningKey | None = None, token_type: str = "JWT") -> Secret:
-        """Return a token with these claims, signed by the issuer's key or another."""
+        """Return a token with these claims, signed with `key`. By default, sign with the issuer's key."""
         return sign(claims.write("auth0"), key or self.key, token_type=token_type)
 
     def saying(self, changed: Mapping[str, object]) -> Secret:
@@ -94,7 +94,10 @@ def _with_parameters(**header: object) -> Callable[[TokenMaker], Secret]:
 
 
 def _literal(header: str, payload: str) -> Callable[[TokenMaker], Secret]:
-    """Return a function that signs the given JSON texts as they are. In both, `%` stands for the usual members."""
+    """Return a function that signs a header and a payload that are given as text, and so can be malformed JSON.
+
+    In both texts, `%` is replaced by the usual members. Nothing else is changed before signing.
+    """
 
     def make(maker: TokenMaker) -> Secret:
         usual_header = json.dumps({"alg": maker.key.algorithm, "typ": "JWT", "kid": maker.key.key_id})

@@ -141,7 +141,13 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
 
 
 class Row(NamedTuple):
-    """The least user action with which an attack succeeds under a policy, from another network or from the user's."""
+    """The results of a policy: for each network of the attacker, the least user action with which the attack succeeds.
+
+    Attributes:
+        policy: The name of the policy.
+        elsewhere: The result for an attacker in another network than the user.
+        same_network: The result for an attacker in the user's network.
+    """
 
     policy: str
     elsewhere: str
@@ -155,11 +161,11 @@ def row_of(policy: str, run: Run = attack) -> Row:
 
 
 def saves(policy: str, careful: str, run: Run = attack) -> bool:
-    """Return whether the attacker gets no tokens, or the user ends the attacker's login.
+    """Return whether a policy saves a careful user: the attacker gets no tokens, or the user ends the attacker's login.
 
     Args:
         policy: A name in `POLICIES`.
-        careful: One of the last two names in `VICTIMS`.
+        careful: A careful user: one of the last two names in `VICTIMS`.
         run: The function that attacks the user.
     """
     loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
@@ -167,7 +173,10 @@ def saves(policy: str, careful: str, run: Run = attack) -> bool:
 
 
 def _least(rules: DeviceRules, address: str, run: Run) -> str:
-    """Return the least user action with which the attacker gets tokens, or "nothing helps"."""
+    """Return the least user action with which the attacker gets tokens, or "nothing helps" if there is none.
+
+    If the tokens have less scope than requested, the text ends in "for less".
+    """
     for name, victim in VICTIMS.items():
         if victim.heeds_warnings or victim.reads_mail:
             break
@@ -178,7 +187,7 @@ def _least(rules: DeviceRules, address: str, run: Run) -> str:
 
 
 def _open_session(scene: Scene, browser: Person) -> None:
-    """Log the user's browser in. The user begins a device login and approves it."""
+    """Log the user's browser in, before the attack: the user begins and approves a device login of their own."""
     own = read_json(scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="openid").body, "codes")
     browser.open(f"{ISSUER}activate")
     browser.press("continue", user_code=own.text("user_code"))
@@ -221,7 +230,10 @@ def _is_warned(page: Page) -> bool:
 
 
 def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
-    """Poll as the attacker. If a number is required, send the number that the user told, and then guesses."""
+    """Poll as the attacker, and return the last response.
+
+    If a number is required, the attacker first sends the number that the user told, and then guessed numbers.
+    """
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")
     for guess in ("", number or "000000", "111111", "222222", "333333"):

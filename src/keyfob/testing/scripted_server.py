@@ -52,8 +52,8 @@ class ScriptedWorld:
         elsewhere: The other processes that hold the login lock, one for each of the next attempts to take the lock.
             Afterwards the lock is free.
         lock_holders: The last holder of the login lock, by profile.
-        meanwhile: The functions to call during a request, by path. The function "turn" is called before each attempt to
-            take the login lock.
+        meanwhile: The functions to call during a request, by path. The function with the key "turn" is called before
+            each attempt to take the login lock.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -61,7 +61,7 @@ class ScriptedWorld:
 
         Args:
             script: The answers for each path, in order. The last answer repeats. Other paths are unreachable.
-            time: The clocks, if another party shares them.
+            time: The clocks, which other parties can share; None for new clocks.
         """
         self.time = time or FakeTime()
         self.sent: list[tuple[timedelta, Request]] = []
@@ -130,7 +130,11 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event. After the last event, return the redirect. Return None if `span` passes."""
+        """Return the next scripted event. After the last event, return the redirect.
+
+        The clock advances to the time of the event. If this would take longer than `span`, or if the script has neither
+        an event nor a redirect left, advance the clock by `span` and return None.
+        """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))
@@ -172,7 +176,10 @@ class ScriptedWorld:
         return self.parked.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Take the login lock. Fail once for each holder in `elsewhere`."""
+        """Take the login lock. Return True and the previous holder, which is None if there was none.
+
+        Each holder in `elsewhere` makes one call fail: this call returns False and that holder.
+        """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:
             return False, self.elsewhere.pop(0)

@@ -26,7 +26,7 @@ class ServedTenant:
 
     Attributes:
         issuer: The tenant's issuer identifier, which is its address.
-        email: The e-mail address of the file's first user. Every user's password is `PASSWORD`.
+        email: The e-mail address of the first user in the tenant.toml. Every user's password is `PASSWORD`.
     """
 
     issuer: str
@@ -48,7 +48,8 @@ def served_tenant(file: Path, folder: Path) -> Generator[ServedTenant]:
     """Serve the tenant of a file on a free port of this machine.
 
     Args:
-        file: The tenant.toml. If it refers to a secret elsewhere, `PASSWORD` is used in place of the secret.
+        file: The tenant.toml. References to secrets in other files or in environment variables are not followed: every
+            such secret has the value `PASSWORD`.
         folder: An empty folder for the tenant's data.
 
     Raises:

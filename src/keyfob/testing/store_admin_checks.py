@@ -37,7 +37,7 @@ async def keys_and_their_slots_come_and_go(store: Store) -> None:
 
 
 async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
-    """Active logins are listed newest first. Ended and expired logins are not listed. Sessions belong to no client."""
+    """Only active logins are listed, newest first. Ending the logins in one client ends no browser session."""
     pairs = (("auth0|1", "a"), ("auth0|1", "b"), ("auth0|2", "a"))
 
     async def fill(transaction: Transaction) -> None:
@@ -78,7 +78,7 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
 
 
 async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
-    """Only codes that a user can still enter are counted: not expired, approved or denied codes."""
+    """Only user codes that can still be entered are counted. Expired, approved and denied codes are not counted."""
 
     async def fill(transaction: Transaction) -> None:
         stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")

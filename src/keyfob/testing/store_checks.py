@@ -113,7 +113,7 @@ async def a_mark_is_used_once(store: Store) -> None:
 
 
 async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
-    """Only the oldest logins of one user in one client end. An ended login is not counted again."""
+    """Eviction ends the oldest logins of one user in one client, and no other login. A second eviction ends none."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -334,7 +334,7 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 
 
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
-    """A sweep deletes only expired records. An expired code is kept for a while, so that the server can report that."""
+    """A sweep deletes only expired records. An expired code is kept for a while, so that polls report the expiry."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):

@@ -15,7 +15,7 @@ _STAGES: Final[tuple[Stage, ...]] = ("waiting", "confirmed", "denied", "waiting"
 
 
 async def a_login_is_found_with_its_user(store: Store) -> None:
-    """The store returns a login with its user. A deleted user is None. For an unknown login, the result is None."""
+    """The store returns a login and its user, (login, None) if the user was deleted, and None for an unknown login."""
     await store.write(lambda transaction: transaction.save_user(USER))
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
     await store.write(lambda transaction: transaction.save_refresh(replace(REFRESH, login_id=b"x", user_id="gone")))

@@ -64,16 +64,18 @@ class StrictIssuer:
         lifetime: The lifetime of access tokens.
         subject: The user who approves the next login; "" for logins without an ID token.
         claims: Additional claims of the next ID tokens.
-        flaw: A function that changes the members of the next token responses. Their tokens stay valid.
-        before_answer: A function that is called with each refresh request and its response, when the old refresh token
-            is spent and the client has not yet received the new refresh token.
+        flaw: A function that returns changed members for each token response. The issued tokens are valid even if the
+            changed response lacks them.
+        before_answer: A function that is called with each refresh request and its response, before the response is
+            sent. At this time, the old refresh token is spent, and the client does not have the new one yet.
     """
 
     def __init__(self, issuer: str = "https://strict.example/", time: FakeTime | None = None) -> None:
         """Start without logins.
 
         Args:
-            issuer: The issuer identifier. The method `serving` replaces it by the URL that it serves.
+            issuer: The issuer identifier for tests in memory. For tests with sockets, the method `serving` sets the
+                attribute `issuer` to the URL on which it listens.
             time: The clocks of the issuer and of `world`; None for the real time.
         """
         self.issuer = issuer

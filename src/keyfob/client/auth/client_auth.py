@@ -32,8 +32,7 @@ class OAuthClient:
 
     Attributes:
         credential: The client's credential; None for a public client.
-        methods: The authentication methods to try, the best first. If the server accepts a method, `post` drops the
-            methods after it.
+        methods: The authentication methods to try, the best first. If the server accepts one, `post` drops the others.
         token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
         dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """
@@ -99,13 +98,14 @@ async def post(
     Args:
         proves: Whether to add a DPoP proof if the client has a DPoP key (RFC 9449 §5, §10.1).
     """
-    *first, last = client.methods
-    for method in first:
+    method, *others = client.methods
+    response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
+    while others and _is_refused(response):
+        method, *others = others
         response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
-        if not _is_refused(response):
-            client.methods = (method,)
-            return response
-    return await _post(world, client, last, endpoint, parameters, as_json=as_json, proves=proves)
+    if not _is_refused(response):
+        client.methods = (method,)
+    return response
 
 
 def _is_refused(response: Response) -> bool:

@@ -37,7 +37,10 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check whose error is sent to the verified redirect URI: as the setting `wire` says, Auth0's or the RFC's."""
+    """A check whose error is sent to the verified redirect URI.
+
+    The tenant's setting `wire` decides whether the error is that of Auth0 or that of the RFC.
+    """
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome
@@ -48,7 +51,14 @@ RequestCell = OnPage[RequestFacts] | AtCallback | OfDialect
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """A check whose failure sends the user to a page of this server or, with `prompt=none`, an error to the client."""
+    """A check of the user's login or consent. If it fails, the user is redirected to a page of this server.
+
+    With `prompt=none`, no page may be shown, so the client gets an error instead.
+
+    Attributes:
+        page: The page that the user is redirected to.
+        silent: The error for the client.
+    """
 
     fails: Callable[[StepFacts], bool]
     page: Literal["login", "consent"]

@@ -278,6 +278,6 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 def is_verifiable(redirect_uri: str) -> bool:
     """Return whether only the client's owner can receive a code at a redirect URI.
 
-    For a loopback port or a private-use scheme, the result is False, since any app can claim these.
+    The result is True for https. It is False for a loopback URI or a private-use scheme, since any app can claim these.
     """
     return urlsplit(redirect_uri).scheme == "https"

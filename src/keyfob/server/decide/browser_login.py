@@ -103,8 +103,8 @@ class BrowserLogin:
         session_hash: The browser session that the login belongs to; None until the user has decided about the code or
             logged in.
         user_id: The user whose password was right.
-        factor_hash: The key of the `MfaLogin` record. The record shows whether the user has proven the second factor,
-            and owns a factor that the user is setting up.
+        factor_hash: The key of the `MfaLogin` record. The record states whether the user has proven the second factor.
+            A factor that the user is setting up belongs to this record.
         recovery_code: The code to show to the user.
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
@@ -114,8 +114,9 @@ class BrowserLogin:
         count: A number in the error text.
         status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
-        typed_by: The browser session in which the code was typed. If an attacker sends a user a link, the user opens it
-            in another session.
+        typed_by: The browser session in which the code was typed; None if it came from a URL. If an attacker types a
+            code and sends a user the link of the next page, the user's session is another one. So the code does not
+            count as typed by the user.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -287,7 +288,10 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
 
 
 def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
-    """Return the browser login at its last step, or None if this session has not decided about `device`."""
+    """Return the browser login at the step that shows the user's decision about `device`.
+
+    Return None if no decision has been made, or if another session made it.
+    """
     if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
         return None
     step: Step = "denied" if device.stage == "denied" else "allowed"
@@ -298,7 +302,10 @@ def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: d
 
 
 def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
-    """Return whether a browser session may continue the login."""
+    """Return whether a browser session may continue the login.
+
+    A login that does not yet belong to a session may be continued by any session.
+    """
     return login.session_hash in {None, session_hash}
 
 

@@ -31,7 +31,11 @@ Column = tuple[tuple[Callable[[F], bool], FailedCheck], ...]
 
 
 def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
-    """Return the checks of one column in order, as pairs of a failure condition and the failed check."""
+    """Return the checks of one column, in the order of the rows.
+
+    Each check is a pair: the condition under which it fails, and the `FailedCheck` to return in that case. A row may
+    have no check in the column, one check, or several.
+    """
     return tuple((cell.fails, FailedCheck(name, cell.outcome)) for name, cells in rows for cell in cells_of(cells))
 
 

@@ -65,7 +65,7 @@ class ClientFacts:
 
     @property
     def wait(self) -> timedelta:
-        """The time for which requests with wrong credentials must wait; zero if there is no wait."""
+        """The time for which requests with wrong credentials must wait; zero if they need not wait."""
         return password_wait(self.failures, self.now)
 
     @property
@@ -75,7 +75,7 @@ class ClientFacts:
 
     @cached_property
     def assertion(self) -> Assertion:
-        """The validated assertion. The client must be registered and authenticate with an assertion.
+        """The validated assertion. Use this only if the client is registered and `has_assertion` is True.
 
         Raises:
             InvalidToken: The assertion is not valid.
@@ -95,10 +95,11 @@ class ClientFacts:
         return not self.client_id
 
     def must_wait(self) -> bool:
-        """Return whether a request with wrong credentials has to wait. With right credentials, a request never waits.
+        """Return whether the request must wait: its credentials are wrong, and earlier failures require a wait.
 
-        Secrets and keys are too long to be guessed, so right credentials need no limit. Such a limit could hit honest
-        processes of the client that share a network with an attacker.
+        A request with right credentials never waits. Secrets and keys are too long to be guessed, so no limit on right
+        credentials is needed. Such a limit could hit honest processes of the client that share a network with an
+        attacker.
         """
         return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 
@@ -133,7 +134,10 @@ class ClientFacts:
 
 
 def claimed_client_id(presented: Credentials) -> str:
-    """Return the client id of a request's credentials. A client id from an assertion is not verified yet."""
+    """Return the client id of a request's credentials, or "" if they contain none.
+
+    A client id from an assertion is not verified yet.
+    """
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
     try:

@@ -78,8 +78,8 @@ def decide_poll(
 ) -> Issue | Answer | Undecided:
     """Decide about one poll (RFC 8628 §3.5).
 
-    The polling interval applies only to pending logins. If the user has decided, even an early poll returns the
-    decision.
+    An early poll is refused only if the login is pending, or if the poll lacks the number that the user types after the
+    approval. Otherwise, even an early poll returns the user's decision.
 
     Args:
         login: The record of the device code.
@@ -106,7 +106,7 @@ def decide_poll(
 
 
 def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
-    """Return the login with one more wrong number. After the last allowed attempt, the login ends."""
+    """Return the login with one more wrong number. After `NUMBER_TRIES` wrong numbers, the login ends."""
     counted = replace(login, number_tries=login.number_tries + 1)
     return move(counted, "denied") if counted.number_tries >= NUMBER_TRIES else counted
 
@@ -145,10 +145,10 @@ def approve(login: DeviceLogin, user_id: str, auth_time: datetime) -> DeviceLogi
 
 
 def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
-    """Decide whether a poll for a pending login is early.
+    """Decide whether a poll for a pending login is early. Return the outcome and the client's new polling state.
 
-    An early poll increases the interval, but does not set `polled_at`. If it did, every poll of a client that polls at
-    a constant interval would be early.
+    An early poll increases the interval, but does not set `polled_at`. If it did, a client that polls at a constant
+    interval would be early at every further poll.
     """
     if pace.is_early(now):
         return "slow_down", Pace(pace.polled_at, pace.interval + SLOWER_BY)

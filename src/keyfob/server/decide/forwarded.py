@@ -28,14 +28,16 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
     """Return the address of the client, or "" if it is not known.
 
     X-Forwarded-For or Forwarded is read only if `peer` is a trusted proxy. Each proxy appends the address of its peer,
-    so the entries are read from the right. The first entry that is not a trusted proxy is the client, which could have
-    forged all entries to the left.
+    so the entries are read from the right. The first entry that is not a trusted proxy is the client. The entries to
+    its left are ignored, since the client could have forged them. If every entry is a trusted proxy, the leftmost is
+    the client. If there is no entry, or if the reading meets an unreadable entry, the address is not known.
 
     Args:
         peer: The address of the connection.
         headers: The headers of the request.
         proxies: The networks of the trusted proxies.
-        is_hidden: Whether the connection comes from a proxy that is not in `trusted_proxies`.
+        is_hidden: Whether the connection comes from a proxy. If `proxies` is empty, this proxy is not trusted, so the
+            address of the client is not known.
     """
     trusted = _networks(proxies)
     if not trusted:

@@ -64,8 +64,8 @@ def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
     """Return the stage of a key.
 
-    The first key of an algorithm signs even before its `signs_at`, since there is no other key. A node whose clock is
-    slow may load such a key.
+    The first key of an algorithm signs even before its `signs_at`, since there is no other key. This can happen on a
+    node whose clock is slow, if another node has created the key.
     """
     own = _own(keys, key.algorithm)
     keys = tuple(own)
@@ -84,7 +84,7 @@ def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]
 
 
 def signers(keys: Sequence[StoredKey], now: datetime) -> Mapping[Algorithm, StoredKey]:
-    """Return the key that signs now, for each algorithm."""
+    """Return the key that signs now for each algorithm. An algorithm without a key is left out."""
     return {key.algorithm: key for key in sorted(keys, key=_order) if stage_of(key, keys, now) == "signing"}
 
 
@@ -101,9 +101,12 @@ def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:
 def due_changes(
     keys: Sequence[StoredKey], longest: Mapping[Algorithm, timedelta], every: timedelta, now: datetime
 ) -> Changes:
-    """Return the changes that are due: missing keys, successors of old keys, keys to delete, longer token lifetimes.
+    """Return the changes that are due now.
 
-    The first key of an algorithm signs at once. Every later key is announced first.
+    - An algorithm without a key gets its first key, which signs at once.
+    - An old key gets a successor, which is announced before it signs.
+    - A key whose tokens have all expired is deleted.
+    - If the tokens of an algorithm may now live longer than a key states, the key's `longest_token` is raised.
 
     Args:
         keys: All stored keys.
@@ -129,7 +132,10 @@ def due_changes(
 
 
 def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
-    """Return the next time at which a key's stage changes or a successor is due, or None if there is no such time."""
+    """Return the next time at which a key changes its stage or needs a successor.
+
+    The result is None if there is no such time.
+    """
     times = [step.at for step in timeline(keys, now)]
     if every:
         times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
@@ -141,8 +147,9 @@ def rotation(
 ) -> Changes:
     """Return the changes that give each algorithm its next key.
 
-    The next key is the announced key, or else a new key, which is announced now. With `at_once`, the next key begins to
-    sign now.
+    - If a key of the algorithm is announced already, it is the next key. Without `at_once`, it signs when it is due, so
+      nothing changes. With `at_once`, it begins to sign now.
+    - Otherwise, a new key is made. Without `at_once`, it is announced now. With `at_once`, it begins to sign now.
     """
     made: list[tuple[Algorithm, datetime]] = []
     changed: list[StoredKey] = []
@@ -158,7 +165,8 @@ def rotation(
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
     """Return the changes that remove a key at once.
 
-    If the removed key was signing, the announced key replaces it or, if no key is announced, a new key.
+    If the removed key was signing, another key of its algorithm begins to sign now: the announced key if there is one,
+    otherwise a new key.
     """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]
@@ -180,7 +188,7 @@ class Step:
 
 
 def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
-    """Return the future changes of stage of all keys, the next first."""
+    """Return all future changes of the keys' stages, sorted by time."""
     found: list[Step] = []
     for key in keys:
         steps: tuple[tuple[datetime | None, Stage], ...] = (
@@ -192,9 +200,9 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return until when an API that caches the JWKS for `cache` may lack a key that signs already.
+    """Return the time until which an API may lack a key that signs already. The API caches the JWKS for `cache`.
 
-    The result is None if every API has the key before the key signs.
+    The result is None if the API has the key before the key signs.
     """
     known = key.created_at + cache
     return known if known > key.signs_at else None

@@ -78,7 +78,7 @@ FORMS_PER_MINUTE: Final = 300
 
 
 def bounded(fields: Fields) -> Fields:
-    """Check the number and the lengths of a request's parameters, and return them.
+    """Check the number and the lengths of a request's parameters. Return the parameters.
 
     Raises:
         Malformed: There are too many parameters, or one is too long or contains U+0000. RFC 6749 App. A forbids U+0000,

@@ -108,7 +108,7 @@ class PasskeyAnswer:
     """The unverified response of a browser.
 
     Attributes:
-        user_handle: The user handle that the authenticator returned, or None.
+        user_handle: The user handle that the authenticator returned; None if it returned no user handle.
     """
 
     text: str
@@ -146,7 +146,11 @@ def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
 def is_cloned(stored: int, sent: int) -> bool:
     """Return whether a passkey may have been copied, since its signature counter did not grow (WebAuthn §6.1.1).
 
-    Passkeys that are synchronized between devices have no counter and always send 0.
+    If both counters are 0, the result is False: passkeys that are synchronized between devices always send 0.
+
+    Args:
+        stored: The counter at the last use.
+        sent: The counter in the response.
     """
     return (stored > 0 or sent > 0) and sent <= stored
 

@@ -148,11 +148,11 @@ class PresentedRefreshToken:
     key_thumbprint: str | None = None
 
     def is_current(self, login: RefreshLogin) -> bool:
-        """Return whether the token is one of the newest tokens of its login."""
+        """Return whether the token belongs to the newest generation of its login's tokens."""
         return self.generation == login.generation and _is_among(self.secret_hash, login.current_hashes)
 
     def is_previous(self, login: RefreshLogin) -> bool:
-        """Return whether the token is one of the tokens just before the newest."""
+        """Return whether the token belongs to the generation just before the newest."""
         return self.generation == login.generation - 1 and _is_among(self.secret_hash, login.previous_hashes)
 
 
@@ -162,8 +162,9 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     Attributes:
         token: The refresh token; None if it cannot be read.
-        repeats_until: The time until which the previous token is still accepted.
-        most_repeats: How often the previous token is accepted until then.
+        repeats_until: The time until which the token before the newest is still accepted; None if only the newest token
+            is accepted.
+        most_repeats: How often the token before the newest is accepted until `repeats_until`.
     """
 
     token: PresentedRefreshToken | None

@@ -60,17 +60,23 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token may be
-    used again and returns the same successor. This is possible until the successor is used, for `REPEAT_WINDOW` or the
-    client's leeway, whichever is longer, and at most `MOST_REPEATS` times. Any other old token counts as copied, so the
-    login ends. The login also ends if the current settings no longer allow any part of the login.
+    The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token remains
+    valid for a time, and each use returns the same successor. The replaced token becomes invalid at the first of these:
+
+    - Its successor is used.
+    - `REPEAT_WINDOW` or the client's leeway has passed since the rotation, whichever is longer.
+    - It has been used `MOST_REPEATS` times since the rotation.
+
+    An old token that is no longer valid counts as copied, so its use ends the login. The login also ends if the current
+    settings no longer allow any part of it.
 
     Args:
         login: The login that the token belongs to.
         presented: The presented token; None if it cannot be read.
         policy: The client's current settings.
         now: The current time, aware, UTC.
-        fresh_hash: The keyed hash of the secret part of the next token, which is derived from the presented token.
+        fresh_hash: The keyed hash of the secret part of the next token. The next token is derived from the presented
+            token.
         account: The part of the login that the current settings still allow; if None, it is not checked.
     """
     client_id = "" if presented is None else presented.client_id

@@ -86,15 +86,20 @@ class GuessLimit:
 def guess_budget(odds: float) -> int:
     """Return how many wrong codes all browsers together may enter in one burst while one code is live.
 
-    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. For odds of 2^-32 the result is 5;
-    the rest of the allowed guesses is regained within the lifetime of a code.
+    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. Within the lifetime of a code,
+    `odds x 20^8` guesses are allowed. `_BURST` is the part of them that is allowed at once. For odds of 2^-32, the
+    result is 5.
     """
     return max(1, math.floor(_BURST * odds * CODES))
 
 
 @lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
-    """Return the network whose attempts are counted together: one IPv4 address, or an IPv6 /64 (one household)."""
+    """Return the network of an address. The attempts from one network are counted together.
+
+    The network of an IPv4 address is this one address. The network of an IPv6 address is its /64 (one household). A
+    `peer` that is not an IP address is returned unchanged.
+    """
     try:
         address = ip_address(peer)
     except ValueError:
@@ -114,7 +119,10 @@ class Bucket:
 
 
 def refill(bucket: Bucket | None, size: float, span: timedelta, now: datetime) -> Bucket:
-    """Return the bucket at the present time. A bucket refills evenly over `span`, and a new bucket is full."""
+    """Return the bucket with the tries that it has regained until now. If `bucket` is None, return a full bucket.
+
+    An empty bucket becomes full within `span`, at an even pace.
+    """
     if bucket is None:
         return Bucket(size, now)
     passed = (now - bucket.at).total_seconds()
@@ -126,7 +134,10 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until the bucket has enough for one try."""
+    """Return the time until one try is possible, that is, until the bucket contains `cost`; zero if it is possible now.
+
+    An empty bucket of the given `size` becomes full within `span`.
+    """
     return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
 
 
@@ -152,9 +163,9 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     integer. A float would be too inexact for large limits, where one request counts for only a few nanoseconds.
 
     Args:
-        full_at: The `full_at` of the caller's last request; 0 for a new caller.
+        full_at: The field `full_at` of the result for the caller's last request; 0 for a new caller.
         size: The greatest number of requests at once.
-        span: The time in which a caller without requests regains all of them.
+        span: The time after which a caller that has sent no request may again send `size` requests at once.
         now: The current time, aware.
     """
     now_ns = (now - _EPOCH) // _MICROSECOND * 1000
@@ -177,10 +188,10 @@ class Failures:
 
 
 def password_wait(failures: Failures | None, now: datetime) -> timedelta:
-    """Return how long an address must wait before it may try an account again.
+    """Return how long an address must still wait before it may try an account again; zero if it need not wait.
 
-    The first five tries need no wait. Then the wait doubles from one second up to fifteen minutes. Other addresses do
-    not wait, so an attacker cannot lock out the user.
+    The first five tries need no wait. After the fifth failure, the wait is one second. Each further failure doubles it,
+    up to fifteen minutes. Other addresses do not wait, so an attacker cannot lock out the user.
     """
     if failures is None or failures.count < FREE_TRIES:
         return timedelta()

@@ -74,7 +74,7 @@ def unlinked(claimed: str) -> str:
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
     """Write and send an e-mail after the response.
 
-    If `to` is empty, the e-mail is written but not sent, so that the work takes the same time.
+    If `to` is empty, the e-mail is written but not sent, so that the work takes as long as for an existing account.
     """
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))
@@ -83,7 +83,7 @@ def send_later(site: Site, request: Request, to: str, write: Callable[[], Writte
 def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
     """Notify a user by e-mail of a change that somebody else may have made.
 
-    The number of notices an hour is limited.
+    Each user gets a limited number of such notices an hour. Above the limit, no e-mail is sent.
     """
     language = accepted_language(request.header("accept-language") or "")
     budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)

@@ -41,7 +41,8 @@ class PasswordRefused:
     """The password was refused.
 
     Attributes:
-        wait: The time until the next password is verified. If `wait` is not zero, this password was not verified.
+        wait: The time for which no further password is verified. If `wait` is not zero, this password was not verified
+            either.
         is_blocked: Whether the password is correct, but the user is blocked.
         is_busy: Whether the server is too busy to verify the password now. `wait` then applies to all users.
         is_of_network: Whether the caller's network must wait before it tries any account.
@@ -71,7 +72,9 @@ class _Counted:
 async def check_password(
     site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
 ) -> User | PasswordRefused:
-    """Return the user with this e-mail address and password. The check takes the same time for an unknown address.
+    """Return the user with this e-mail address and password, or the refusal.
+
+    The check takes as long for an unknown address as for a known one.
 
     Args:
         site: The tenant.
@@ -117,10 +120,11 @@ async def check_password(
 
 
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
-    """Return the user as stored now. Return None if the password was changed after `user` was loaded.
+    """Return the user as stored now, after the password of the loaded `user` was verified.
 
-    None is also the result for a user who is now blocked or deleted. Verifying a password takes long. If the user
-    changes a stolen password during that time, the attacker's login with the old password must fail.
+    Return None if the user has been deleted or blocked since `user` was loaded, or has another password now. Verifying
+    a password takes long. If the user changes a stolen password during that time, the attacker's login with the old
+    password must fail.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):

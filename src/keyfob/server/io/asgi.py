@@ -45,8 +45,8 @@ class AsgiApp:
         Args:
             site: The state of the tenant.
             reload: The function to call before each request, which reloads changed settings.
-            wait: The function to call before each e-mail that is sent after a response. If None, e-mails are sent at
-                once.
+            wait: A function that waits for a number of seconds. After a response, it is called with a random number
+                before each deferred e-mail. If None, deferred e-mails are sent immediately after the response.
         """
         self._site = site
         self._reload = reload
@@ -72,7 +72,10 @@ class AsgiApp:
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
-        """Return the response to one request. Log an exception; the response does not describe the exception."""
+        """Return the response to one request.
+
+        If an exception is raised, log it and return an error response, which contains nothing of the exception.
+        """
         path = request.path
         if path in PROBES:
             return _checked(await handle(self._site, request))
@@ -95,7 +98,11 @@ class AsgiApp:
             return self._site.refuse("server_error")
 
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
-        """Delete expired rows: about once a second while there are requests, otherwise every ten seconds."""
+        """Delete expired rows if the last sweep is long enough ago: a second, or ten seconds if `is_idle` is True.
+
+        A request calls this with False, and the server's timer calls this with True. If the last sweep left expired
+        rows, the next sweep is due at once.
+        """
         now = self._site.now()
         if self._is_sweeping or not self._is_sweep_due(now, limits.SWEEP_IDLE if is_idle else _NO_TIME):
             return
@@ -126,7 +133,7 @@ class AsgiApp:
                 _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
-        """Return whether a sweep is due. A sweep is due too if the clock has been set back."""
+        """Return whether a sweep became due at least `later` ago. A sweep is also due if the clock was set back."""
         return not _NO_TIME < self._sweep_at - now + later <= _LONGEST_WAIT
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:

@@ -91,7 +91,7 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S)
 
     async def flush(self) -> None:
-        """Write all queued events. Stop after five seconds."""
+        """Write all queued events. After five seconds, stop, even if events are left in the queue."""
         self._is_flushing = True
         if self._timer is not None:  # a timer that stays set would write the same events again
             self._timer.cancel()
@@ -303,9 +303,10 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Parse the destination of the audit log from a command line.
+    """Parse the destination of the audit log, as given on a command line.
 
-    "" means the table if a database is given, else the file `audit.jsonl` in the folder.
+    `-`, `off` and `table` are returned as they are. "" means the table if a database is given, else the file
+    `audit.jsonl` in the folder. Any other text is the path of a file.
     """
     match text:
         case "-" | "off" | "table":

@@ -100,7 +100,7 @@ class _Files:
 
 
 class _Table:
-    """The table of the log. Events are numbered in the order of their commits, so reading resumes after a number."""
+    """The table of the log. Each call of `new` yields the events whose number is greater than the last number read."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch

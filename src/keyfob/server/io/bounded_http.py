@@ -48,7 +48,8 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection.
 
-        If there are too many connections, close the connection that has waited longest for data from its peer.
+        If there are too many connections, close the connection that has waited longest for data from its peer. If none
+        waits for such data, close the new connection.
         """
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:
@@ -65,7 +66,10 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle  # None before the first request, although uvicorn's annotation excludes None
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data in small pieces. In one piece, the parser would store a header or URL of any size."""
+        """Parse the data in small pieces, so that the size is checked after each piece.
+
+        If the data were parsed in one piece, the parser would store a header or URL of any size.
+        """
         for at in range(0, len(data), _PIECE):
             if self.transport.is_closing():
                 return
@@ -99,7 +103,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """End the reading of a request."""
+        """Record that the request is complete, so that the limit for reading a request no longer applies."""
         super().on_message_complete()
         self._is_reading, self._received = False, 0
 
@@ -122,7 +126,8 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Send a refusal, and close the connection.
 
-        If an earlier request on this connection has no response yet, only close the connection.
+        If an earlier request on this connection has no response yet, only close the connection: the client would read
+        the refusal as the response to the earlier request.
         """
         del msg
         if self.transport.is_closing():

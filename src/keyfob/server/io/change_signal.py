@@ -19,6 +19,7 @@ class ChangeSignal:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
+        self._text = str(self._path)
 
     def send(self) -> None:
         """Signal a change.
@@ -30,7 +31,7 @@ class ChangeSignal:
     def state(self) -> tuple[int, int]:
         """Return a value that differs after each signal."""
         try:
-            found = os.stat(self._path)  # noqa: PTH116  runs at every request; pathlib is slower
+            found = os.stat(self._text)  # noqa: PTH116  runs at every request; pathlib is slower
         except OSError:
             return (0, 0)
         return (found.st_ino, found.st_mtime_ns)

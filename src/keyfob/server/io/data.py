@@ -27,11 +27,11 @@ def default_folder() -> Path:
 
 
 def master_key(folder: Path) -> bytes:
-    """Return the master key, from which the other keys are derived. Create it at the first start.
+    """Return the master key in the tenant's folder. If there is none, create it.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file contains
-            no key.
+        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file does not
+            contain a key.
     """
     path = folder / MASTER_KEY
     prepare_folder(folder)

@@ -29,8 +29,9 @@ def shown(url: str) -> str:
 def connect_arguments(url: str) -> dict[str, Any]:
     """Return the arguments for asyncpg to connect with.
 
-    A connection to another machine is encrypted and the server's certificate is verified, unless `sslmode` or PGSSLMODE
-    has another value.
+    If `sslmode` or PGSSLMODE is set, it decides about TLS. If neither is set, a connection to another machine is
+    encrypted, and the server's certificate is verified. If neither is set and the URL names a `service`, the settings
+    of the service decide.
 
     Raises:
         Misuse: The text is not the URL of a PostgreSQL database.

@@ -61,7 +61,10 @@ class DeviceCache:
                 del self._logins[next(iter(self._logins))]
 
     def validate(self, version: int, now: float) -> None:
-        """Record the version that was read from the database at the time `now`. If it is new, clear the cache."""
+        """Record the version that was read from the database at the time `now`.
+
+        If this version differs from the recorded version, clear the cache.
+        """
         with self._lock:
             if version != self._version:
                 self._version = version
@@ -79,7 +82,10 @@ class DeviceCache:
             self._logins.pop(device_code_hash, None)
 
     def sweep(self, before: datetime) -> None:
-        """Remove the logins that expired before a time, since a transaction may have deleted them."""
+        """Remove the logins that expired before a time, while a transaction deletes them from the database.
+
+        As in `change`, no login is cached until `settle` is called.
+        """
         with self._lock:
             self._is_changing = True
             late = [name for name, login in self._logins.items() if login.expires_at <= before]
@@ -106,7 +112,7 @@ class ReadingTransaction(SqlTransaction):
     """
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache, look: Callable[[], float]) -> None:
-        """Create a transaction. `look` returns the time, after it has validated the cache if that is due."""
+        """Create a transaction. `look` validates the cache if the next check is due, and then returns the time."""
         super().__init__(connection)
         self.changes: int = 0
         self._cache = cache
@@ -122,7 +128,7 @@ class ReadingTransaction(SqlTransaction):
 
 
 class WritingTransaction(SqlTransaction):
-    """A write transaction that removes each device login that it changes from the cache."""
+    """A write transaction. If it changes a device login, it also removes this login from the cache."""
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache) -> None:
         super().__init__(connection)

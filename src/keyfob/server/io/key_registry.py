@@ -48,8 +48,8 @@ class KeyRegistry:
     def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
         """Create and publish the next key of each algorithm. Return all keys after the change.
 
-        If the next key of an algorithm is published already, no key is created. With `at_once`, the next key signs
-        from now on.
+        By default, this is done for each algorithm for which a key signs now. If the next key of an algorithm is
+        published already, no key is created. With `at_once`, the next key signs from now on.
         """
         chosen = tuple(algorithms)
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
@@ -75,9 +75,9 @@ class KeyRegistry:
 
         Args:
             fresh: The new master key.
-            grace: How long the present master key is still accepted. All nodes must restart with the new key in this
-                time. Zero is for a stolen key: then ciphertexts outside the store, such as tokens for /userinfo, become
-                invalid at once.
+            grace: How long the present master key is still accepted. All nodes must restart with the new key within
+                this time. Use zero if the present key was stolen. With zero, ciphertexts outside the store, such as
+                tokens for /userinfo, become invalid at once.
 
         Returns:
             The number of ciphertexts that were encrypted again.

@@ -59,8 +59,8 @@ class LoginRegistry:
 
         Args:
             user: The user whose logins and sessions to return; None for all users.
-            client_id: The client whose logins to return; None for all clients, and for the sessions, which belong to no
-                client.
+            client_id: The client whose logins to return. If None, return the logins in all clients, and the browser
+                sessions. Sessions belong to no client, so they are not returned if a client is given.
             most: The greatest number of results.
         """
         now, chosen = self.surroundings.now(), None if user is None else user.user_id

@@ -90,10 +90,11 @@ def find_master_key(
 def known_master_key(folder: Path, source: str | None = None) -> MasterKey | None:
     """Return the master key of the tenant in a folder, or None if no location has a key. Create nothing.
 
-    The locations are those of `find_master_key`.
+    The locations are those of `find_master_key`. A source is named by `source` or, if that is None, by the environment
+    variable `KEYFOB_MASTER_KEY`. If a source is named, only this source is read.
 
     Raises:
-        Misuse: The named source has no key, or other users can read or change the key.
+        Misuse: The named source has no key, the content is not a key, or other users can read or change the key.
     """
     named = source or os.environ.get(VARIABLE) or ""
     if named:
@@ -152,10 +153,11 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the master key's file in the user's configuration folder, or None if the file has no name yet.
+    """Return the path of the master key in the user's configuration folder. The file may not exist.
 
-    The name of the file is stored in the tenant's folder, so that the tenant's folder can be moved. None is returned
-    too if the configuration folder is inside the tenant's folder.
+    The name of the file is stored in the tenant's folder, so that the tenant's folder can be moved. If no name is
+    stored yet, store a new name if `creates` is True, and otherwise return None. Also return None if there is no home
+    folder, or if the configuration folder is inside the tenant's folder.
     """
     try:
         parent = platform_folder(
@@ -181,7 +183,10 @@ def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
 
 
 def default_source(folder: Path) -> str | None:
-    """Return the source `file:PATH` for a new key in the user's configuration folder, or None if that is impossible."""
+    """Return the source `file:PATH` for a new key in the user's configuration folder.
+
+    Return None if this account has no home folder, or if the configuration folder is inside the tenant's folder.
+    """
     found = _default_place(folder, creates=True)
     return None if found is None else f"file:{found}"
 

@@ -61,11 +61,15 @@ class Argon2Passwords:
 
     @property
     def waiting(self) -> int:
-        """The number of passwords that wait to be checked."""
+        """The number of passwords that wait in the queue, to be verified or hashed."""
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
-        """Wait until a password may be hashed. Return False if the queue is full or the caller disconnects."""
+        """Wait until a password may be hashed. Return False if it must not be hashed.
+
+        This is so if the queue is full, if too many passwords of the network are in the queue, or if the caller
+        disconnects.
+        """
         if not self._limit.locked():
             return await self._limit.acquire()
         if self._waiting.total() >= limits.HASHES_WAITING or self._waiting[network] >= limits.HASHES_WAITING_OF_ONE:

@@ -103,7 +103,7 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """Raised at the second query of a read function, which then runs again in a transaction."""
+    """Raised at the second query of a read function. The function then runs again, in a transaction."""
 
 
 class _OneQuery(_PostgresStatements):
@@ -167,7 +167,10 @@ class PostgresStore:
                 return await _version(connection) > 0
 
     async def close(self) -> None:
-        """Close the connections of this event loop. The connections of another event loop are closed at its end."""
+        """Close the connections of this event loop.
+
+        If another event loop has used the store, its connections are closed when that event loop ends.
+        """
         if found := self._pools.pop(asyncio.get_running_loop(), None):
             await found[1].aclose()
 
@@ -223,7 +226,10 @@ class PostgresStore:
 
 
 async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
-    """Yield a pool of connections. The event loop closes this generator at its end, and so closes the pool."""
+    """Yield a pool of connections, and close the pool when this generator is closed.
+
+    If the store was not closed, the event loop closes this generator when the event loop ends.
+    """
     pool = await made
     try:
         yield pool
@@ -308,7 +314,10 @@ async def _make_durable(connection: _Connection) -> None:
 
 
 async def _keep_session(_: object) -> None:
-    """Do nothing. asyncpg calls this when a connection returns to the pool; its own reset would take a round trip."""
+    """Do nothing when a connection returns to the pool.
+
+    asyncpg calls this function in place of its own reset of the connection, which would take a round trip.
+    """
 
 
 def _pool_arguments() -> dict[str, Any]:

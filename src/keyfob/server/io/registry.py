@@ -46,7 +46,7 @@ _USER_ID_BYTES: Final = 12
 
 
 class Registry:
-    """The settings and users of a tenant. It is a context manager, which closes the store."""
+    """The settings and users of a tenant. Use a registry in a `with` statement, which closes the store at the end."""
 
     def __init__(
         self, store: Store, master: bytes, *, passwords: Passwords | None = None, signal: ChangeSignal | None = None
@@ -124,7 +124,7 @@ class Registry:
         return config_of(self.documents() or _ready(), SERVED)
 
     def live_codes(self, now: datetime, most: int) -> int:
-        """Count the user codes that can still be entered in a browser. Count at most to `most`."""
+        """Return the number of user codes that can still be entered in a browser, or `most` if there are more."""
         return self._read(lambda transaction: transaction.live_codes(now, most))
 
     def users(self) -> tuple[User, ...]:
@@ -145,14 +145,16 @@ class Registry:
         return found
 
     def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return the events of the audit log's table with a number above `after`: the oldest `most` of these."""
+        """Return at most `most` events of the audit log's table with a number greater than `after`, oldest first."""
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan to replace the settings, and to add or change users, as in a tenant.toml. Other users are not changed.
+        """Plan to replace the settings with those of a tenant.toml, and to add or change the users that it names.
+
+        Users that the file does not name are not changed.
 
         Raises:
-            Misuse: A user exists with another user_id, or a new password is weak.
+            Misuse: A user has another `user_id` in the tenant than in the file, or a new password is weak.
         """
         config = without_secrets(file.config, self._keys.secrets)
         documents = documents_of(config, names_issuer=file.names_issuer)
@@ -184,7 +186,7 @@ class Registry:
         """Plan the change of one user. A given password counts as a change, even if it equals the present password.
 
         Raises:
-            Misuse: The user exists with another user_id, or the new password is weak.
+            Misuse: The user has another `user_id` in the tenant than the wanted one, or the new password is weak.
         """
         stored = self.documents()
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))
@@ -273,10 +275,13 @@ class Registry:
         return found
 
     async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
-        """Return the hash of the wanted password. If no password is wanted, return the present hash.
+        """Return the password hash that the user will have.
+
+        This is the hash of the wanted password. If only a hash is wanted, it is this hash. If neither is wanted, it is
+        the present hash.
 
         Raises:
-            Misuse: The user is new and no password is wanted, or the wanted password is weak.
+            Misuse: The user is new and neither a password nor a hash is wanted, or the wanted password is weak.
         """
         if wanted.password is not None:
             self._passwords = self._passwords or Argon2Passwords()

@@ -22,9 +22,10 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 
 
 class Reloader:
-    """Check whether settings or keys have changed.
+    """Checks at a request whether settings or keys have changed, and reloads them.
 
-    The check runs at a request, after a change signal or once a second.
+    A request causes a check if a change signal was sent since the last check, or if the last check was at least a
+    second ago.
     """
 
     def __init__(

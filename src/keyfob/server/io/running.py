@@ -142,9 +142,10 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening, but serve the connections that wait in the sockets' queues, which closing would reset.
+        """Stop listening, but serve the connections that wait in the queues of the sockets.
 
-        The event loop closes its sockets. A copy of each socket keeps the queue until all its connections are accepted.
+        If a socket is closed, the system resets the connections in its queue. So each socket is duplicated before the
+        event loop closes it. The duplicate is closed after all connections in its queue were accepted.
         """
         kind = self.config.http_protocol_class
         places = [(one, self._maker(kind), self.config.ssl) for one in sockets]

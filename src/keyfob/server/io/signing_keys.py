@@ -47,7 +47,10 @@ class KeyFollower:
         return await self.follow(config, stored, slots)
 
     async def follow(self, config: TenantConfig, stored: Sequence[StoredKey], slots: tuple[KeySlot, ...]) -> TenantKeys:
-        """Make the changes that are due for the stored keys, and return the tenant's keys."""
+        """Create missing keys and make scheduled changes, as in `look`. Then return the tenant's keys.
+
+        `stored` and `slots` are the signing keys and the key slots, as just read from the store.
+        """
         now = self._surroundings.now()
         keyring = await self._follow_slots(slots, now)
         due = due_changes(stored, longest_tokens(config), config.rotate_keys_every, now)
@@ -108,7 +111,8 @@ async def make_changes(
 ) -> tuple[StoredKey, ...]:
     """Make the changes that `decide` returns for the stored keys. Return all keys after the changes.
 
-    `decide` is called again in the transaction, so that only one of several nodes makes the changes.
+    `decide` is called twice. After the first call, the new keys are generated. The second call is made in the
+    transaction that makes the changes: it no longer returns changes that another node has made meanwhile.
     """
     wanted = decide(await store.read(lambda transaction: transaction.signing_keys()), surroundings.now())
     made: dict[Algorithm, tuple[SigningKey, bytes]] = {}

@@ -38,7 +38,7 @@ class MailServer:
 
     Attributes:
         security: With `starttls`, the connection is upgraded to TLS, or closed if that fails. With `implicit`, the
-            connection uses TLS from the first byte.
+            connection uses TLS from the first byte. With `none`, the connection is not encrypted.
         user: The name to log in with, or "" for no login.
     """
 
@@ -51,7 +51,7 @@ class MailServer:
     def read(cls, url: str) -> MailServer:
         """Parse a URL `smtp://USER@HOST:PORT` or `smtps://...`.
 
-        `smtps` means TLS from the first byte. `smtp` means STARTTLS, but no encryption to a server on this machine.
+        `smtps` means TLS from the first byte. `smtp` means STARTTLS, or no encryption for a server on this machine.
 
         Raises:
             Misuse: The text is not such a URL, or contains a password.
@@ -94,7 +94,8 @@ class SmtpMailer:
                 in SSL_CERT_FILE are trusted.
 
         Raises:
-            Misuse: The sender is not one address of ASCII letters, or a user has no password.
+            Misuse: The sender is not one address of ASCII letters; or there is a `user` without a password, or a
+                password without a `user`.
         """
         name, bracket, rest = sender.rpartition("<")
         address = rest.removesuffix(">") if bracket else sender
@@ -169,9 +170,10 @@ class SmtpMailer:
         return client
 
     async def _look_up(self) -> None:
-        """Look up the IP address of the mail server, one lookup at a time.
+        """Look up the IP address of the mail server. All messages that are sent at the same time share one lookup.
 
-        So if the name server does not respond, only one thread waits, and the other threads can hash passwords.
+        A lookup waits on one of the threads that also hash passwords. If the name server does not respond, only this
+        one thread waits, and the other threads still hash passwords.
         """
         lookup = self._lookup
         if lookup is None or lookup.done():

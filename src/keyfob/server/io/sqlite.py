@@ -43,7 +43,7 @@ class _Piece:
 
 
 class _Statements:
-    """Runs statements on one connection, without ever suspending."""
+    """Runs statements on one connection. The methods are coroutines that never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -63,7 +63,7 @@ class _Statements:
 
 
 class _Snapshot(_Statements):
-    """Begins a transaction at the first query, so that a read that the cache can answer begins no transaction."""
+    """Begins a transaction at the first query. If the cache already has the result, no transaction is begun."""
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
         if not self._connection.in_transaction:
@@ -239,14 +239,17 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Set the result of each function on the event loop of the function's caller, with one call per event loop."""
+        """Pass each caller the result of its function, or the failure if there is one.
+
+        Each caller waits on an event loop. One call per event loop serves all callers on it.
+        """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
             with contextlib.suppress(RuntimeError):  # the event loop is closed, so no caller waits
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:
-        """Schedule a step on the event loop of a waiting function. Return False if no function waits."""
+        """Schedule a step on the event loop of the first waiting function. Return False if no function waits."""
         while True:
             with self._lock:
                 if not self._waiting:
@@ -295,7 +298,11 @@ def _translated() -> Generator[None]:
 
 
 def _failure(problem: BaseException) -> BaseException:
-    """Return the exception to raise for the caller: StoreUnavailable if the database cannot be used now."""
+    """Return the exception to raise for the caller.
+
+    An error of SQLite becomes StoreUnavailable, since the database cannot be used now. A violated constraint is
+    returned unchanged, and so is an exception that does not come from SQLite.
+    """
     if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
         return problem
     failure = StoreUnavailable(f"the store cannot be used ({problem})")

@@ -140,7 +140,8 @@ class Tenant:
             mailer: The mailer for codes by e-mail, such as `SmtpMailer`. If None, codes by e-mail are not available.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
             master_key: The source of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-                If None, the locations that `keyfob serve` searches are used, and a new key is created in the folder.
+                If None, the key is searched for at the locations that `keyfob serve` searches. If no
+                location has a key, a new key is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -175,8 +176,9 @@ class Tenant:
 
         Args:
             folder: The tenant's folder, which is created at the first start.
-            ready: The settings to use until settings are stored, with a first user as in `open`. Once settings are
-                stored, only the issuer of `ready` is used, and only if the stored settings have no issuer.
+            ready: The settings of a tenant without stored settings. Such a tenant gets a first user, as in `open`. If
+                settings are stored, they are used in place of `ready`. If the stored settings have no issuer, the
+                issuer of `ready` is used.
             wire: The dialect; None for the dialect in the settings.
             for_certificates: The address for client certificates; None if there is none.
             audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
@@ -253,7 +255,10 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an audit event without a request. Wait until it is written; no event loop may run in this thread."""
+        """Write an audit event that no request caused, and wait until it is written.
+
+        No event loop may run in the calling thread.
+        """
         self._site.record(code, **fields)
         if isinstance(self._site.audit, AuditQueue):
             asyncio.run(self._site.audit.flush())
@@ -263,7 +268,13 @@ class Tenant:
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
 
     def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
-        """Set the meter that counts from now on."""
+        """Count with this meter from now on.
+
+        Args:
+            meter: The meter.
+            lost_events: A function that returns the number of lost audit events; None for the method `lost_events` of
+                this tenant.
+        """
         meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:

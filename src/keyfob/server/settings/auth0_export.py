@@ -331,7 +331,10 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 
 
 def _prune(tables: Table, leave: Leave) -> None:
-    """Remove and report the invalid parts of the tables, until the tables are valid."""
+    """Remove the invalid parts of the tables, and report each of them.
+
+    Without a removed part, another part may become invalid. So this is repeated until the tables are valid.
+    """
     wrong: list[tuple[Location, str]] = []
 
     def report(at: Location, message: str, hint: str) -> None:
@@ -358,5 +361,8 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Return a sort key. In its reverse order, elements of an array can be removed one by one by their index."""
+    """Return a sort key. The parts are removed from the highest key to the lowest.
+
+    So the last element of an array is removed first, and the indexes of the elements before it stay right.
+    """
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

@@ -1,4 +1,4 @@
-"""The plan of a change of settings: additions, changes and removals, with a text for the operator."""
+"""Plan a change of the settings: find what is added, changed and removed, and describe it to the operator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Plan:
     """A planned change of the stored settings and users.
 
     Attributes:
-        stored: The documents that the plan is based on. If the stored documents have changed since, the plan is void.
+        stored: The documents that the plan is based on. If the stored documents have changed since, the plan must not
+            be applied.
         documents: The wanted documents.
         people: Each new or changed user as a pair: the present record (None for a new user) and the wanted record.
         changes: The changes, for the operator.
@@ -69,7 +70,7 @@ def plan_of(
         documents: The wanted documents.
         people: Each user as a pair: the present record (None for a new user) and the wanted record. The plan omits
             unchanged users.
-        before: The documents that `documents` are compared with, to show the changes; None means `stored`.
+        before: The documents to compare with `documents` for the list of changes; None means `stored`.
     """
     changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
     changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]

@@ -63,7 +63,8 @@ class TenantConfig:
     Attributes:
         issuer: The issuer URL with a trailing slash: https, or plain http on this machine.
         wire: Whether the statuses and texts of responses are those of Auth0 (`auth0`) or of the RFCs (`rfc`).
-        default_audience: The API for requests that name no API. Without a default, their tokens are only for /userinfo.
+        default_audience: The API for requests that name no API. If there is no default, the tokens of such requests are
+            only for /userinfo.
         default_directory: The connection of a password grant without a realm.
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
@@ -91,8 +92,8 @@ class TenantConfig:
         device: The rules for approving device logins.
         places: A MaxMind DB file, which maps IP addresses to cities and countries, for the page and the e-mail about a
             device login.
-        for_certificates: The address for client certificates, if any. This field is not stored: the running process
-            sets it.
+        for_certificates: The second address, for clients with a certificate; None if there is none. The settings in the
+            store lack this field: each process sets it when it starts.
     """
 
     issuer: str
@@ -310,16 +311,22 @@ class TenantConfig:
         return self._applications.get(client_id)
 
     def device_rules(self, application: Application | None) -> DeviceRules:
-        """Return the rules for approving a client's device logins."""
+        """Return the client's rules for device logins. If `application` is None, return the tenant's rules."""
         return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
-        """Return the API with the audience; without an audience, the default API."""
+        """Return the API with the audience or, if `audience` is None or empty, the default API.
+
+        Return None if there is no such API.
+        """
         wanted = audience or self.default_audience
         return None if wanted is None else self._apis.get(wanted)
 
     def target(self, audience: str | None) -> Api | None:
-        """Return the API with the audience; without an audience, the default API or else the API of /userinfo."""
+        """Return the API with the audience, or None if there is no such API.
+
+        If `audience` is None or empty, return the default API or, without a default API, the API of /userinfo.
+        """
         wanted = audience or self.default_audience or self.userinfo_audience
         return self.userinfo_api if wanted == self.userinfo_audience else self._apis.get(wanted)
 
@@ -378,7 +385,7 @@ def _known(what: str, name: str, known: set[str]) -> None:
     """Check that a name exists.
 
     Raises:
-        Misuse: The name does not exist. The hint contains a similar name.
+        Misuse: The name does not exist. The hint contains a similar name if there is one, otherwise all names.
     """
     if name in known:
         return

@@ -89,7 +89,7 @@ def read_count(value: object) -> int:
 
 
 def read_odds(value: object) -> float:
-    """Read a probability above 0."""
+    """Read a probability above 0, up to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise Misuse("is not a number above 0 and up to 1", hint="Such as 1e-9.")
     return float(value)

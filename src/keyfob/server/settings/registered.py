@@ -41,8 +41,8 @@ class RefreshPolicy:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
         absolute: The lifetime of a login, however often its refresh token is used.
-        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). The least
-            time is one minute, even with a shorter leeway.
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). A leeway
+            under one minute counts as one minute.
     """
 
     rotates: bool = True
@@ -56,13 +56,15 @@ class Application:
     """A client. Auth0 calls it an application.
 
     Attributes:
-        kind: `native` and `spa` are public clients, whose code cannot keep a secret (RFC 8252 §8.5).
+        kind: The kind of the client. `native` and `spa` are public clients: their code cannot keep a secret (RFC 8252
+            §8.5).
         auth_methods: The authentication methods at the token endpoint; `none` for a public client.
         secrets: The client secrets. With several secrets, one can be changed without an interruption. When a tenant
             starts, it replaces the secrets with keyed hashes in `secret_hashes`.
         public_keys: The JWKs that verify the client's assertions (RFC 7523).
-        certificate_name: For a certificate that an authority has signed (RFC 8705 §2.1), the name in the certificate:
-            `subject:CN=robot,O=Example` (RFC 4514), or with the prefix `dns:`, `uri:`, `ip:` or `email:`.
+        certificate_name: The name that the client's certificate must contain, if an authority has signed the
+            certificate (RFC 8705 §2.1). A subject is written as `subject:CN=robot,O=Example` (RFC 4514), and any other
+            name with the prefix `dns:`, `uri:`, `ip:` or `email:`.
         certificates: The client's self-signed certificates in PEM (RFC 8705 §2.2).
         callbacks: The redirect URIs, compared exactly.
         any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even with
@@ -286,7 +288,10 @@ def _check_certificates(application: Application, what: str) -> None:
 
 
 def _check_callback(callback: str, what: str) -> None:
-    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1): no fragment, http on loopback only, no dotless scheme."""
+    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1).
+
+    It must not have a fragment. A URI with http must be on loopback. A private-use scheme must contain a dot.
+    """
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
         hint = "Remove everything from # on, and spaces."
         _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)

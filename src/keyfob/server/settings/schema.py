@@ -138,7 +138,10 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _shown(word: str) -> str:
-    """Return a key for a message. A long key is not shown, since it could be a misplaced secret."""
+    """Return the text for an unknown key in a message.
+
+    The text contains the key only if it is short and printable, since a long key could be a misplaced secret.
+    """
     return f'"{word}"' if len(word) <= 40 and word.isprintable() else "of that name"
 
 
@@ -167,7 +170,7 @@ def _read_own_device(value: object) -> OwnDeviceRules:
 
 
 def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
-    """Return the tables of an array of tables with their locations. Report any other value."""
+    """Return the tables of an array of tables with their locations. If `value` is no such array, report this."""
     found: list[tuple[Location, Table]] = []
     try:
         for number, one in enumerate(read_list(value)):

@@ -1,4 +1,4 @@
-"""Convert settings to tables (as in tenant.toml) and tables to documents of the store, in both directions."""
+"""Convert settings to tables (as in tenant.toml), convert tables to documents of the store, and convert both back."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
 
 
 def _read_tenant(value: object, issuer: str, report: Report) -> dict[str, Any]:
-    """Return the fields of the table `tenant`, with the issuer."""
+    """Return the fields of the table `tenant`. The parameter `issuer` is used only if the table names no issuer."""
     try:
         table = dict(read_table(value))
     except Misuse:
@@ -130,7 +130,7 @@ def _make(
 
 
 def _read_secrets(value: object, resolve: Resolve) -> dict[str, Any]:
-    """Return the fields `secrets` and `secret_hashes`.
+    """Return the fields `secrets` and `secret_hashes` of a client.
 
     Raises:
         Misuse: A reference is malformed, or its secret cannot be found.
@@ -160,7 +160,14 @@ def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]])
 
 
 def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]], whole: Misuse, report: Report) -> None:
-    """Check invalid settings part by part, to report every error with its location."""
+    """Find the parts that make settings invalid, and report each with its location.
+
+    Args:
+        tenant: The fields of the table `tenant`.
+        read: The objects of the other tables, with their locations.
+        whole: The error of the settings as a whole. It is reported if each part alone is valid.
+        report: The function to call for each error.
+    """
     pointers = ("default_audience", "default_directory")
     nothing: dict[str, Any] = {"applications": (), "apis": (), "connections": ()}
     bare = {**{name: value for name, value in tenant.items() if name not in pointers}, **nothing}
@@ -185,7 +192,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
 
 
 def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[bool]:
-    """Report each name that is defined twice."""
+    """Report each name that is defined twice. Return one True for each report; [] if there is none."""
     found: list[bool] = []
     for name, (kind, _, identity) in ARRAYS.items():
         seen: set[tuple[str, ...]] = set()

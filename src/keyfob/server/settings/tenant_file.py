@@ -94,7 +94,7 @@ def read_tenant_file(
 
 
 def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Report) -> None:
-    """Replace the names of picture files by the content of the files."""
+    """Replace the names of picture files by the content of the files. Report a file that cannot be used."""
     applications = tables.get("applications")
     places: list[tuple[Location, object, tuple[str, ...]]] = [(("tenant",), tables.get("tenant"), PICTURES)]
     if isinstance(applications, list):

@@ -30,8 +30,10 @@ class PersonWanted:
     """The wanted state of a user, as in tenant.toml.
 
     Attributes:
-        user_id: The id, such as `auth0|...`. If None, the tenant creates an id for a new user.
-        password: The password in plain text. Without `password` and `password_hash`, the password is not changed.
+        user_id: The id, such as `auth0|...`. If None, a new user gets an id from the tenant, and a known user keeps the
+            present id.
+        password: The password in plain text. If `password` and `password_hash` are both None, the user keeps the
+            present password.
     """
 
     email: str
@@ -161,10 +163,10 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
     Args:
         wanted: The wanted state.
-        known: The present record, if the user exists.
+        known: The present record; None for a new user.
         password_hash: The hash of the wanted password.
-        user_id: The id of a new user.
-        now: The time of the update, if anything changes.
+        user_id: The id of a new user for whom `wanted` names no id.
+        now: The current time, which becomes `updated_at` if the record changes.
 
     Raises:
         Misuse: The user exists with another user_id.

@@ -64,7 +64,10 @@ class ClientRequest:
 
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
-    """Authenticate the client, or refuse the request. An unknown client and a wrong secret get the same response."""
+    """Authenticate the client, and return its request. If this fails, return the error response.
+
+    An unknown client and a wrong secret get the same response.
+    """
     authorization = request.header("authorization")
     headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
     facts = _client_facts(site, request, fields, authorization)
@@ -113,7 +116,7 @@ def _account(request: Request, client_id: str) -> tuple[str, str]:
 
 
 def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedCheck, headers: Headers) -> Response:
-    """Refuse a client that has not authenticated, and count the failure."""
+    """Refuse a client that has not authenticated. If the failure may be a guess (`is_a_guess`), count it."""
     wire = site.config.wire
     if refused.outcome == "too_many":
         site.limited("client-secrets", request, client_id=facts.client_id)
@@ -132,7 +135,11 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
 
 
 async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
-    """Check the DPoP proof, if any. Return the request with the proof's key, or the error response."""
+    """Check the DPoP proof.
+
+    Return the request with the proof's key, or the error response. If the request has no proof and needs none, return
+    the request unchanged.
+    """
     site, presented = call.site, call.request.header_values("dpop")
     facts = ProofFacts(call.application.requires_dpop, len(presented))
     if presented:

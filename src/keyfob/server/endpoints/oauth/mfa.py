@@ -167,7 +167,10 @@ def _described(one: Authenticator, user: User) -> dict[str, object]:
 
 
 async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Response:
-    """Return the user of an mfa_token, or of an access token for the MFA API with the scope `scope`."""
+    """Return the user of the request's token: an mfa_token, or an access token for the MFA API with the scope `scope`.
+
+    If the request has no such token, return the error response.
+    """
     scheme, _, value = (request.header("authorization") or "").partition(" ")
     token = Secret(value.strip())
     if scheme.lower() not in {"bearer", "dpop"} or not value.strip():

@@ -105,11 +105,11 @@ async def _check(
     facts: FactorFacts,
     fresh: Authenticator,
 ) -> FactorWrong | Change | None:
-    """Check the second factor. If it is right, spend the factor and the mfa_token together.
+    """Check the second factor. If it is right, mark the factor's code and the mfa_token as used.
 
     Returns:
-        The reason if the factor is wrong. Otherwise the change that an e-mail tells the user about, or None if there is
-        no change.
+        A `FactorWrong` if the factor is wrong. A `Change` if the check has changed the user's factors, so that the user
+        gets an e-mail about it. None if the factor is right and nothing changed.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)

@@ -150,7 +150,10 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
-    """Return the records of the user who is logged in at this browser, or None if no user is logged in."""
+    """Return the records of the user who is logged in at this browser.
+
+    Return None if no user is logged in, or if the user has been deleted or blocked since the login.
+    """
     record, now = browser.record, site.now()
     if record is None:
         return None
@@ -248,14 +251,17 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End all other logins and sessions of the user. This session gets a new id, since the old id may be stolen."""
+    """End all other logins and sessions of the user, and return True.
+
+    This session gets a new id, since an attacker may have stolen the old one.
+    """
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. If no other factor is left, remove the recovery codes too."""
+    """Remove a second factor. If only recovery codes are left, remove them too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -281,7 +287,10 @@ async def _remove_factor(act: _Act) -> Response:
 
 
 async def _new_recovery_code(act: _Act) -> Response:
-    """Replace the recovery code, and show the new one once."""
+    """Replace the recovery code by a new one, and show the new code once.
+
+    If the user has no second factor besides a recovery code, change nothing.
+    """
     site, user_id = act.site, act.account.user.user_id
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user_id, code, site.now(), is_active=True)
@@ -309,7 +318,7 @@ async def _add_passkey(act: _Act) -> Response:
 
 
 async def _end(act: _Act) -> Response:
-    """Sign out one app, device or browser."""
+    """Sign out one app, device or browser. A signed-out app needs the user's consent again."""
     site, user_id = act.site, act.account.user.user_id
     try:
         raw = bytes.fromhex(act.fields.optional_text("id") or "")
@@ -339,7 +348,7 @@ async def _end(act: _Act) -> Response:
 
 
 async def _end_all(act: _Act) -> Response:
-    """Sign out everything but this browser."""
+    """Sign out all apps and devices, and all browsers except this one."""
     site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
     if not await _write(act, lambda transaction: end_others(transaction, account.session, fresh)):
         return go_to(site, act.browser, PATH)

@@ -137,7 +137,11 @@ async def _continue(
 
 
 async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Response:
-    """Return the account if this session may add a passkey. Otherwise return a redirect to the missing step."""
+    """Return the account if this session may add a passkey, otherwise a redirect.
+
+    The redirect leads to the login if the user is not logged in or must log in again. It leads to the account page if
+    browsers support no passkeys for this tenant's address.
+    """
     account = await load_account(site, browser)
     if account is None:
         return to_step(site, browser, begin_for_user("login", site.now(), goal="account"))

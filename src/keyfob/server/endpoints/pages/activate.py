@@ -47,7 +47,11 @@ TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the page to enter a code or, if the URL contains a right code, the page to compare the code."""
+    """Show the page that the URL leads to.
+
+    The code of an undecided login leads to the page to compare the code. No code or a wrong code leads to the page to
+    enter a code. If the login is at another step, redirect to the page of that step.
+    """
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
         login = await _open_link(site, request, browser, query_text(request, "user_code"))
@@ -98,7 +102,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def done(site: Site, request: Request) -> Response:
-    """GET /activate/done: show whether the user has approved or declined the login."""
+    """GET /activate/done: show that the user has approved the login, or that the user has declined it."""
     browser = await read_browser(site, request)
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:
@@ -136,7 +140,7 @@ async def _about_ending(
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
-    """Write an audit event if an approval was refused because the device is in another network."""
+    """Write an audit event if `why` says that the device is in another network. For another reason, write nothing."""
     if why == REFUSED_FROM_HERE:
         site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
@@ -149,7 +153,10 @@ async def start(site: Site, request: Request) -> Response:
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
-    """Respond to a form that belongs to another session. If the form has a user code, the user compares it again."""
+    """Respond to a form that does not belong to this session.
+
+    If the form belongs to a device login, the user compares the code again. Otherwise, the user enters a code.
+    """
     stale = stale_login(site, request)
     if stale is not None and stale.device_hash is not None:
         fresh = BrowserLogin(
@@ -187,7 +194,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, as numbers and units; [] if it lasts as long as any login."""
+    """Return the special lifetime of logins from another network, as pairs of number and unit; [] if there is none."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -262,9 +269,12 @@ async def _look_up(
 ) -> BrowserLogin:
     """Return the login for a user code at its next step.
 
-    In this step, the user compares the code, sees the result if this session has decided, must log in first, or sees a
-    problem. A code that exists does not count as a guess, even if its login has ended, since a user may open an old
-    link.
+    - If the code belongs to an undecided login, the user compares the code.
+    - If this session has already decided, the user sees the result.
+    - If too many codes are live, the user must log in first.
+    - In every other case, the user sees a problem and may enter another code.
+
+    A code that exists does not count as a guess, even if its login has ended, since a user may open an old link.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None
@@ -295,11 +305,13 @@ async def _look_up(
 async def _try_code(
     site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
 ) -> DeviceLogin | timedelta | Literal["login"] | None:
-    """Return the device login of a user code. If the code is wrong, count a guess and return None.
+    """Return the device login of a user code, or the reason why there is none.
 
-    All unauthenticated callers share one budget of guesses, and any of them can use it up. A user who is logged in has
-    a separate budget. If a budget is used up, return the time to wait. If too many codes are live, return "login": an
-    unauthenticated caller has to log in first.
+    None means that the code is wrong, which counts as a guess. A duration is the time to wait, since a budget of
+    guesses is used up. "login" means that too many codes are live, so an unauthenticated caller must log in first.
+
+    All unauthenticated callers share one budget, and any of them can use it up. A user who is logged in has a separate
+    budget. With `is_proven`, the code comes from a URL that this server wrote, so no budget applies.
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
     key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
@@ -331,7 +343,10 @@ async def _try_code(
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
-    """Return `found` if it is a decided login. Otherwise return a new login that shows the problem `found`."""
+    """Return `found` if it is a login. If it is the key of a problem, return a new login that shows this problem.
+
+    The caller passes a login only if this session has already decided.
+    """
     if isinstance(found, BrowserLogin):
         return found
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
@@ -345,10 +360,11 @@ async def _decide(
     button: str,
     prepared: PreparedApproval,
 ) -> BrowserLogin | None:
-    """Decline the device login, approve it, or confirm its code for this session if the user must log in first.
+    """Decline or approve the device login, as the user has decided. Return the browser login at its next step.
 
-    Return None if the device login is already decided or has expired. If the client's rules refuse an approval from
-    this network, return the login at its present step.
+    If the user must log in before the approval, only confirm the code for this session. If the client's rules refuse an
+    approval from this network, change nothing and return the login at its present step. Return None if the device login
+    is already decided or has expired.
     """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 
@@ -377,7 +393,7 @@ async def _decide(
 
 
 async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
-    """Return the user who is logged in at this browser, if the client allows the user's connection, else None."""
+    """Return the user who is logged in at this browser; None if there is none, or the client refuses the user."""
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)

@@ -126,9 +126,10 @@ def page(
         name: The name of the template.
         words: The values of the template. A value `lang` replaces the browser's language.
         status: The status of the response.
-        form_to: A redirect URI that the page's form may lead to, for the content security policy.
-        has_script: Whether the page contains the script for passkeys. The content security policy then allows only this
-            script.
+        form_to: A redirect URI that the page's form may lead to, for the content security policy; None if it may lead
+            only to this server.
+        has_script: Whether the page contains the script for passkeys. If so, the content security policy allows this
+            script only. Otherwise, it allows no script.
     """
     shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
     content = site.render(name, {**shown, "script": PASSKEY_SCRIPT if has_script else ""})
@@ -169,7 +170,12 @@ def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
 
 
 def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
-    """Return the headers of every page. `script` is the CSP source expression of the only allowed script."""
+    """Return the headers of every page.
+
+    Args:
+        form_to: A redirect URI that the page's form may lead to; None if it may lead only to this server.
+        script: The CSP source expression of the only allowed script; "" if no script is allowed.
+    """
     targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
     policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
     if script:
@@ -185,7 +191,10 @@ def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
 
 
 def _source(callback: str) -> str:
-    """Return a redirect URI as a CSP source expression: its origin or, since CSP has no IPv6 addresses, its scheme."""
+    """Return a redirect URI as a CSP source expression: its origin, or only its scheme.
+
+    Only the scheme is used if CSP cannot express the origin: that of an IPv6 address, or of a private-use scheme.
+    """
     parts = urlsplit(callback)
     if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
         return f"{parts.scheme}:"

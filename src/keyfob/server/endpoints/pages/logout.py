@@ -71,7 +71,10 @@ class _Asked:
 
 
 async def oidc_logout(site: Site, request: Request) -> Response:
-    """End the session. If the request has no ID token of this session, let the user confirm first."""
+    """End the session.
+
+    If neither the ID token nor `logout_hint` in the request belongs to this session, let the user confirm first.
+    """
     browser = await read_browser(site, request)
     try:
         is_form = request.method == "POST" and media_type(request.header("content-type")) == FORM

@@ -1,6 +1,7 @@
 """Links in e-mails: to choose a password, to create an account, to confirm an address (NIST SP 800-63B-4 §4.2).
 
-A link contains all its data, encrypted, so that unauthenticated callers cannot fill the store. A link works once.
+A link contains all its data in encrypted form. So the server stores nothing when it sends a link, and unauthenticated
+callers cannot fill the store. A link works once.
 """
 
 from __future__ import annotations

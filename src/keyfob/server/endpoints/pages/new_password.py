@@ -121,7 +121,10 @@ async def act_reset(site: Site, request: Request) -> Response:
 
 
 async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
-    """Return the hash of a new password or, if the password is refused, the problem that the page shows."""
+    """Return the hash of a new password, or the problem that the page shows.
+
+    The problem is that the password is refused, or that the server is too busy to hash it.
+    """
     length = site.config.password_length
     if len(password) < length:
         return Facts(problem="short_password", count=length, status=400)
@@ -147,7 +150,10 @@ def read_email(typed: str | None) -> str:
 
 
 async def user_of(site: Site, transaction: Transaction, email: str) -> User | None:
-    """Return the user with an e-mail address, in the first connection that has such a user."""
+    """Return the user with an e-mail address. The connections are searched in the order of the settings.
+
+    Return None if no connection has such a user.
+    """
     for connection in site.config.connections:
         found = await transaction.user_by_email(email, connection.name)
         if found is not None:

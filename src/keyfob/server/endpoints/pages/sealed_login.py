@@ -137,8 +137,8 @@ async def resume(
     """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
-        The login to continue; the login at its last step if this session has already decided; or, if the login cannot
-        continue, the key of the problem text.
+        A `ContinuedLogin` if the login may continue. A `BrowserLogin` at the step that shows the decision, if the user
+        of this session has already decided. Otherwise the key of the problem text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
@@ -184,10 +184,11 @@ def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | N
 
 
 def stale_login(site: Site, request: Request) -> BrowserLogin | None:
-    """Return the login of a form that belongs to an earlier session of this browser, as after a login in another tab.
+    """Return the login of a form that does not belong to this session, or None if the form contains no valid login.
 
-    The form must have no effect, since an attacker who knows the URL of a page could have sent the form. So the caller
-    may only show the first page of this login again.
+    A user can send such a form after a login in another tab, which gave this browser a new session. But an attacker who
+    knows the URL of a page could have sent it too. So the form must have no effect: the caller may only show the first
+    page of this login again.
     """
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None
@@ -199,7 +200,7 @@ def stale_login(site: Site, request: Request) -> BrowserLogin | None:
 
 
 def state_of(request: Request) -> str | None:
-    """Return the encrypted login in the query."""
+    """Return the encrypted login in the query, or None if there is none."""
     return query_text(request, "state")
 
 

@@ -65,7 +65,7 @@ class _Due:
 
     Attributes:
         active: The accepted kinds of factors; empty if the login adds an authenticator.
-        unproven: The authenticator whose enrolment this login has begun.
+        unproven: The authenticator whose enrolment this login has begun; None if it has begun none.
         passkeys: The user's passkeys.
         has_recovery: Whether the user has a recovery code.
     """
