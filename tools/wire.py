@@ -14,8 +14,8 @@ PAGE = ROOT / "docs" / "wire.md"
 TOP = """\
 # The wire, in two dialects
 
-With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0. With `wire = "rfc"`, they
-have the statuses and errors of the standards. `make docs` generates this page from
+With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0. With `wire = "rfc"`,
+responses have the statuses and errors of the standards. `make docs` generates this page from
 [`server/wire.py`](../src/keyfob/server/wire.py).
 
 Other differences between the two dialects:
