@@ -111,8 +111,8 @@ NOTES_ON_SERVERS = {
     "refresh token, and keyfob reports this. The server sends the authorization response as a form (`form_post`).",
     "glewlwyd": "compares the ports of redirect URIs: register several redirect URIs, and pass the port of each with "
     "`--port`. For a used device code, the server returns `access_denied`, as if the user had declined. The server's "
-    "pages have no button to decline. The server refuses requests with 400 or 403 and an empty body. It does not "
-    "decode the Basic header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only "
+    "pages have no button to decline. The server refuses requests with 400 or 403 and an empty body. The server does "
+    "not decode the Basic header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only "
     "assertions for its token endpoint, but keyfob's assertions are for the issuer. Only confidential clients with "
     "the client credentials grant can revoke tokens. With `oauth-as-iss-id`, the server encodes the issuer twice in a "
     "form, and keyfob refuses such an issuer.",

@@ -92,8 +92,8 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="client_failures",
-        rule="The client credentials are right, or this network has not recently sent too many wrong credentials for"
-        " this client.",
+        rule="This network has not recently sent too many wrong credentials for this client. Right credentials always"
+        " pass this check.",
         client=Cell(ClientFacts.must_wait, "too_many"),
     ),
     TokenCheck(
