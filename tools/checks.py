@@ -54,13 +54,13 @@ checks, /oauth/par runs the checks of the client and of the DPoP proof from the 
 PAGES = """\
 ## The pages
 
-The pages contain the state of a login in a browser, encrypted
-([0027](decisions/0027-a-browser-login-is-one-state.md)). Each row of the table is an allowed change from one step of
-the login to the next; no other change is allowed ([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)).
-From the step `factor` on, the state names the user, the browser session, and the record that the password created. The
-user's connection is checked when the password is verified, at the second factor, when the login is completed, and when
-tokens are issued. The response to a form is a redirect with status 303, so that neither a reload nor "back" sends the
-form again.
+The pages contain the state of a login in a browser, encrypted ([0027](decisions/0027-a-browser-login-is-one-state.md)).
+Each row of the table is an allowed change from one step of the login to the next; no other change is allowed
+([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)). From the step `factor` on, the state names the
+user, the browser session, and the record of the unfinished login (`MfaLogin`), which the tenant creates after the
+correct password. The user's connection is checked when the password is verified, at the second factor, when the login
+is completed, and when tokens are issued. The response to a form is a redirect with status 303, so that neither a reload
+nor "back" sends the form again.
 """
 
 

@@ -61,8 +61,8 @@ NOTES = {
     "requests-oauth2client": "requires `testing=True` for plain http, and the issuer as `aud=` with `private_key_jwt`. "
     "The library omits the device endpoint from the discovered metadata. If the access token is bound to a DPoP key, "
     "the library cannot validate the ID token (1.8 raises `TypeError`: pass `validate=False`).",
-    "Authlib": "does not implement the device flow: your program must poll in a loop. Pass `PrivateKeyJWT` the issuer "
-    "and an `exp` within five minutes. Authlib does not validate ID tokens.",
+    "Authlib": "does not implement the device flow: your program must poll in a loop. To `PrivateKeyJWT`, pass the "
+    "issuer and an `exp` that is at most five minutes from now. Authlib does not validate ID tokens.",
     "auth0-python": 'requires `protocol="http"` for plain http. Even then, the library signs client assertions with '
     "the https address of the issuer as audience, which the dialect `auth0` accepts and the dialect `rfc` refuses. The "
     "library does not implement the device flow.",
@@ -110,20 +110,21 @@ NOTES_ON_SERVERS = {
     "asks the user for consent (`prompt=consent`, OpenID Connect Core §11). Without `offline_access` there is no "
     "refresh token, and keyfob reports this. The server sends the authorization response as a form (`form_post`).",
     "glewlwyd": "compares the ports of redirect URIs: register several redirect URIs, and pass the port of each with "
-    "`--port`. For a used device code, the server returns `access_denied`, as if the user had declined; its pages have "
-    "no button to decline. The server refuses requests with 400 or 403 and an empty body. It does not decode the Basic "
-    "header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only assertions for its "
-    "token endpoint, but keyfob's assertions are for the issuer. Only confidential clients with the client credentials "
-    "grant can revoke tokens. With `oauth-as-iss-id`, the server encodes the issuer twice in a form, and keyfob "
-    "refuses such an issuer.",
+    "`--port`. For a used device code, the server returns `access_denied`, as if the user had declined. The server's "
+    "pages have no button to decline. The server refuses requests with 400 or 403 and an empty body. The server does "
+    "not decode the Basic header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only "
+    "assertions for its token endpoint, but keyfob's assertions are for the issuer. Only confidential clients with "
+    "the client credentials grant can revoke tokens. With `oauth-as-iss-id`, the server encodes the issuer twice in a "
+    "form, and keyfob refuses such an issuer.",
     "django-oauth-toolkit": "has no device endpoint in its metadata, and no revocation endpoint in its OpenID Connect "
     "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. At this "
     "server, a client has only one grant, so the device flow and the browser flow need two clients. The device flow "
     "returns no ID token, so the user is not identified. The server issues tokens again for a used device code.",
 }
 ELSEWHERE = (
-    "A dash means that the program does not implement the flow, or that it stores nothing that a test can check. Auth0",
-    "has no introspection and no `iss` in the authorization response, so these are tested with the dialect `rfc` only.",
+    "A dash means that the program does not implement the flow, or that a test cannot see whether the program handles",
+    "it. Auth0 has no introspection and no `iss` in the authorization response, so these are tested with the dialect",
+    "`rfc` only.",
 )
 ELSEWHERE_ON_SERVERS = (
     "A dash means that the server does not support the flow, or that a note below explains the missing test. glewlwyd",

@@ -14,8 +14,8 @@ PAGE = ROOT / "docs" / "wire.md"
 TOP = """\
 # The wire, in two dialects
 
-With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0. With `wire = "rfc"`, they
-have the statuses and errors of the standards. `make docs` generates this page from
+With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0. With `wire = "rfc"`,
+responses have the statuses and errors of the standards. `make docs` generates this page from
 [`server/wire.py`](../src/keyfob/server/wire.py).
 
 Other differences between the two dialects:
@@ -40,8 +40,8 @@ they require the `typ` `at+jwt` |
 
 In both dialects, the tenant accepts forms and JSON, treats `null` and `""` as absent, and refuses repeated parameters.
 The metadata lists the client authentication method `none` only if an application is public. The tenant accepts a second
-slash before `/.well-known/`, refuses a `request_uri` that was not pushed with the error `request_uri_not_supported`,
-and allows scripts to send the header `mcp-protocol-version` (CORS).
+slash before `/.well-known/`. If a `request_uri` was not pushed, the tenant refuses the request with the error
+`request_uri_not_supported`. Scripts may send the header `mcp-protocol-version` (CORS).
 
 The dialect determines the responses of the endpoints. The `profile` of an API determines the format of its tokens, in
 both dialects. Authlib, iddawc and oauth4webapi require `profile = "rfc9068"`.

@@ -162,7 +162,7 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
         Malformed: The metadata belongs to another API.
     """
     resource = found.text("resource")
-    # DEVIATION: If a challenge named the metadata, RFC 9728 §3.3 allows only the called address; parents pass too.
+    # DEVIATION: For metadata that a challenge names, RFC 9728 §3.3 allows only the called URL; a parent is allowed too.
     is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == address)
     if not is_own:
         raise Malformed(

@@ -92,8 +92,8 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="client_failures",
-        rule="The client credentials are right, or this network has not recently sent too many wrong credentials for"
-        " this client.",
+        rule="This network has not recently sent too many wrong credentials for this client. Right credentials always"
+        " pass this check.",
         client=Cell(ClientFacts.must_wait, "too_many"),
     ),
     TokenCheck(
@@ -198,7 +198,8 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="open",
-        rule="The device code, login or `mfa_token` is not used, revoked or already reported as expired.",
+        rule="The device code, login or `mfa_token` has not been used or revoked, and no response has reported it as"
+        " expired.",
         device=Cell(DeviceFacts.is_over, "code_unknown"),
         refresh=Cell(RefreshFacts.has_ended, "refresh_unknown"),
         mfa=Cell(FactorFacts.is_spent, "mfa_token_unknown"),
@@ -270,9 +271,9 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="account",
-        rule="The user exists and is not blocked. The current settings still allow part of the scope: the API, its"
-        " scopes, the clients that may use the API, the client's grant and connections. For a refresh token, the API"
-        " still allows offline access.",
+        rule="The user exists and is not blocked. The API still exists, and the current settings still allow a part of"
+        " the granted scope: the API has the scope, the client may use the API, the grant allows the scope, and the"
+        " user's connection is enabled for the client. For a refresh token, the API still allows offline access.",
         code=Cell(CodeFacts.account_is_closed, "authorization_code_unknown"),
         device=Cell(DeviceFacts.account_is_closed, "code_unknown"),
         refresh=Cell(RefreshFacts.account_is_closed, "refresh_unknown"),
