@@ -84,7 +84,11 @@ def has_name(certificate: bytes, name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise `Malformed` if `has_name` does not support the form of a name."""
+    """Check that a configured certificate name has a form that `has_name` can compare, such as `dns:robot.example`.
+
+    Raises:
+        Malformed: The kind before the colon is unknown, or the text after it is no name of this kind.
+    """
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)
     try:

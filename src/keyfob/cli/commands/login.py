@@ -331,10 +331,10 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the stored login of another client or issuer, or None. Tell the user that it is replaced, or ask.
+    """Return the profile's stored login if its client or issuer differs from the requested one. Ask to replace it.
 
     Raises:
-        Misuse: The user at the terminal wants to keep the stored login.
+        Misuse: The user wants to keep the stored login.
     """
     try:
         before = run_flow(app.vault.load(app.profile.name))

@@ -97,9 +97,8 @@ class ClientFacts:
     def must_wait(self) -> bool:
         """Return whether the request must wait: its credentials are wrong, and earlier failures require a wait.
 
-        A request with right credentials never waits. Secrets and keys are too long to be guessed, so no limit on right
-        credentials is needed. Such a limit could hit honest processes of the client that share a network with an
-        attacker.
+        A request with right credentials never waits. Otherwise, an attacker could block the client's own processes by
+        sending wrong secrets from their network. Secrets and keys are too long to be guessed, even without a wait.
         """
         return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 

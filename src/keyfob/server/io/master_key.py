@@ -153,11 +153,14 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the path of the master key in the user's configuration folder. The file may not exist.
+    """Return the path of the master key in the user's configuration folder, whether or not the file exists.
 
-    The name of the file is stored in the tenant's folder, so that the tenant's folder can be moved. If no name is
-    stored yet, store a new name if `creates` is True, and otherwise return None. Also return None if there is no home
-    folder, or if the configuration folder is inside the tenant's folder.
+    The tenant's folder contains the name of the file, so a tenant finds its key after its folder was moved. If the
+    tenant's folder contains no name yet, `creates=True` stores a new name there.
+
+    Returns:
+        None if no name is stored and `creates` is False, if there is no home folder, or if the configuration folder is
+        inside the tenant's folder.
     """
     try:
         parent = platform_folder(

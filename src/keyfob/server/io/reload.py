@@ -98,7 +98,7 @@ async def _read_all(transaction: Transaction) -> _Found:
 
 
 def note_password_users(site: Site) -> None:
-    """If any clients may use the password grants, log Auth0's deprecation notice `depnote` with these clients."""
+    """If clients may use the password grants, write an audit event that names them: Auth0's event code `depnote`."""
     names = site.config.password_users()
     if names:
         site.record("depnote", description=f"These applications may use the password grants: {', '.join(names)}")

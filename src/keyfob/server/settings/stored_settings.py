@@ -216,7 +216,7 @@ def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Return the tables of valid settings as documents, in the order of the store."""
+    """Convert settings that were already checked to records for the store, ordered by kind and name."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
