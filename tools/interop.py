@@ -114,8 +114,9 @@ NOTES_ON_SERVERS = {
     "pages have no button to decline. The server refuses requests with 400 or 403 and an empty body. The server does "
     "not decode the Basic header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only "
     "assertions for its token endpoint, but keyfob's assertions are for the issuer. Only confidential clients with "
-    "the client credentials grant can revoke tokens. With `oauth-as-iss-id`, the server encodes the issuer twice in a "
-    "form, and keyfob refuses such an issuer.",
+    "the client credentials grant can revoke tokens. With the setting `oauth-as-iss-id`, the server escapes the "
+    "parameter `iss` of a `form_post` response twice. keyfob then refuses the response, since `iss` is another text "
+    "than the issuer.",
     "django-oauth-toolkit": "has no device endpoint in its metadata, and no revocation endpoint in its OpenID Connect "
     "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. At this "
     "server, a client has only one grant, so the device flow and the browser flow need two clients. The device flow "
