@@ -115,8 +115,9 @@ def chromium() -> Iterator[Browser]:
 
 
 def press(page: Page, value: str) -> None:
-    """Press the first button with that value."""
-    page.locator(f"button[value={value}]").first.click()
+    """Press the first button with that value, and wait for the page that follows."""
+    with page.expect_navigation():
+        page.locator(f"button[value={value}]").first.click()
 
 
 def log_in(page: Page, password: str = PASSWORD, email: str = EMAIL) -> None:
