@@ -158,8 +158,8 @@ class World(Protocol):
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Try to take the login lock, without waiting.
 
-        Return True and the lock's last holder; or, if another process holds the lock, False and that process. In both
-        cases, the holder is None if it is unknown.
+        Return whether this process now holds the lock, and another holder. If this process holds the lock, that is the
+        last holder before it. If not, that is the process that holds the lock. None stands for an unknown holder.
         """
         ...
 
@@ -260,7 +260,7 @@ class Vault(Protocol):
         Args:
             entry: The profile's name.
             is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even from a
-                plain file that the storage policy forbids.
+                plain file that the storage policy forbids, because it cannot be revoked unread.
         """
         ...
 

@@ -70,7 +70,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return the explanation of an HTTP status for an error message; [] if it needs no explanation, such as 404."""
+    """Return the error message for a redirect, a 401 or a 403, as the only item; [] for every other status."""
     if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {401, 403}:

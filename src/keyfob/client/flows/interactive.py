@@ -203,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses an added scope or requires a pushed request, repeat the flow accordingly."""
+    """Run a flow. Run it again as long as the server refuses it and `_concede` returns a changed login."""
     tried = context
     while True:
         try:
@@ -387,10 +387,10 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return granted scopes that some servers do not list in `scope`.
+    """Return scopes that were granted although the server does not list them in `scope`.
 
-    An ID token proves that the scopes of the user's data were granted. A refresh token proves `offline_access`. An
-    access token without an expiry time counts as such a proof too, since it needs no refresh token.
+    An ID token shows that the scopes of the user's data were granted, if `granted` has none of them. A refresh token, or
+    an access token without an expiry time, which needs no refresh, shows that `offline_access` was granted.
     """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None

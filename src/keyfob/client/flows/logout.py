@@ -113,7 +113,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
     """Revoke the refresh token, then the access token. The result tells what the server confirmed; no error is raised.
 
-    If the server does not confirm the refresh token's revocation, the access token is not revoked.
+    If the server does not confirm the refresh token's revocation, keyfob does not ask it to revoke the access token.
     """
     moment = world.now().wall
     is_alive = stored.expires_at is None or stored.expires_at > moment

@@ -71,6 +71,7 @@ class _Pace:
         interval: The server's polling interval. It never becomes shorter during a login.
         patience: A factor that doubles with each request that times out. A response resets it to 1.
         at_least: The wait that the last response required by Retry-After; zero if it required none.
+        slowed: The number of times that the server has required slower polling.
     """
 
     interval: timedelta

@@ -156,7 +156,8 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
     The metadata's `resource` must be the called address or a parent of it. A parent is accepted only if the metadata
-    was fetched from the parent's own well-known address. Without a challenge, discovery would fetch that address too.
+    was fetched from the parent's own well-known address. Even without a challenge that names it, discovery would fetch
+    that address, so the challenge has no influence there.
 
     Raises:
         Malformed: The metadata belongs to another API.

@@ -248,8 +248,8 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
         client_id: The client ID.
         audience: The API; None for none.
         is_machine: Whether the client is a service account.
-        program: The program's name if its users may have several logins, else None. If it is given, the profile's name
-            starts with "default". If it is None, the profile's name starts with the client ID.
+        program: The program's name if its users may have several logins; the profile's name then starts with
+            "default". None if users have one login only; the profile's name then starts with the client ID.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]

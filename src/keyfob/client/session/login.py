@@ -62,8 +62,8 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging in with this profile, wait for it. If it requested the same login, and `accepts`
-        returns True, return its login. Otherwise, log in afterwards.
+        If another process is logging in with this profile, wait for that process. If it requested the same login, and
+        `accepts` returns True for the result, return that login. Otherwise, log in after the wait.
 
         Args:
             opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
@@ -181,7 +181,7 @@ class Login(Renewal):
         """Return the stored login.
 
         Args:
-            is_ending: As for `load`.
+            is_ending: Whether to return the login even from a plain file that the storage policy forbids, to revoke it.
 
         Raises:
             LoginRequired: There is no stored login, or it is for another issuer, client or API.
@@ -268,7 +268,7 @@ class Login(Renewal):
     def _has_user(self) -> bool:
         """Return whether to try a user's login.
 
-        That is so if the profile names a flow. With the flow "auto", it is so only if a user sees keyfob's notices.
+        If the profile names a flow, return True. If its flow is "auto", return whether a user sees keyfob's notices.
         """
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
@@ -373,11 +373,11 @@ def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) ->
 
     Without a revocation, the replaced login stays valid at the server. It is not revoked in these cases:
 
-    - It is another client's or another issuer's: the client's credential is for one issuer only.
-    - It is a service account's: other processes may still use its token.
-    - Its revocation would end the new login too. At some issuers, every revocation ends all logins of the user with
-      this client. At other issuers, that happens only if both logins belong to one session or have the same refresh
-      token.
+    - `before` is of another client or issuer than `after`. The profile's credential is only for the client and the
+      issuer of `after`, and so cannot revoke `before`.
+    - The profile is a service account's: other processes may still use the replaced token.
+    - The revocation would end `after` too. At some issuers, every revocation ends all logins of the user with this
+      client. At other issuers, that happens only if both logins belong to one session or have the same refresh token.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token

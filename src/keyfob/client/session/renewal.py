@@ -72,8 +72,8 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. If a refresh starts, the refresh releases the lock at its end. It
-                may run longer than this task, if the task is cancelled.
+            held: The stack that releases the lock. If a refresh starts, the refresh takes over the stack, and releases
+                the lock at its end. If this task is cancelled, the refresh still runs to its end.
             before: The login that this process last read.
             min_ttl: As for `fresh`.
             renew: As for `fresh`.
@@ -128,7 +128,7 @@ class Renewal(Storage):
 
         Raises:
             LoginRequired: The login is not a service account's.
-            Misuse: The profile holds another client's login.
+            Misuse: The vault entry is a login of another client or issuer than the profile's.
         """
         if not self.profile.is_machine:
             need_login(self.profile)

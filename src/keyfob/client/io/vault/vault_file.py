@@ -137,8 +137,8 @@ class FileVault:
         """Reserve a file that can replace the vault entry. The caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: The login cannot be stored: the policy forbids it, the key is not available, the quick
-                file cannot be removed, or the disk has no space.
+            VaultUnavailable: The login cannot be stored: the storage policy forbids it, the key is not available, the
+                quick file (token cache) cannot be removed, or the disk has no space.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
@@ -170,7 +170,8 @@ class FileVault:
     def make_quick(self, entry: str) -> None:
         """Write the quick file (token cache), unless the vault entry changes meanwhile.
 
-        A setting decides whether the quick file contains the token.
+        The quick file contains the access token only if `Note.is_quick` is set and the policy allows plain files.
+        Otherwise, it contains only the token's expiry.
         """
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
@@ -324,7 +325,7 @@ def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, hold
 
 
 def drop_quick(home: Path, profile: str) -> None:
-    """Remove a profile's quick file from every folder that may hold one.
+    """Remove a profile's quick file (token cache) from the state folder `home` and the user's runtime folder.
 
     Raises:
         VaultUnavailable: The quick file exists and cannot be removed.
