@@ -158,8 +158,9 @@ class World(Protocol):
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Try to take the login lock, without waiting.
 
-        Return whether this process now holds the lock, and another holder. If this process holds the lock, that is the
-        last holder before it. If not, that is the process that holds the lock. None stands for an unknown holder.
+        Returns:
+            If the lock was free: True, and the process that held it last. If another process holds the lock: False, and
+            that process. None stands for an unknown process.
         """
         ...
 

@@ -22,7 +22,8 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
-        Malformed: The metadata is another issuer's (code `wrong-issuer`), or missing (code `metadata-missing`).
+        Malformed: The metadata has another `issuer` than the profile (code `wrong-issuer`). Or there is no usable
+            metadata (code `metadata-missing`).
         Unreachable: The issuer cannot answer at the moment.
     """
     check_issuer(profile.issuer)

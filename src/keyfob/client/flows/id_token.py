@@ -143,7 +143,7 @@ def check_userinfo(answer: Response, subject: str) -> None:
         subject: The `sub` of the login's ID token.
 
     Raises:
-        Malformed: The response is not JSON, or its `sub` is missing or different. Its content must not be used.
+        Malformed: The response is not JSON, or its `sub` is missing or is not `subject`. Its content must not be used.
     """
     if read_json(answer.body, "userinfo").text("sub") != subject:
         raise Malformed("userinfo: it is for another user than the ID token", field="sub")

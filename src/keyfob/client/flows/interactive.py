@@ -253,7 +253,7 @@ async def _begin_device(world: World, context: LoginContext, *, opens: bool = Fa
 
 
 async def _finish_device(world: World, context: LoginContext, pending: PendingLogin) -> TokenAnswer:
-    """Poll until the user has decided, and delete the stored pending login. An interruption does not delete it.
+    """Poll until the user has decided, and delete the stored pending login. After an interruption, it stays stored.
 
     Raises:
         Refused: The server ended the login.
@@ -286,7 +286,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
     """Wait for the redirect or a pasted redirect URI; run the device flow if the user switches to it.
 
     Raises:
-        Refused: `doubt` (see `browser.begin`), because the authorization endpoint refuses this client too.
+        Refused: The authorization endpoint refuses the client; the error is then `doubt` (see `browser.begin`).
         TimedOut: There was no redirect within ten minutes.
     """
     offers_device = context.metadata.device_authorization_endpoint is not None
@@ -389,8 +389,8 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
     """Return scopes that were granted although the server does not list them in `scope`.
 
-    An ID token shows that the scopes of the user's data were granted, if `granted` has none of them. A refresh token, or
-    an access token without an expiry time, which needs no refresh, shows that `offline_access` was granted.
+    An ID token shows that the scopes of the user's data were granted, if `granted` has none of them. A refresh token
+    shows that `offline_access` was granted. So does an access token without an expiry time: it needs no refresh.
     """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None

@@ -121,9 +121,9 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Store what the server refused, after a login that has succeeded without it.
+    """After a successful login, store the refusals before it: of flows, added scopes or a request that was not pushed.
 
-    Before that success, the cause of a refusal is uncertain, so nothing is stored.
+    Call this only after the success: before it, the cause of a refusal is uncertain.
 
     Args:
         before: The context in which the login began.

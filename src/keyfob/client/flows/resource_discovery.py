@@ -112,7 +112,7 @@ async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceM
     """Return the metadata at the address in the challenge, or else at a well-known address.
 
     Raises:
-        Malformed: There is no metadata, or it belongs to another API.
+        Malformed: There is no metadata, or it belongs to another API than the one at `url`.
         Unreachable: The address in the challenge does not answer.
     """
     named = next(_named_by(refusal), None)
@@ -160,7 +160,7 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     that address, so the challenge has no influence there.
 
     Raises:
-        Malformed: The metadata belongs to another API.
+        Malformed: The metadata belongs to another API than the one at `url`.
     """
     resource = found.text("resource")
     # DEVIATION: For metadata that a challenge names, RFC 9728 §3.3 allows only the called URL; a parent is allowed too.

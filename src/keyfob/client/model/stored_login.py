@@ -198,7 +198,7 @@ class StoredLogin:
         """Parse a vault entry.
 
         Raises:
-            Malformed: The file is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by a version of keyfob with another format.
         """
         fields = read_json(raw, "vault")
         fields.check_version(_READABLE)

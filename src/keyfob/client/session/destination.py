@@ -26,7 +26,8 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
     - The profile has a resource (RFC 8707): if the resource covers the address, the address may receive the token. If
       not, the token is for another address.
     - The profile has an audience, as at Auth0, with the address's origin: the address may receive the token. An
-      audience with another origin proves nothing, because an audience is only a name, even if it looks like an address.
+      audience with another origin than the address proves nothing, because an audience is only a name, even if it looks
+      like an address.
     - `known` is not empty: the token is for another address.
 
     Args:
@@ -36,7 +37,7 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
 
     Returns:
         "ours" if the address may receive the token; "strange" if the token is for another address. If no rule applies:
-        "unproven" if the audience is a web address of another origin, else "first".
+        "unproven" if the audience is a web address, which then has another origin than `url`; "first" if it is none.
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):

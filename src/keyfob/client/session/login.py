@@ -99,11 +99,11 @@ class Login(Renewal):
 
         Args:
             given: The token, or a JSON object with it.
-            may_replace_account: As for `log_in`.
+            may_replace_account: Decides whether the token may replace a stored login of another user or client.
 
         Raises:
-            Misuse: `given` is not an access token.
-            Refused: The token has expired, or is for another issuer, API or account.
+            Misuse: `given` is no access token, or the stored login is of another client and may not be replaced.
+            Refused: The token has expired, is for another issuer or API than the profile, or is of another account.
             KeyfobError: The issuer's metadata cannot be fetched, or the login cannot be stored.
         """
         await self._prepare()
@@ -123,7 +123,7 @@ class Login(Renewal):
         return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
-        """Log in again, because an API requires more scope or another authentication.
+        """Log in again, because an API requires more scope, or another authentication, than the stored login has.
 
         The requested scope contains the stored login's scope, the profile's scope, and the scope that the API requires.
 
@@ -184,7 +184,7 @@ class Login(Renewal):
             is_ending: Whether to return the login even from a plain file that the storage policy forbids, to revoke it.
 
         Raises:
-            LoginRequired: There is no stored login, or it is for another issuer, client or API.
+            LoginRequired: There is no stored login, or it is for another issuer, client or API than the profile.
         """
         stored = await self.load(is_ending=is_ending)
         if stored is None:
@@ -282,10 +282,10 @@ class Login(Renewal):
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Return the login of another process that logged in during the wait for the login lock, or else log in.
+        """Take the login lock, log in, and store the new login. Hold the lock until the login is stored.
 
-        Log in if no other process had the lock, or if its login does not meet this request. Hold the lock meanwhile,
-        and store the new login.
+        If another process logged in while this one waited for the lock, and that login meets this request, return that
+        login instead.
         """
         before = await self._load_any()
 
@@ -307,10 +307,9 @@ class Login(Renewal):
         """Store a new login, and append the login that it replaces to `replaced`.
 
         Raises:
-            Refused: The stored login is another user's, and the caller did not allow its replacement. The new login is
-                revoked.
-            Misuse: The stored login is another client's, and the caller did not allow its replacement. The new login is
-                revoked.
+            Refused: The stored login is of another user than the new one, and `may_replace_account` does not allow its
+                replacement. The new login is revoked.
+            Misuse: The same for a stored login of another client or issuer than the new one.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
@@ -394,7 +393,8 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
     """Return whether the logins are of different users, by the issuer's `sub`.
 
-    Return False if either has no `sub`. Names and e-mails identify no user (OpenID Connect Core §5.7).
+    Return False if one of them has no `sub`, or if the logins are at different issuers: their `sub` are not comparable.
+    Names and e-mails identify no user (OpenID Connect Core §5.7).
     """
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

@@ -75,8 +75,8 @@ class Renewal(Storage):
             held: The stack that releases the lock. If a refresh starts, the refresh takes over the stack, and releases
                 the lock at its end. If this task is cancelled, the refresh still runs to its end.
             before: The login that this process last read.
-            min_ttl: As for `fresh`.
-            renew: As for `fresh`.
+            min_ttl: How long the token must remain valid; None for the default.
+            renew: Whether to refresh even an unexpired token, because an API has refused it.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -110,8 +110,8 @@ class Renewal(Storage):
 
         Args:
             problem: The error that prevented the token's renewal.
-            min_ttl: As for `fresh`.
-            renew: As for `fresh`.
+            min_ttl: How long the token must remain valid; None for the default.
+            renew: Whether an API has refused the stored token.
 
         Raises:
             VaultUnavailable: The stored token cannot be used; the error is `problem`.

@@ -99,7 +99,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the stored login is of another client or issuer than the profile's; never overwrite it."""
+        """Raise `Misuse` if the stored login is of another client or issuer than the profile, to keep that login."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -120,7 +120,7 @@ class Storage:
             slot: The reserved space for the new login; None to reserve none.
 
         Raises:
-            LoginRequired: The login was deleted meanwhile; the new tokens are revoked.
+            LoginRequired: Another process has deleted the login `before`. The new tokens are revoked.
         """
         try:
             stored = await self.load()
@@ -180,7 +180,7 @@ def need_login(profile: Profile) -> NoReturn:
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`: the profile's stored login is of another client or issuer, and is not overwritten."""
+    """Raise `Misuse`: the stored login is of another client or issuer than the profile, and is not overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"

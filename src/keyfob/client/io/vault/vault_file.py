@@ -168,7 +168,7 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file (token cache), unless the vault entry changes meanwhile.
+        """Write the quick file (token cache), unless the vault entry changes after this function has read it.
 
         The quick file contains the access token only if `Note.is_quick` is set and the policy allows plain files.
         Otherwise, it contains only the token's expiry.
@@ -195,7 +195,7 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings.
+        """Store every login again, encrypted as the present decision on storage requires.
 
         An entry that can never be read is skipped, and its error is added to `passed`.
 
