@@ -121,9 +121,10 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """After a successful login, store the refusals before it: of flows, added scopes or a request that was not pushed.
+    """Store the features that the server refused, now that a login has succeeded without them.
 
-    Call this only after the success: before it, the cause of a refusal is uncertain.
+    A feature is a flow, a scope that keyfob added, or an authorization request that was not pushed. Before the success,
+    the cause of a refusal is uncertain.
 
     Args:
         before: The context in which the login began.

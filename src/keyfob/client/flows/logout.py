@@ -55,7 +55,7 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
     Args:
         entry: The profile's name.
-        find: Loads the login.
+        find: The function that loads the login.
 
     Raises:
         LoginRequired: There is no stored login.
@@ -99,7 +99,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
     Raises:
         VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
-        KeyfobError: The client's credential cannot be read.
+        KeyfobError: The client's credential cannot be read, so the tokens are not revoked.
     """
     if removed.stored is None:
         done = LoggedOut(revoked=False, problem=removed.problem, alive_until=None, is_alive=True)

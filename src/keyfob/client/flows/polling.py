@@ -99,7 +99,7 @@ async def poll_or(
     polling goes on until a request gets no usable response.
 
     Args:
-        pause: Waits between two requests. Its result ends the polling, unless it is None.
+        pause: The function that waits between two requests. If its result is not None, polling ends with that result.
 
     Raises:
         LoginDeclined: The user declined.

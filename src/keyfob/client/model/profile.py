@@ -144,7 +144,7 @@ class Profile:
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
-        """Return a hint with the command by which users log in to the running program. All such hints come from here.
+        """Return a hint with the command by which users log in to the running program.
 
         Args:
             lead: The text before the command.

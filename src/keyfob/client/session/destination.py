@@ -37,7 +37,7 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
 
     Returns:
         "ours" if the address may receive the token; "strange" if the token is for another address. If no rule applies:
-        "unproven" if the audience is a web address, which then has another origin than `url`; "first" if it is none.
+        "unproven" if the audience is a web address, whose origin is then not that of `url`; otherwise, "first".
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):

@@ -151,7 +151,7 @@ class Login(Renewal):
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the user a code, and return without waiting for the user. Raises the errors of `log_in`.
 
-        `resume` then waits for the user. Another process may call it.
+        `resume` then waits for the user. Another process may call `resume`.
         """
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
@@ -244,7 +244,7 @@ class Login(Renewal):
         Raises:
             LoginRequired: There is no stored login.
             VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
-            KeyfobError: The client's credential is not available.
+            KeyfobError: The client's credential is not available. The login was deleted, but not revoked.
             BaseException: The call was interrupted or cancelled, for example by KeyboardInterrupt. The login was
                 deleted; its tokens may still be valid.
         """
@@ -284,8 +284,7 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Take the login lock, log in, and store the new login. Hold the lock until the login is stored.
 
-        If another process logged in while this one waited for the lock, and that login meets this request, return that
-        login instead.
+        If another process logged in during the wait, and its login meets this request, return that login instead.
         """
         before = await self._load_any()
 
@@ -309,7 +308,8 @@ class Login(Renewal):
         Raises:
             Refused: The stored login is of another user than the new one, and `may_replace_account` does not allow its
                 replacement. The new login is revoked.
-            Misuse: The same for a stored login of another client or issuer than the new one.
+            Misuse: The stored login is of another client or issuer than the new one, and `may_replace_account` does not
+                allow its replacement. The new login is revoked.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):

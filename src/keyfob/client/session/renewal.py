@@ -81,9 +81,9 @@ class Renewal(Storage):
         Raises:
             LoginRequired: An interactive login is required.
             Refused: The server refuses.
-            Unreachable: The server does not answer, and the stored token does not suffice.
-            Malformed: The response is unusable, and the stored token does not suffice.
-            VaultUnavailable: New tokens cannot be stored, so none were requested. The stored token does not suffice.
+            Unreachable: The server does not answer, and the stored token cannot be used either.
+            Malformed: The response is unusable, and the stored token cannot be used either.
+            VaultUnavailable: New tokens cannot be stored, so none were requested. The stored token cannot be used.
         """
         stored = await self.load()
         moment = self._world.now().wall
@@ -186,7 +186,8 @@ class Renewal(Storage):
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
         If the server refuses the refresh token, another process may have used it. So the vault is then read again. If
-        it has a newer login, that login is returned or, if its token does not suffice, refreshed.
+        it has a newer login whose access token is valid for `min_ttl`, that login is returned. If it has a newer login
+        with a shorter validity, that login is refreshed.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.

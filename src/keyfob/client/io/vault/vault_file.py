@@ -74,7 +74,7 @@ class FileVault:
         Return a message for the user about the storage; "" if there is nothing to report.
 
         Raises:
-            VaultUnavailable: Logins cannot be stored, or not as requested.
+            VaultUnavailable: Logins cannot be stored, or not as the storage policy requires.
         """
         if self.seals is None:
             with self.lock("default"):
@@ -86,7 +86,8 @@ class FileVault:
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the login will be deleted. If so, a plain file is read even if the policy forbids it.
+            is_ending: Whether the login will be revoked and deleted. If so, it is read even from a plain file that the
+                storage policy forbids.
 
         Raises:
             VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids plain files. If the
@@ -154,7 +155,10 @@ class FileVault:
         drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
-        """Remove the vault entry, even if the quick file (token cache) cannot be removed."""
+        """Remove the quick file (token cache) and the vault entry.
+
+        If the quick file cannot be removed, remove the entry nevertheless, and then raise `VaultUnavailable`.
+        """
         entry = self._name(entry)
         try:
             await self.remove_quick(entry)
@@ -216,7 +220,7 @@ class FileVault:
                     run(self.save(entry, stored))
 
     def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Read the key, and return the function that encrypts the entry's content. Raises `VaultUnavailable`."""
+        """Return the function that encrypts the entry's content. Raises the errors of `Seals.sealer`."""
         return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
