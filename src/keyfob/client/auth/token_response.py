@@ -45,7 +45,11 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error code. If there is none, return the hint for the status, or ""."""
+    """Return the hint for an error code.
+
+    If the code has no hint, return the hint for the status of `response`. Return "" if there is none either, or if
+    `response` is None.
+    """
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request

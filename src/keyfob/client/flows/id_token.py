@@ -69,7 +69,14 @@ def expected_algorithms(metadata: ServerMetadata) -> tuple[Algorithm, ...]:
 
 
 def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, moment: datetime) -> None:
-    """Verify the claims; the signature was checked before.
+    """Verify the claims of an ID token whose signature was already checked, or needs no check.
+
+    Args:
+        claims: The claims.
+        issuer: The issuer that the token must be from.
+        client_id: The client that the token must be for.
+        nonce: The `nonce` that the token must have; None to accept any.
+        moment: The present time by the issuer's clock.
 
     Raises:
         InvalidToken: A check failed.

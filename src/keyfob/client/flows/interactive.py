@@ -59,7 +59,7 @@ async def log_in(
 
     Args:
         profile: The settings. With `flow="auto"`, flows are tried, the safest first, until the server accepts a flow.
-        credential: The client's secret or key, if it has one.
+        credential: The client's secret or key; None for a public client.
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         assurance: Requirements on the user's authentication.
         last_name: The user name of the last login, to offer as the default when a user name is asked for; "" if

@@ -37,7 +37,7 @@ class AgentRequest:
     The request must match exactly one of the logins that the agent offers. An attribute that is None matches any login.
 
     Attributes:
-        profile: The profile's name in the agent's vault.
+        profile: The profile's name in the agent's vault; None for any.
         scope: The scope that the token must have.
     """
 

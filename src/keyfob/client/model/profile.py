@@ -75,8 +75,8 @@ class Profile:
         realm: The user directory of a password login, for a server with several directories (Auth0); None for the
             server's default.
         username: The user name of a password login; None to ask the user. Never stored.
-        certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
-            there is no secret, key or workload identity.
+        certificate: The certificate to present to the server and the API (RFC 8705); None for no certificate. It
+            authenticates the client if there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
             stored.
         program_name: The running program's name, for messages; "" if unknown. Never stored.

@@ -74,7 +74,7 @@ class Renewal(Storage):
         Args:
             held: The stack that releases the lock. If a refresh starts, the refresh takes over the stack, and releases
                 the lock at its end. If this task is cancelled, the refresh still runs to its end.
-            before: The login that this process last read.
+            before: The login that this process last read; None if there was none.
             min_ttl: How long the token must remain valid; None for the default.
             renew: Whether to refresh even an unexpired token, because an API has refused it.
 
@@ -125,6 +125,9 @@ class Renewal(Storage):
         """Request and store a service account's next token. The caller must hold the lock.
 
         The lock prevents several processes from each requesting a token, since Auth0 charges for every token.
+
+        Args:
+            stored: The service account's present login; None if there is none.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -239,6 +242,13 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Run the profile's flow, with times by the server's clock (`ServerTime`).
 
+        Args:
+            opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
+            assurance: The requirements on the user's authentication.
+            before: The service account's previous login, whose clock difference and DPoP key are used again; None if
+                there is none.
+            last_name: The user name of the last login, offered as the default; "" if unknown.
+
         Raises:
             Misuse: The client's secret or key is not at the location in the profile.
         """
@@ -266,8 +276,8 @@ class Renewal(Storage):
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
         """Return whether a new token is due, because the profile's certificate was replaced after the token was issued.
 
-        Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
-        are valid for hours only, so they are replaced often.
+        Return False if there is no login, if its token is not bound to a certificate, or if the profile's certificate
+        cannot be read. Some certificates are valid for hours only, so they are replaced often.
         """
         if stored is None or stored.certificate is None:
             return False

@@ -88,8 +88,8 @@ class Storage:
     async def _load_any(self) -> StoredLogin | None:
         """Return the newest login, even one for another issuer, client or API than the profile's.
 
-        If the vault cannot be read, return the login that could not be written to the vault. If there is no login
-        either, return None.
+        A login that could not be written to the vault is in this process's memory. If the vault cannot be read, return
+        the login in memory. Return None if there is no login.
         """
         unsaved = self._memory.unsaved
         try:

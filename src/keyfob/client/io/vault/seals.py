@@ -328,11 +328,11 @@ class Seals:
 
     @property
     def is_required(self) -> bool:
-        """Whether the policy forbids plain files."""
+        """Whether the storage policy forbids plain files."""
         return (self._policy or os.environ.get(POLICY_VARIABLE)) == "require"
 
     def allow_plain(self) -> None:
-        """Raise `VaultUnavailable` if the policy forbids plain files."""
+        """Raise `VaultUnavailable` if the storage policy forbids plain files."""
         if self.is_required:
             message = "tokens would be stored in a plain file, but encryption is required"
             hint = "Log in again, or move the vault's key, for example to the keyring."

@@ -224,7 +224,12 @@ class FileVault:
         return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
-        """Return the decrypted content of an entry's file. Raises `VaultUnavailable` or `Malformed`."""
+        """Return the decrypted content of an entry's file.
+
+        Raises:
+            VaultUnavailable: The content is encrypted, and the key is not available or is a different one.
+            Malformed: The content is damaged.
+        """
         if self.seals is not None:
             return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
