@@ -112,7 +112,10 @@ class World(Protocol):
         ...
 
     async def stop_listening(self, *, succeeded: bool) -> None:
-        """Send the waiting browser its final page and stop the listener, if there is one."""
+        """Send the waiting browser a page that says whether the login succeeded, and stop the listener.
+
+        Do nothing if there is no listener.
+        """
         ...
 
     async def open_browser(self, address: str) -> bool:

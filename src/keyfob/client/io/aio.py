@@ -198,7 +198,7 @@ class _Entered(Generic[T]):
         """Enter the context.
 
         Raises:
-            CancelledError: The task was cancelled. If the thread enters the context later, it exits at once.
+            CancelledError: The task was cancelled. If the thread enters the context later, the context is left at once.
         """
         entered = _in_own_thread(lambda: run(_enter(self._context)))
         try:

@@ -35,7 +35,10 @@ class TokenSource(Protocol):
     """The interface of the stored login from which `Calls` takes tokens."""
 
     def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
-        """Return a token and, if it is a DPoP-bound token, a new proof. Raises the errors of `Session.token`."""
+        """Return a token and, if it is a DPoP-bound token, a new proof. Raises the errors of `Session.token`.
+
+        With `renew`, refresh the token first, because an API has refused it.
+        """
         ...
 
     def store_nonce(self, request: Request, response: Response) -> bool:

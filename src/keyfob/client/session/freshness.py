@@ -89,7 +89,13 @@ class LoginStatus:
 
 
 def login_status(stored: StoredLogin, moment: datetime, *, is_machine: bool) -> LoginStatus:
-    """Return a stored login's state, without contacting the server."""
+    """Return a stored login's state, without contacting the server.
+
+    Args:
+        stored: The login.
+        moment: The present time by this machine's clock.
+        is_machine: Whether the login is a service account's, which can always obtain a new token.
+    """
     access_until = None if stored.expires_at is None else stored.expires_at - stored.skew
     has_refresh = stored.refresh_token is not None
     refresh_until = stored.refresh_until - stored.skew if has_refresh and stored.refresh_until is not None else None

@@ -194,8 +194,7 @@ class Login(Renewal):
     async def authorize(self, request: Request, *, renew: bool = False) -> calls.TokenHeaders:
         """Return the headers that carry the token in one request, with a DPoP proof if the token is bound to a key.
 
-        Raises:
-            KeyfobError: Any error of `fresh`.
+        With `renew`, refresh the token first, because an API has refused it. Raises the errors of `fresh`.
         """
         stored = await self.fresh(renew=renew)
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)
@@ -284,7 +283,8 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Take the login lock, log in, and store the new login. Hold the lock until the login is stored.
 
-        If another process logged in during the wait, and its login meets this request, return that login instead.
+        If another process logged in during the wait, and its login meets this request, return that login instead. With
+        `ignores_assurance`, its login need not meet this request's requirements on the authentication.
         """
         before = await self._load_any()
 

@@ -151,7 +151,6 @@ class FileVault:
             yield FileSlot(write, close)
 
     async def remove_quick(self, entry: str) -> None:
-        """Remove the quick file (token cache)."""
         drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
