@@ -35,7 +35,7 @@ def as_meant(response: Response) -> Response:
 
 
 def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> NoReturn:
-    """Raise `Refused` with the error code and description from a response."""
+    """Raise `Refused`: its message is `what`, followed by the error code and description from the response."""
     error = OAuthError.find(response)
     if error is None:
         raise Refused(f"{what} (status {response.status})", hint=hint, flags=flags)

@@ -205,7 +205,8 @@ def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secre
     """Return the code of an authorization response whose `state` was already checked.
 
     Raises:
-        Malformed: `iss` names another issuer, or is missing although the metadata announces it (RFC 9207 §2.4).
+        Malformed: `iss` names another issuer than `metadata`, or is missing although `metadata` announces it (RFC 9207
+            §2.4).
         LoginDeclined: The user declined.
         Refused: The server refused.
     """
