@@ -112,7 +112,10 @@ class World(Protocol):
         ...
 
     async def stop_listening(self, *, succeeded: bool) -> None:
-        """Send the waiting browser its final page and stop the listener, if there is one."""
+        """Send the waiting browser a page that says whether the login succeeded, and stop the listener.
+
+        Do nothing if there is no listener.
+        """
         ...
 
     async def open_browser(self, address: str) -> bool:
@@ -158,8 +161,9 @@ class World(Protocol):
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Try to take the login lock, without waiting.
 
-        Return True and the lock's last holder; or, if another process holds the lock, False and that process. In both
-        cases, the holder is None if it is unknown.
+        Returns:
+            If the lock was free: True, and the process that held it last. If another process holds the lock: False, and
+            that process. None stands for an unknown process.
         """
         ...
 
@@ -260,7 +264,7 @@ class Vault(Protocol):
         Args:
             entry: The profile's name.
             is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even from a
-                plain file that the storage policy forbids.
+                plain file that the storage policy forbids, because it cannot be revoked unread.
         """
         ...
 

@@ -35,7 +35,7 @@ class OAuthClient:
         methods: The authentication methods to try, the best first. As soon as the server accepts one of them, `post`
             keeps only that method.
         token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
-        dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
+        dpop_key: The DPoP key to which tokens are bound (RFC 9449); None if they are not bound to one.
     """
 
     client_id: str
@@ -97,7 +97,7 @@ async def post(
     as_json: bool = False,
     proves: bool = False,
 ) -> Response:
-    """Send parameters with client authentication, as a form or as JSON. May raise `Unreachable` or `Malformed`.
+    """Send parameters with client authentication, as a form or as JSON. Raises the errors of `World.send`.
 
     Args:
         proves: Whether to add a DPoP proof if the client has a DPoP key (RFC 9449 §5, §10.1).
@@ -120,7 +120,7 @@ def _is_refused(response: Response) -> bool:
 
 
 async def request_tokens(world: World, client: OAuthClient, endpoint: str, grant: Grant) -> Response:
-    """Send a token request, and return the response unchecked. May raise `Unreachable` or `Malformed`."""
+    """Send a token request, and return the response unchecked. Raises the errors of `World.send`."""
     return await post(world, client, endpoint, TokenRequest("", grant).write(), proves=True)
 
 

@@ -26,7 +26,7 @@ ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """The credentials of one profile. Each use reads the secret or key again, because its file may have changed."""
+    """The credentials of one profile. Each use reads the secret or key anew, because it may have been replaced."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Store the profile; nothing is read yet.

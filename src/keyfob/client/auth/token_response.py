@@ -35,7 +35,7 @@ def as_meant(response: Response) -> Response:
 
 
 def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> NoReturn:
-    """Raise `Refused` with the error code and description from a response."""
+    """Raise `Refused`: its message is `what`, followed by the error code and description from the response."""
     error = OAuthError.find(response)
     if error is None:
         raise Refused(f"{what} (status {response.status})", hint=hint, flags=flags)
@@ -45,7 +45,11 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error code. If there is none, return the hint for the status, or ""."""
+    """Return the hint for an error code.
+
+    If the code has no hint, return the hint for the status of `response`. Return "" if there is none either, or if
+    `response` is None.
+    """
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request

@@ -81,9 +81,11 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
     """Check a platform's token before sending it.
 
+    For token exchange, the token may be of any type. For use as a client assertion or a grant, the token must be a JWT
+    with the claims that RFC 7523 §3 requires.
+
     Raises:
-        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that
-            RFC 7523 §3 requires.
+        Misuse: The token has expired, or is not such a JWT although its use requires one.
     """
     claims = identity.claims
     if use != "exchange":

@@ -69,17 +69,17 @@ async def begin(
 ) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
-    For a browser on this machine, the response mode is `form_post` if the server supports that mode, so that the code
-    does not stay in the browser's history. For a browser on another machine, the response mode is `query`, so that the
-    user can paste the redirect URI.
+    For a browser on this machine, the response mode is `form_post` if the server supports it: the code then does not
+    stay in the browser's history. In all other cases, the response mode is `query`. A user whose browser is on another
+    machine needs this mode, to paste the redirect URI with the code.
 
     Args:
         opens: Whether to open a browser on this machine. If False, the user pastes the redirect URI.
         offers_device: Whether the user may still switch to the device flow.
         assurance: Requirements on the user's authentication.
-        doubt: The server's refusal of an earlier flow; None if there was none. If there was one, keyfob first tests the
-            authorization endpoint. If that refuses the client too, the client ID is probably unknown, and `doubt` is
-            raised.
+        doubt: The server's refusal of an earlier flow; None if no flow was refused. After a refusal, keyfob tests the
+            authorization endpoint before it opens a browser. If the endpoint refuses the client too, the server
+            probably does not know the client ID, and `doubt` is raised.
 
     Raises:
         Refused: The server has no authorization endpoint (code `flow-unavailable`). Or the authorization endpoint
@@ -205,7 +205,8 @@ def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secre
     """Return the code of an authorization response whose `state` was already checked.
 
     Raises:
-        Malformed: `iss` names another issuer, or is missing although the metadata announces it (RFC 9207 §2.4).
+        Malformed: `iss` names another issuer than `metadata`, or is missing although `metadata` announces it (RFC 9207
+            §2.4).
         LoginDeclined: The user declined.
         Refused: The server refused.
     """

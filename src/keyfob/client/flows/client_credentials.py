@@ -40,8 +40,9 @@ async def log_in(
 
     Args:
         credential: The client's secret or key, or a token of the platform (such as Kubernetes) to use as client
-            assertion.
-        identity: A token of the platform to exchange (RFC 8693) or to use as the grant (RFC 7523).
+            assertion. None if the client has none of them.
+        identity: A token of the platform to exchange (RFC 8693) or to use as the grant (RFC 7523). None if there is no
+            such token; the client then needs a credential.
         proof_key: The DPoP key of the previous token; None if that token was not bound to a key.
 
     Raises:

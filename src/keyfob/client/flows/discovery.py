@@ -22,7 +22,8 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
-        Malformed: The metadata is another issuer's (code `wrong-issuer`), or missing (code `metadata-missing`).
+        Malformed: The metadata has another `issuer` than the profile (code `wrong-issuer`). Or there is no usable
+            metadata (code `metadata-missing`).
         Unreachable: The issuer cannot answer at the moment.
     """
     check_issuer(profile.issuer)
@@ -70,7 +71,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return the explanation of an HTTP status for an error message; [] if it needs no explanation, such as 404."""
+    """Return the error message for a redirect, a 401 or a 403, as the only item; [] for every other status."""
     if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {401, 403}:

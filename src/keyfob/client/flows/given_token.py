@@ -32,7 +32,7 @@ def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, 
 
     Raises:
         Misuse: `given` has no access token, or the token is bound to a key.
-        Refused: The token has expired, or was issued by another issuer or for another API.
+        Refused: The token has expired, or was issued by another issuer or for another API than the profile's.
     """
     token, members = _split(given)
     claims = peek(token)[1] or Fields({}, "access token")

@@ -69,7 +69,14 @@ def expected_algorithms(metadata: ServerMetadata) -> tuple[Algorithm, ...]:
 
 
 def judge(claims: IdClaims, issuer: str, client_id: str, nonce: str | None, moment: datetime) -> None:
-    """Verify the claims; the signature was checked before.
+    """Verify the claims of an ID token whose signature was already checked, or needs no check.
+
+    Args:
+        claims: The claims.
+        issuer: The issuer that the token must be from.
+        client_id: The client that the token must be for.
+        nonce: The `nonce` that the token must have; None to accept any.
+        moment: The present time by the issuer's clock.
 
     Raises:
         InvalidToken: A check failed.
@@ -143,7 +150,7 @@ def check_userinfo(answer: Response, subject: str) -> None:
         subject: The `sub` of the login's ID token.
 
     Raises:
-        Malformed: The response is not JSON, or its `sub` is missing or different. Its content must not be used.
+        Malformed: The response is not JSON, or its `sub` is missing or is not `subject`. Its content must not be used.
     """
     if read_json(answer.body, "userinfo").text("sub") != subject:
         raise Malformed("userinfo: it is for another user than the ID token", field="sub")

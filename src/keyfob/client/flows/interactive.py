@@ -59,7 +59,7 @@ async def log_in(
 
     Args:
         profile: The settings. With `flow="auto"`, flows are tried, the safest first, until the server accepts a flow.
-        credential: The client's secret or key, if it has one.
+        credential: The client's secret or key; None for a public client.
         opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         assurance: Requirements on the user's authentication.
         last_name: The user name of the last login, to offer as the default when a user name is asked for; "" if
@@ -203,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow. If the server refuses an added scope or requires a pushed request, repeat the flow accordingly."""
+    """Run a flow. Run it again as long as the server refuses it and `_concede` returns a changed login."""
     tried = context
     while True:
         try:
@@ -253,7 +253,7 @@ async def _begin_device(world: World, context: LoginContext, *, opens: bool = Fa
 
 
 async def _finish_device(world: World, context: LoginContext, pending: PendingLogin) -> TokenAnswer:
-    """Poll until the user has decided, and delete the stored pending login. An interruption does not delete it.
+    """Poll until the user has decided, and delete the stored pending login. After an interruption, it stays stored.
 
     Raises:
         Refused: The server ended the login.
@@ -286,7 +286,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
     """Wait for the redirect or a pasted redirect URI; run the device flow if the user switches to it.
 
     Raises:
-        Refused: `doubt` (see `browser.begin`), because the authorization endpoint refuses this client too.
+        Refused: The authorization endpoint refuses the client; the error is then `doubt` (see `browser.begin`).
         TimedOut: There was no redirect within ten minutes.
     """
     offers_device = context.metadata.device_authorization_endpoint is not None
@@ -387,10 +387,10 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return granted scopes that some servers do not list in `scope`.
+    """Return scopes that were granted although the server does not list them in `scope`.
 
-    An ID token proves that the scopes of the user's data were granted. A refresh token proves `offline_access`. An
-    access token without an expiry time counts as such a proof too, since it needs no refresh token.
+    An ID token shows that the scopes of the user's data were granted, if `granted` has none of them. A refresh token
+    shows that `offline_access` was granted. So does an access token without an expiry time: it needs no refresh.
     """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None

@@ -89,9 +89,10 @@ async def find(
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
     """Return a changed login that the server may accept; None if no change can help.
 
-    - The server refused a scope: the first call drops all added scopes except `openid`. A second call drops `openid`
-      too.
-    - The server requires a pushed request: the returned login pushes its request.
+    - The server refused a scope: the first call drops the scopes that keyfob added, except `openid`. If the server
+      then refuses a scope again, a second call drops `openid` too.
+    - Keycloak does not allow `offline_access` (error `not_allowed`): only that scope is dropped, if keyfob added it.
+    - The server requires a pushed request (RFC 9126): the returned login pushes its authorization request.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
         return _pushed(context)
@@ -120,9 +121,10 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Store what the server refused, after a login that has succeeded without it.
+    """Store the features that the server refused, now that a login has succeeded without them.
 
-    Before that success, the cause of a refusal is uncertain, so nothing is stored.
+    A feature is a flow, a scope that keyfob added, or an authorization request that was not pushed. Before the success,
+    the cause of a refusal is uncertain.
 
     Args:
         before: The context in which the login began.

@@ -55,7 +55,7 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
     Args:
         entry: The profile's name.
-        find: Loads the login.
+        find: The function that loads the login.
 
     Raises:
         LoginRequired: There is no stored login.
@@ -99,7 +99,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
     Raises:
         VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
-        KeyfobError: The client's credential cannot be read.
+        KeyfobError: The client's credential cannot be read, so the tokens are not revoked.
     """
     if removed.stored is None:
         done = LoggedOut(revoked=False, problem=removed.problem, alive_until=None, is_alive=True)
@@ -113,7 +113,7 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
     """Revoke the refresh token, then the access token. The result tells what the server confirmed; no error is raised.
 
-    If the server does not confirm the refresh token's revocation, the access token is not revoked.
+    If the server does not confirm the refresh token's revocation, keyfob does not ask it to revoke the access token.
     """
     moment = world.now().wall
     is_alive = stored.expires_at is None or stored.expires_at > moment

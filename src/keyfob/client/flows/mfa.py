@@ -108,7 +108,7 @@ async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
 
 
 async def _by_code(world: World, login: _Login, question: Question, write: Callable[[Secret], Grant]) -> TokenAnswer:
-    """Ask the user for a code and send it. After a typing error, ask again."""
+    """Ask the user for a code and send it, in the grant that `write` returns. After a typing error, ask again."""
     for _ in range(TRIES - 1):
         response = await _request(world, login, write(await _typed(world, question)))
         if not _is_wrong(response):

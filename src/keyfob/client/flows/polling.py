@@ -71,6 +71,7 @@ class _Pace:
         interval: The server's polling interval. It never becomes shorter during a login.
         patience: A factor that doubles with each request that times out. A response resets it to 1.
         at_least: The wait that the last response required by Retry-After; zero if it required none.
+        slowed: The number of times that the server has required slower polling.
     """
 
     interval: timedelta
@@ -98,7 +99,7 @@ async def poll_or(
     polling goes on until a request gets no usable response.
 
     Args:
-        pause: Waits between two requests. Its result ends the polling, unless it is None.
+        pause: The function that waits between two requests. If its result is not None, polling ends with that result.
 
     Raises:
         LoginDeclined: The user declined.

@@ -112,7 +112,7 @@ async def _find_metadata(world: World, url: str, refusal: Response) -> ResourceM
     """Return the metadata at the address in the challenge, or else at a well-known address.
 
     Raises:
-        Malformed: There is no metadata, or it belongs to another API.
+        Malformed: There is no metadata, or it belongs to another API than the one at `url`.
         Unreachable: The address in the challenge does not answer.
     """
     named = next(_named_by(refusal), None)
@@ -156,10 +156,11 @@ def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
     The metadata's `resource` must be the called address or a parent of it. A parent is accepted only if the metadata
-    was fetched from the parent's own well-known address. Without a challenge, discovery would fetch that address too.
+    was fetched from the parent's own well-known address. Even without a challenge that names it, discovery would fetch
+    that address, so the challenge has no influence there.
 
     Raises:
-        Malformed: The metadata belongs to another API.
+        Malformed: The metadata belongs to another API than the one at `url`.
     """
     resource = found.text("resource")
     # DEVIATION: For metadata that a challenge names, RFC 9728 §3.3 allows only the called URL; a parent is allowed too.

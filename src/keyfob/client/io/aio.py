@@ -1,6 +1,6 @@
 """The protocols `World` (network, clocks, user) and `Vault` (stored logins), implemented for use in an event loop.
 
-The blocking methods of another `World` or `Vault` are called in threads.
+These implementations wrap a `World` or `Vault` whose methods block, and call its methods in threads.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread.
+    """Run in a thread a coroutine that blocks instead of suspending.
 
-    If the calling task is cancelled, it ends at once, and does not wait for the thread, which runs to its end.
+    If the calling task is cancelled, it ends at once. The thread still runs to its end.
     """
     if _is_own_thread():
         return run(flow)
@@ -56,7 +56,7 @@ async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread, to its end even if the calling task is cancelled."""
+    """Run in a thread a coroutine that blocks, to its end even if the calling task is cancelled."""
     if _is_own_thread():
         return run(flow)
     return await asyncio.shield(asyncio.wrap_future(_threads.submit(run, flow)))
@@ -198,7 +198,7 @@ class _Entered(Generic[T]):
         """Enter the context.
 
         Raises:
-            CancelledError: The task was cancelled. If the thread enters the context later, it exits at once.
+            CancelledError: The task was cancelled. If the thread enters the context later, the context is left at once.
         """
         entered = _in_own_thread(lambda: run(_enter(self._context)))
         try:

@@ -68,7 +68,11 @@ def login_key(profile: Profile) -> str:
 
 
 class ToolFile:
-    """The origins for which tools such as git may get a token. Every method may raise `VaultUnavailable`."""
+    """The origins for which tools such as git may get a token.
+
+    A binding is the permission for one tool to get the token of one login for one origin. Every method except
+    `refresh` may raise `VaultUnavailable`.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._home = folder or home()
@@ -91,7 +95,7 @@ class ToolFile:
         ]
 
     def add(self, tool: str, origin: str, profile: Profile, *, replaces: bool = True) -> None:
-        """Bind an origin to a login.
+        """Store a binding: the tool may get the login's token for the origin.
 
         Args:
             tool: The tool's name, such as git.
@@ -100,7 +104,7 @@ class ToolFile:
             replaces: Whether to remove the tool's bindings of this origin to other logins.
 
         Raises:
-            Misuse: There are already 200 bindings.
+            Misuse: The file already has 200 other bindings.
         """
         seen = bound_origins.state_of(str(self._home), profile.name)
         fresh = Bound(tool, origin, profile.name, login_key(profile), seen)
@@ -119,7 +123,7 @@ class ToolFile:
             write_private(self._path, bound_origins.write([*others, fresh]))
 
     def remove(self, tool: str, origin: str) -> bool:
-        """Remove a tool's bindings of an origin, and return whether there were any."""
+        """Remove every binding of a tool for an origin, to whichever login. Return whether there was one."""
         if not self._path.exists():
             return False
         with self._locked():
@@ -132,7 +136,7 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record that the tools' bindings to this login match the profile's present settings. Never raises.
+        """Record in every binding of this login that it matches the profile's present settings. Never raises.
 
         If the settings change later, the bindings no longer match, and `io/bound_origins.py` does not rely on them.
         """

@@ -27,14 +27,14 @@ class PromptFile:
     def watch(self, profile: str) -> None:
         """Record the profile's state. Call this before reading the login that the prompt describes.
 
-        If the login changes after this call, readers ignore the text that `keep` writes.
+        If the login changes after this call, `io/prompt_line.py` ignores the text that `keep` writes.
         """
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
         """Write the prompt's text. An error is ignored, because the file only saves time.
 
-        Readers ignore the text if the login has changed since the call of `watch`.
+        If the login has changed since the call of `watch`, `io/prompt_line.py` ignores the text.
 
         Args:
             profile: The profile that the text describes.

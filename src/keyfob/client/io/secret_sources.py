@@ -21,7 +21,8 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
 
     Args:
         source: A file, an environment variable, a keyring entry or a platform.
-        ca: A file of certificate authorities to trust in addition to the system's, for requests to a platform.
+        ca: A file of certificate authorities to trust in addition to the system's, for requests to a platform; None
+            for no file.
 
     Raises:
         Misuse: The credential is missing, empty, or not a supported private key. The message contains no secret.

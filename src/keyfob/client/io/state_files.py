@@ -96,13 +96,14 @@ class LoginLockFiles:
             return stack.pop_all().close, last
 
     def note(self, name: str, turn: LockHolder) -> None:
-        """Write the file that describes the lock's holder and its result. Only the lock's holder may call this."""
+        """Write the file that describes the lock's holder and its login. Only the lock's holder may call this."""
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the process that holds the lock, which the caller could not take; None if it is unknown.
+        """Return the process that holds the lock; None if it is unknown. Call this only if another process holds it.
 
-        It is unknown if the file is missing or damaged, or still describes an earlier holder, who has finished.
+        The holder is unknown if its file is missing or damaged, or if the file still describes an earlier holder, which
+        has finished.
         """
         last = self._last(name)
         return None if last is None or last.kept is not None else last

@@ -37,7 +37,7 @@ class AgentRequest:
     The request must match exactly one of the logins that the agent offers. An attribute that is None matches any login.
 
     Attributes:
-        profile: The profile's name in the agent's vault.
+        profile: The profile's name in the agent's vault; None for any.
         scope: The scope that the token must have.
     """
 
@@ -63,7 +63,7 @@ class AgentRequest:
         """Parse a request.
 
         Raises:
-            Malformed: `raw` is not a request, or has another version.
+            Malformed: `raw` is not a request, or is one in another version of the message format.
             Misuse: The profile's name is not valid.
         """
         fields = read_json(raw, "agent request")
@@ -108,7 +108,7 @@ class AgentAnswer:
         """Parse an answer.
 
         Raises:
-            Malformed: `raw` is not an answer, or has another version.
+            Malformed: `raw` is not an answer, or is one in another version of the message format.
             KeyfobError: The agent answered with this error.
         """
         fields = read_json(raw, "agent answer")

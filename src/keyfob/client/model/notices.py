@@ -48,7 +48,8 @@ class StillPending:
 class SlowedDown:
     """The server requires slower polling.
 
-    If this happens repeatedly, this machine's clock or the server's clock probably runs too fast.
+    If this happens repeatedly, this machine's clock probably runs faster than the server's clock, so that keyfob polls
+    earlier than the server allows.
 
     Attributes:
         interval: The new polling interval.

@@ -75,8 +75,8 @@ class Profile:
         realm: The user directory of a password login, for a server with several directories (Auth0); None for the
             server's default.
         username: The user name of a password login; None to ask the user. Never stored.
-        certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
-            there is no secret, key or workload identity.
+        certificate: The certificate to present to the server and the API (RFC 8705); None for no certificate. It
+            authenticates the client if there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
             stored.
         program_name: The running program's name, for messages; "" if unknown. Never stored.
@@ -144,7 +144,7 @@ class Profile:
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
-        """Return a hint with the command by which users log in to the running program. All such hints come from here.
+        """Return a hint with the command by which users log in to the running program.
 
         Args:
             lead: The text before the command.
@@ -248,8 +248,8 @@ def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: b
         client_id: The client ID.
         audience: The API; None for none.
         is_machine: Whether the client is a service account.
-        program: The program's name if its users may have several logins, else None. If it is given, the profile's name
-            starts with "default". If it is None, the profile's name starts with the client ID.
+        program: The program's name if its users may have several logins; the profile's name then starts with
+            "default". None if users have one login only; the profile's name then starts with the client ID.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]

@@ -36,7 +36,10 @@ class StepUp:
 
     @classmethod
     def read(cls, response: Response) -> Self | None:
-        """Parse an API's response; return None if a new login would not help."""
+        """Parse the step-up challenge in an API's response.
+
+        Return None if there is no such challenge, or if it requires neither a scope nor an authentication.
+        """
         challenge = challenge_of(response)
         if challenge.get("error") not in {INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION}:
             return None

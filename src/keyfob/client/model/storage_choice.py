@@ -53,7 +53,7 @@ class Note:
         """Parse the file that contains the decision.
 
         Raises:
-            Malformed: The file is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by a version of keyfob with another format.
         """
         fields = read_json(raw, "vault's note")
         fields.check_version((VERSION,))
@@ -137,7 +137,7 @@ class Envelope:
         """Return the envelope in a vault file's content; None if the content is not encrypted.
 
         Raises:
-            Malformed: The file is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by a version of keyfob with another format.
         """
         if _MARK not in raw:
             return None

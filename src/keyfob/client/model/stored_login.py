@@ -47,21 +47,25 @@ class StoredLogin:
     """One login, as the vault stores it.
 
     Attributes:
+        audience: The API that the token is for; None for the server's default.
+        revocation_endpoint: The endpoint that revokes tokens; None if the server has none.
         expires_at: The access token's expiry; None if the server sent none.
+        refresh_token: The refresh token; None if the server issued none, or no longer accepts it.
         subject: The ID token's `sub`; None without an ID token.
-        person: A display name of the user; no decision depends on it.
+        person: A display name of the user; None if unknown. No decision depends on it.
         methods: The client authentication methods at this server.
         generation: How often this vault entry was written. Of two copies, the one with the lower number is outdated.
         skew: The server's time minus this machine's time. All times in the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
         proof_key: The DPoP private key in PEM (RFC 9449); None without one. The refresh token may be bound to this key
             even if the access token is not.
-        auth_time: The ID token's `auth_time`. The ID tokens of later refreshes must have the same `auth_time`, and the
-            same `nonce`.
+        auth_time: The ID token's `auth_time`; None if it has none. The ID tokens of later refreshes must have the same
+            `auth_time` and the same `nonce`, if they have these claims.
         refresh_until: The refresh token's expiry; None if the server sent none.
         certificate: The thumbprint of the certificate that the access token is bound to (RFC 8705 §3); None if it is
             bound to none.
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
+            None if the ID token has no `sid`.
         was_refreshed: Whether the access token came from a refresh. The lifetime of such a token shows how long the
             tokens of future refreshes will be valid.
     """
@@ -122,7 +126,16 @@ class StoredLogin:
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
-        """Create a login from a token response. An omitted `scope` means the requested scope (RFC 6749 §5.1)."""
+        """Create a login from a token response. An omitted `scope` means the requested scope (RFC 6749 §5.1).
+
+        Args:
+            answer: The token response.
+            metadata: The server's metadata.
+            profile: The profile, with the requested scope.
+            client: The client that requested the tokens.
+            who: The claims of the ID token; None without an ID token.
+            moment: The time at which the tokens were issued.
+        """
         return cls(
             issuer=metadata.issuer,
             client_id=profile.client_id,
@@ -198,7 +211,7 @@ class StoredLogin:
         """Parse a vault entry.
 
         Raises:
-            Malformed: The file is damaged, or was written by another version.
+            Malformed: The file is damaged, or was written by a version of keyfob with another format.
         """
         fields = read_json(raw, "vault")
         fields.check_version(_READABLE)

@@ -35,7 +35,10 @@ class TokenSource(Protocol):
     """The interface of the stored login from which `Calls` takes tokens."""
 
     def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
-        """Return a token and, if it is a DPoP-bound token, a new proof. Raises the errors of `Session.token`."""
+        """Return a token and, if it is a DPoP-bound token, a new proof. Raises the errors of `Session.token`.
+
+        With `renew`, refresh the token first, because an API has refused it.
+        """
         ...
 
     def store_nonce(self, request: Request, response: Response) -> bool:
@@ -115,7 +118,7 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set the token headers of this attempt. Remove those that an earlier attempt or the caller has set."""
+        """Set the token headers of this attempt, and remove token headers of an earlier attempt or of the caller."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
@@ -158,7 +161,8 @@ class Call:
     def _renew(self) -> bool:
         """Renew the token, and return whether it changed.
 
-        If the renewal fails, return False and raise no error. The caller then gets the API's 401, which explains more.
+        If the renewal fails, return False and raise no error. The caller then gets the API's 401, which explains more
+        than the error of the renewal.
         """
         before = self._token_headers
         try:

@@ -126,7 +126,12 @@ def judge_disk(folder: str, problem: str) -> Finding:
 
 
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
-    """Report whether keyfob can listen for the browser's redirect; `removed` are the occupied ports."""
+    """Report whether keyfob can listen for the browser's redirect.
+
+    Args:
+        removed: The profile's redirect addresses whose ports another program uses.
+        any_free: Whether any loopback port can be opened.
+    """
     busy = list(removed)
     if not any_free:
         return Finding("ports", "wrong", "this computer allows no program to listen on 127.0.0.1",

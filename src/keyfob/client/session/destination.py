@@ -23,10 +23,12 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
 
     - The origin is in `known`, or is the issuer's: the address may receive the token. The userinfo endpoint is usually
       at the issuer's origin.
-    - The profile has a resource (RFC 8707): the address may receive the token only if the resource covers it.
+    - The profile has a resource (RFC 8707): if the resource covers the address, the address may receive the token. If
+      not, the token is for another address.
     - The profile has an audience, as at Auth0, with the address's origin: the address may receive the token. An
-      audience with another origin proves nothing, because an audience is only a name, even if it looks like an address.
-    - There are other known origins: the token is for another address.
+      audience with another origin than the address proves nothing, because an audience is only a name, even if it looks
+      like an address.
+    - `known` is not empty: the token is for another address.
 
     Args:
         profile: The login's settings.
@@ -35,7 +37,7 @@ def judge_destination(profile: Profile, known: Collection[str], url: str) -> Des
 
     Returns:
         "ours" if the address may receive the token; "strange" if the token is for another address. If no rule applies:
-        "unproven" if the audience is a web address of another origin, else "first".
+        "unproven" if the audience is a web address, whose origin is then not that of `url`; otherwise, "first".
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):
@@ -78,7 +80,7 @@ class Origins:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Parse the file; damaged content counts as empty."""
+        """Parse the file of origins. A damaged file counts as empty."""
         try:
             return cls(read_json(raw, "origins").texts("origins"))
         except Malformed:

@@ -59,10 +59,10 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token can still be used if it cannot be renewed now.
+    """Return whether the caller can use the stored token although it cannot be renewed now.
 
-    The token must not have expired. But if the caller requires a longer remaining lifetime than the default, return
-    False.
+    Return False if the token has expired, or if `min_ttl` is longer than `DEFAULT_MIN_TTL`. Otherwise, return True,
+    even if the token remains valid for less than `min_ttl`.
     """
     is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
@@ -73,8 +73,8 @@ class LoginStatus:
     """The state of a stored login. All times are by this machine's clock.
 
     Attributes:
-        state: The state. `login_status` never sets two of the values. Its callers set "offline-unknown" if the issuer
-            does not answer, and "vault-unavailable" if the vault cannot be used.
+        state: The state. The function `login_status` sets one of the first three values. The other two are set by its
+            callers: "offline-unknown" if the issuer does not answer, "vault-unavailable" if the vault cannot be used.
         access_until: When the access token expires; None if unknown.
         renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.
@@ -89,7 +89,13 @@ class LoginStatus:
 
 
 def login_status(stored: StoredLogin, moment: datetime, *, is_machine: bool) -> LoginStatus:
-    """Return a stored login's state, without contacting the server."""
+    """Return a stored login's state, without contacting the server.
+
+    Args:
+        stored: The login.
+        moment: The present time by this machine's clock.
+        is_machine: Whether the login is a service account's, which can always obtain a new token.
+    """
     access_until = None if stored.expires_at is None else stored.expires_at - stored.skew
     has_refresh = stored.refresh_token is not None
     refresh_until = stored.refresh_until - stored.skew if has_refresh and stored.refresh_until is not None else None

@@ -65,7 +65,8 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
     """Check that the agent may hand out the tokens of a login.
 
     Raises:
-        Refused: The tokens are for another API, exceed the offered scope, or are bound to the login's DPoP key.
+        Refused: The tokens are for an API that is not offered, exceed the offered scope, or are bound to a DPoP key or
+            a certificate.
     """
     name = offer.profile.name
     if offer.audiences and stored.audience not in offer.audiences:
@@ -95,7 +96,8 @@ def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: date
         now: The present time by this machine's clock.
 
     Raises:
-        Refused: Any error of `check_offer`; or the token lacks a requested scope, or its lifetime is too long.
+        Refused: Any error of `check_offer`. Or the token lacks a requested scope. Or the token is valid for more than
+            24 hours, or for an unknown time.
     """
     check_offer(offer, stored)
     missing = request.scope - stored.scope - _OF_EVERY_LOGIN

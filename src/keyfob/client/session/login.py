@@ -62,8 +62,8 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging in with this profile, wait for it. If it requested the same login, and `accepts`
-        returns True, return its login. Otherwise, log in afterwards.
+        If another process is logging in with this profile, wait for that process. If it requested the same login, and
+        `accepts` returns True for the result, return that login. Otherwise, log in after the wait.
 
         Args:
             opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
@@ -99,11 +99,11 @@ class Login(Renewal):
 
         Args:
             given: The token, or a JSON object with it.
-            may_replace_account: As for `log_in`.
+            may_replace_account: Decides whether the token may replace a stored login of another user or client.
 
         Raises:
-            Misuse: `given` is not an access token.
-            Refused: The token has expired, or is for another issuer, API or account.
+            Misuse: `given` is no access token, or the stored login is of another client and may not be replaced.
+            Refused: The token has expired, is for another issuer or API than the profile, or is of another account.
             KeyfobError: The issuer's metadata cannot be fetched, or the login cannot be stored.
         """
         await self._prepare()
@@ -123,7 +123,7 @@ class Login(Renewal):
         return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
-        """Log in again, because an API requires more scope or another authentication.
+        """Log in again, because an API requires more scope, or another authentication, than the stored login has.
 
         The requested scope contains the stored login's scope, the profile's scope, and the scope that the API requires.
 
@@ -151,7 +151,7 @@ class Login(Renewal):
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
         """Show the user a code, and return without waiting for the user. Raises the errors of `log_in`.
 
-        `resume` then waits for the user. Another process may call it.
+        `resume` then waits for the user. Another process may call `resume`.
         """
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
@@ -181,10 +181,10 @@ class Login(Renewal):
         """Return the stored login.
 
         Args:
-            is_ending: As for `load`.
+            is_ending: Whether to return the login even from a plain file that the storage policy forbids, to revoke it.
 
         Raises:
-            LoginRequired: There is no stored login, or it is for another issuer, client or API.
+            LoginRequired: There is no stored login, or it is for another issuer, client or API than the profile.
         """
         stored = await self.load(is_ending=is_ending)
         if stored is None:
@@ -194,8 +194,7 @@ class Login(Renewal):
     async def authorize(self, request: Request, *, renew: bool = False) -> calls.TokenHeaders:
         """Return the headers that carry the token in one request, with a DPoP proof if the token is bound to a key.
 
-        Raises:
-            KeyfobError: Any error of `fresh`.
+        With `renew`, refresh the token first, because an API has refused it. Raises the errors of `fresh`.
         """
         stored = await self.fresh(renew=renew)
         token, dpop_keys = stored.access_token, self._credentials.dpop_keys(stored)
@@ -244,7 +243,7 @@ class Login(Renewal):
         Raises:
             LoginRequired: There is no stored login.
             VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
-            KeyfobError: The client's credential is not available.
+            KeyfobError: The client's credential is not available. The login was deleted, but not revoked.
             BaseException: The call was interrupted or cancelled, for example by KeyboardInterrupt. The login was
                 deleted; its tokens may still be valid.
         """
@@ -268,7 +267,7 @@ class Login(Renewal):
     def _has_user(self) -> bool:
         """Return whether to try a user's login.
 
-        That is so if the profile names a flow. With the flow "auto", it is so only if a user sees keyfob's notices.
+        If the profile names a flow, return True. If its flow is "auto", return whether a user sees keyfob's notices.
         """
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
@@ -282,10 +281,10 @@ class Login(Renewal):
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Return the login of another process that logged in during the wait for the login lock, or else log in.
+        """Take the login lock, log in, and store the new login. Hold the lock until the login is stored.
 
-        Log in if no other process had the lock, or if its login does not meet this request. Hold the lock meanwhile,
-        and store the new login.
+        If another process logged in during the wait, and its login meets this request, return that login instead. With
+        `ignores_assurance`, its login need not meet this request's requirements on the authentication.
         """
         before = await self._load_any()
 
@@ -307,10 +306,10 @@ class Login(Renewal):
         """Store a new login, and append the login that it replaces to `replaced`.
 
         Raises:
-            Refused: The stored login is another user's, and the caller did not allow its replacement. The new login is
-                revoked.
-            Misuse: The stored login is another client's, and the caller did not allow its replacement. The new login is
-                revoked.
+            Refused: The stored login is of another user than the new one, and `may_replace_account` does not allow its
+                replacement. The new login is revoked.
+            Misuse: The stored login is of another client or issuer than the new one, and `may_replace_account` does not
+                allow its replacement. The new login is revoked.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
@@ -373,11 +372,11 @@ def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) ->
 
     Without a revocation, the replaced login stays valid at the server. It is not revoked in these cases:
 
-    - It is another client's or another issuer's: the client's credential is for one issuer only.
-    - It is a service account's: other processes may still use its token.
-    - Its revocation would end the new login too. At some issuers, every revocation ends all logins of the user with
-      this client. At other issuers, that happens only if both logins belong to one session or have the same refresh
-      token.
+    - `before` is of another client or issuer than `after`. The profile's credential is only for the client and the
+      issuer of `after`, and so cannot revoke `before`.
+    - The profile is a service account's: other processes may still use the replaced token.
+    - The revocation would end `after` too. At some issuers, every revocation ends all logins of the user with this
+      client. At other issuers, that happens only if both logins belong to one session or have the same refresh token.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
@@ -394,7 +393,8 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
     """Return whether the logins are of different users, by the issuer's `sub`.
 
-    Return False if either has no `sub`. Names and e-mails identify no user (OpenID Connect Core §5.7).
+    Return False if one of them has no `sub`, or if the logins are at different issuers: their `sub` are not comparable.
+    Names and e-mails identify no user (OpenID Connect Core §5.7).
     """
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

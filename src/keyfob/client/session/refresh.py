@@ -22,7 +22,10 @@ ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The result of a response with status 200. The old refresh token may be used up, even if the response is invalid.
+    """The result of a response with status 200.
+
+    The server may accept each refresh token only once. So the old refresh token may be used up, even if the response is
+    invalid.
 
     Attributes:
         stored: The login to store at once. It has the response's refresh token, if there is one.

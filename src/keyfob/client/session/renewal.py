@@ -72,18 +72,18 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. If a refresh starts, the refresh releases the lock at its end. It
-                may run longer than this task, if the task is cancelled.
-            before: The login that this process last read.
-            min_ttl: As for `fresh`.
-            renew: As for `fresh`.
+            held: The stack that releases the lock. If a refresh starts, the refresh takes over the stack, and releases
+                the lock at its end. If this task is cancelled, the refresh still runs to its end.
+            before: The login that this process last read; None if there was none.
+            min_ttl: How long the token must remain valid; None for the default.
+            renew: Whether to refresh even an unexpired token, because an API has refused it.
 
         Raises:
             LoginRequired: An interactive login is required.
             Refused: The server refuses.
-            Unreachable: The server does not answer, and the stored token does not suffice.
-            Malformed: The response is unusable, and the stored token does not suffice.
-            VaultUnavailable: New tokens cannot be stored, so none were requested. The stored token does not suffice.
+            Unreachable: The server does not answer, and the stored token cannot be used either.
+            Malformed: The response is unusable, and the stored token cannot be used either.
+            VaultUnavailable: New tokens cannot be stored, so none were requested. The stored token cannot be used.
         """
         stored = await self.load()
         moment = self._world.now().wall
@@ -110,8 +110,8 @@ class Renewal(Storage):
 
         Args:
             problem: The error that prevented the token's renewal.
-            min_ttl: As for `fresh`.
-            renew: As for `fresh`.
+            min_ttl: How long the token must remain valid; None for the default.
+            renew: Whether an API has refused the stored token.
 
         Raises:
             VaultUnavailable: The stored token cannot be used; the error is `problem`.
@@ -126,9 +126,12 @@ class Renewal(Storage):
 
         The lock prevents several processes from each requesting a token, since Auth0 charges for every token.
 
+        Args:
+            stored: The service account's present login; None if there is none.
+
         Raises:
             LoginRequired: The login is not a service account's.
-            Misuse: The profile holds another client's login.
+            Misuse: The vault entry is a login of another client or issuer than the profile's.
         """
         if not self.profile.is_machine:
             need_login(self.profile)
@@ -186,7 +189,8 @@ class Renewal(Storage):
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
         If the server refuses the refresh token, another process may have used it. So the vault is then read again. If
-        it has a newer login, that login is returned or, if its token does not suffice, refreshed.
+        it has a newer login whose access token is valid for `min_ttl`, that login is returned. If it has a newer login
+        with a shorter validity, that login is refreshed.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
@@ -238,6 +242,13 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Run the profile's flow, with times by the server's clock (`ServerTime`).
 
+        Args:
+            opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
+            assurance: The requirements on the user's authentication.
+            before: The service account's previous login, whose clock difference and DPoP key are used again; None if
+                there is none.
+            last_name: The user name of the last login, offered as the default; "" if unknown.
+
         Raises:
             Misuse: The client's secret or key is not at the location in the profile.
         """
@@ -265,8 +276,8 @@ class Renewal(Storage):
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
         """Return whether a new token is due, because the profile's certificate was replaced after the token was issued.
 
-        Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
-        are valid for hours only, so they are replaced often.
+        Return False if there is no login, if its token is not bound to a certificate, or if the profile's certificate
+        cannot be read. Some certificates are valid for hours only, so they are replaced often.
         """
         if stored is None or stored.certificate is None:
             return False

@@ -48,8 +48,9 @@ class Storage:
         """Store the arguments; nothing is read yet.
 
         Args:
-            credential: Reads the client's secret, key or certificate.
-            step_up: Logs in again if an API requires a step-up; None if that is not configured.
+            credential: The function that reads the client's secret, key or certificate. With None, a login that
+                needs one of these raises `Misuse`.
+            step_up: The function that logs in again if an API requires a step-up; None to make no step-up.
         """
         self.profile = profile
         self._vault = vault
@@ -68,9 +69,10 @@ class Storage:
         return other
 
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return this profile's newest login; None if there is none.
+        """Return the stored login; None if there is none with the profile's issuer, client and API.
 
-        With `is_ending`, return even a login from a plain file that the storage policy forbids.
+        If a newer login could not be written to the vault, return the newer one from this process's memory. With
+        `is_ending`, return even a login from a plain file that the storage policy forbids, so that it can be revoked.
         """
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)
@@ -84,9 +86,10 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the newest login, even one for another issuer, client or API.
+        """Return the newest login, even one for another issuer, client or API than the profile's.
 
-        Return None if there is no login, or if it cannot be read.
+        A login that could not be written to the vault is in this process's memory. If the vault cannot be read, return
+        the login in memory. Return None if there is no login.
         """
         unsaved = self._memory.unsaved
         try:
@@ -96,7 +99,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the vault entry is another client's or issuer's, so that it is not overwritten."""
+        """Raise `Misuse` if the stored login is of another client or issuer than the profile, to keep that login."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -117,7 +120,7 @@ class Storage:
             slot: The reserved space for the new login; None to reserve none.
 
         Raises:
-            LoginRequired: The login was deleted meanwhile; the new tokens are revoked.
+            LoginRequired: Another process has deleted the login `before`. The new tokens are revoked.
         """
         try:
             stored = await self.load()
@@ -177,7 +180,7 @@ def need_login(profile: Profile) -> NoReturn:
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`, so that the stored login of another client or issuer is not overwritten."""
+    """Raise `Misuse`: the stored login is of another client or issuer than the profile, and is not overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"

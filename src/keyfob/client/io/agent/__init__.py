@@ -1,4 +1,4 @@
 """`keyfob agent`: a server on a Unix socket that gives access tokens to programs.
 
-These programs use the agent through a `Vault`.
+In these programs, an `AgentVault` takes the place of the vault and requests the tokens from the agent.
 """

@@ -37,7 +37,7 @@ def call(
     """Send one request and pass the response's body to `write`, piece by piece.
 
     Args:
-        head: The function that receives status and headers before the body.
+        head: The function that receives status and headers before the body; None for no function.
 
     Returns:
         The response without its body.

@@ -24,7 +24,8 @@ async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, 
     If the expiry is unknown, return the present time instead, so that the SDK does not cache the token.
 
     Raises:
-        LoginRequired: The login lacks a scope or the claims; the error's hint is the command to run.
+        LoginRequired: The login lacks one of `scopes`. Or `claims` is given: only a new login of the user can satisfy
+            it. The error's hint is the command to run.
         Refused: The SDK requests a token of a tenant that is not the login's.
         KeyfobError: Any error of `plain_token`.
     """

@@ -18,8 +18,8 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused; None if no API has. If it is still the stored token, it is
-            refreshed. If the stored token is a newer one, that token is returned.
+        refused: The token that an API has just refused; None if no API has. If this token is still stored, it is
+            refreshed. If a newer token is stored, the newer token is returned without a refresh.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.

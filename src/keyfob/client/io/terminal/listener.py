@@ -146,7 +146,7 @@ class Listener:
             return None
 
     def close(self, *, succeeded: bool) -> None:
-        """Send the waiting browser its final page, and stop listening."""
+        """Send the waiting browser a page that says whether the login succeeded, and stop listening."""
         self._ending.settle(succeeded=succeeded)
         self._ending.wait_until_sent()
         for server in self._servers:

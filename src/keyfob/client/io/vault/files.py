@@ -233,9 +233,11 @@ def set_aside(path: Path, stamp: str) -> Path:
 
 
 def stored_name(folder: Path, name: str) -> str:
-    """Return a stored file's name that equals `name`, or else one that differs from it only in case, or else `name`.
+    """Return the name under which a profile's file is stored in a folder.
 
-    Names that differ only in case mean the same profile, because some file systems do not distinguish case.
+    If there is no file called `name`, but one whose name differs from it only in case, return the name of that file.
+    In every other case, return `name`. Names that differ only in case mean the same profile, because some file systems
+    do not distinguish case.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

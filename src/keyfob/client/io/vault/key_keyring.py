@@ -46,7 +46,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
         work: The function.
 
     Raises:
-        VaultUnavailable: The function took too long (code `key-hung`). Its own errors are raised unchanged.
+        VaultUnavailable: The function took too long (code `key-hung`). The errors of `work` are raised unchanged.
     """
     results: list[T] = []
     problems: list[Exception] = []

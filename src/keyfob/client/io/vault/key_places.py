@@ -22,7 +22,10 @@ class KeyPlace(Protocol):
     """
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """Return the key, or None if the place is unlocked and empty. Prompt the user only if `may_ask` is true."""
+        """Return the key; None if the place contains no key.
+
+        If the place is locked, prompt the user if `may_ask` is true; otherwise, raise `VaultUnavailable`.
+        """
         ...
 
     def write(self, key: bytes, *, may_ask: bool) -> None: ...

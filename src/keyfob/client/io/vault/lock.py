@@ -134,7 +134,6 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release the lock."""
         self._held.__exit__(kind, problem, trace)
 
     async def __aenter__(self) -> None:
@@ -144,7 +143,6 @@ class Lock:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release the lock."""
         self._held.__exit__(kind, problem, trace)
 
 

@@ -63,8 +63,9 @@ class Seals:
 
         Args:
             folder: The state folder; None for the platform's.
-            policy: The storage policy of this command; None for the policy in KEYFOB_STORE. If the stored decision
-                contradicts the policy, the next login makes a new decision.
+            policy: The storage policy of this command: "require" or "prefer" encryption, or "file" for plain files.
+                None for the policy in KEYFOB_STORE. If the recorded storage place contradicts the policy, the next
+                login chooses a new place.
             places: The function that returns the storage place of a name; None for the places of this system.
         """
         self.asks = False
@@ -112,7 +113,7 @@ class Seals:
             A message for the user on where logins are stored, if that has changed; "" otherwise.
 
         Raises:
-            VaultUnavailable: Logins cannot be stored as requested.
+            VaultUnavailable: Logins cannot be stored, or not as the storage policy requires.
         """
         self._try_disk()
         with locked(self._lock):
@@ -130,9 +131,10 @@ class Seals:
         return ""
 
     def sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Read the key, and return the function that encrypts a vault entry as the stored decision requires.
+        """Read the key, and return the function that encrypts a vault entry with it.
 
-        If there is no decision yet, decide without prompting the user.
+        If plain files were chosen as the storage, the function returns the entry unchanged. If no storage place was
+        chosen yet, choose one without prompting the user.
 
         Raises:
             VaultUnavailable: The key is not available, or the policy forbids a plain file.
@@ -151,7 +153,7 @@ class Seals:
         return close
 
     def open(self, entry: str, raw: bytes) -> bytes:
-        """Decrypt a vault entry.
+        """Decrypt a vault entry. An entry that is not encrypted is returned unchanged.
 
         Raises:
             VaultUnavailable: The key is not available, or the entry was encrypted with a different key.
@@ -205,7 +207,7 @@ class Seals:
         return (None, "it works") if found is not None else ("key-empty", "it works, but contains no key of the vault")
 
     def _contradicts(self, place: Place) -> bool:
-        """Return whether the stored decision contradicts this command's storage policy."""
+        """Return whether the recorded storage place contradicts this command's storage policy."""
         return (self._policy == "file" and place != "file") or (
             self._policy in {"prefer", "require"} and place == "file"
         )
@@ -214,7 +216,8 @@ class Seals:
         """Record that the vault's key moves to the storage place `to`.
 
         From then on, entries are encrypted with the key in the new place, or stored unencrypted if `to` is "file".
-        Entries with the key in either place can be read. Return the old place; None if no place was recorded.
+        Entries encrypted with the key in the old or in the new place can be read. Return the old place; None if no
+        place was recorded.
         """
         with locked(self._lock):
             note = self.note()
@@ -253,7 +256,7 @@ class Seals:
             return "file"
 
     def _choose(self, *, may_ask: bool) -> tuple[Place, str, list[VaultUnavailable]]:
-        """Return the best storage place that works, a message about that place, and the errors of better places."""
+        """Return the best storage place that works, a message about it, and the errors of the better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
         for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
@@ -266,7 +269,11 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Cache the key from a storage place. Store a new key if there is none. Raises `VaultUnavailable`."""
+        """Cache the key from a storage place. If the place contains no key, store a new key there.
+
+        Raises:
+            VaultUnavailable: The place does not work, or is locked.
+        """
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
@@ -288,7 +295,11 @@ class Seals:
         return found
 
     def _find_key(self, key_id: str) -> bytes:
-        """Return the vault's key with this id, from its present or previous place. Raises `VaultUnavailable`."""
+        """Return the vault's key with this id, from its present or previous place.
+
+        Raises:
+            VaultUnavailable: None of these places returns a key with this id.
+        """
         note = self.note()
         problem: VaultUnavailable | None = None
         # If the note was lost, every place is searched: the logins must not be lost with it.
@@ -317,11 +328,11 @@ class Seals:
 
     @property
     def is_required(self) -> bool:
-        """Whether the policy forbids plain files."""
+        """Whether the storage policy forbids plain files."""
         return (self._policy or os.environ.get(POLICY_VARIABLE)) == "require"
 
     def allow_plain(self) -> None:
-        """Raise `VaultUnavailable` if the policy forbids plain files."""
+        """Raise `VaultUnavailable` if the storage policy forbids plain files."""
         if self.is_required:
             message = "tokens would be stored in a plain file, but encryption is required"
             hint = "Log in again, or move the vault's key, for example to the keyring."

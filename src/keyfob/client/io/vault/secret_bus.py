@@ -23,7 +23,10 @@ _ABSENT: Final = frozenset(
 
 
 class SecretBus:
-    """A session with the Secret Service. Secrets are sent unencrypted, since only this user can connect to the bus."""
+    """A session with the Secret Service. Secrets are sent unencrypted, since only this user can connect to the bus.
+
+    The methods' parameter `may_ask` is whether the service may prompt the user, for example to unlock a collection.
+    """
 
     def __init__(self, address: str, limit: float, patience: float) -> None:
         """Connect to the bus and open a session.
@@ -95,7 +98,7 @@ class SecretBus:
         self._settle(prompt, may_ask=False)
 
     def _settle(self, prompt: str, *, may_ask: bool) -> None:
-        """Show the service's prompt; raise `VaultUnavailable` if prompts are not allowed or the user dismisses it."""
+        """Show the service's prompt; raise `VaultUnavailable` if `may_ask` is False or the user dismisses it."""
         if prompt == _NOTHING:
             return
         if not may_ask or self._is_dismissed(prompt):

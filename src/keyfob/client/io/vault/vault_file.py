@@ -74,7 +74,7 @@ class FileVault:
         Return a message for the user about the storage; "" if there is nothing to report.
 
         Raises:
-            VaultUnavailable: Logins cannot be stored, or not as requested.
+            VaultUnavailable: Logins cannot be stored, or not as the storage policy requires.
         """
         if self.seals is None:
             with self.lock("default"):
@@ -86,7 +86,8 @@ class FileVault:
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the login will be deleted. If so, a plain file is read even if the policy forbids it.
+            is_ending: Whether the login will be revoked and deleted. If so, it is read even from a plain file that the
+                storage policy forbids.
 
         Raises:
             VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids plain files. If the
@@ -137,8 +138,8 @@ class FileVault:
         """Reserve a file that can replace the vault entry. The caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: The login cannot be stored: the policy forbids it, the key is not available, the quick
-                file cannot be removed, or the disk has no space.
+            VaultUnavailable: The login cannot be stored: the storage policy forbids it, the key is not available, the
+                quick file (token cache) cannot be removed, or the disk has no space.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
@@ -150,11 +151,13 @@ class FileVault:
             yield FileSlot(write, close)
 
     async def remove_quick(self, entry: str) -> None:
-        """Remove the quick file (token cache)."""
         drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
-        """Remove the vault entry, even if the quick file (token cache) cannot be removed."""
+        """Remove the quick file (token cache) and the vault entry.
+
+        If the quick file cannot be removed, remove the entry nevertheless, and then raise `VaultUnavailable`.
+        """
         entry = self._name(entry)
         try:
             await self.remove_quick(entry)
@@ -168,9 +171,10 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file (token cache), unless the vault entry changes meanwhile.
+        """Write the quick file (token cache), unless the vault entry changes after this function has read it.
 
-        A setting decides whether the quick file contains the token.
+        The quick file contains the access token only if `Note.is_quick` is set and the policy allows plain files.
+        Otherwise, it contains only the token's expiry.
         """
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
@@ -194,7 +198,7 @@ class FileVault:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings.
+        """Store every login again, encrypted as the present decision on storage requires.
 
         An entry that can never be read is skipped, and its error is added to `passed`.
 
@@ -215,11 +219,16 @@ class FileVault:
                     run(self.save(entry, stored))
 
     def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Read the key, and return the function that encrypts the entry's content. Raises `VaultUnavailable`."""
+        """Return the function that encrypts the entry's content. Raises the errors of `Seals.sealer`."""
         return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
-        """Return the decrypted content of an entry's file. Raises `VaultUnavailable` or `Malformed`."""
+        """Return the decrypted content of an entry's file.
+
+        Raises:
+            VaultUnavailable: The content is encrypted, and the key is not available or is a different one.
+            Malformed: The content is damaged.
+        """
         if self.seals is not None:
             return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
@@ -324,7 +333,7 @@ def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, hold
 
 
 def drop_quick(home: Path, profile: str) -> None:
-    """Remove a profile's quick file from every folder that may hold one.
+    """Remove a profile's quick file (token cache) from the state folder `home` and the user's runtime folder.
 
     Raises:
         VaultUnavailable: The quick file exists and cannot be removed.
