@@ -213,7 +213,13 @@ class AcceptedRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoginState:
-    """The user who is logged in at the browser, the time of the login, and the user's stored consent."""
+    """The state of the browser that sent an authorization request.
+
+    Attributes:
+        user_id: The user who is logged in at the browser; None if no user is logged in.
+        auth_time: The time at which this user logged in; None if no user is logged in.
+        consent: The user's stored consent for the client and the API; None if there is none.
+    """
 
     user_id: str | None = None
     auth_time: datetime | None = None
@@ -257,9 +263,10 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3).
+    """Return whether the port of a client's loopback redirect URI is ignored (RFC 8252 §7.3).
 
-    The client's setting `any_loopback_port` enables this. With `wire = "rfc"`, native clients need no such setting.
+    The port is ignored for every client with the setting `any_loopback_port`. With `wire = "rfc"`, the port is also
+    ignored for every native client.
     """
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 

@@ -27,8 +27,8 @@ async def ready(site: Site, _: Request) -> Response:
     """Report whether the store can be read and written.
 
     At most one check runs at a time, and a check begins at the earliest one second after the previous check ended. A
-    request that begins no check gets the result of the previous check. If a check is running and has taken long, the
-    request gets a failure.
+    request that begins no check gets the result of the previous check. But if a check has been running for longer than
+    `SLOW`, the request gets a failure.
     """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:

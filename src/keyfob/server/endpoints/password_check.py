@@ -141,7 +141,7 @@ def is_changed(stored: User | None, user: User) -> bool:
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
-    """Save a stronger hash of the same password, unless the stored password is no longer that of `user`."""
+    """Save a stronger hash of the same password. If the stored hash is no longer that of `user`, save nothing."""
     stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
         await transaction.save_user(replace(stored, password_hash=password_hash))

@@ -333,7 +333,8 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 def _prune(tables: Table, leave: Leave) -> None:
     """Remove the invalid parts of the tables, and report each of them.
 
-    Without a removed part, another part may become invalid. So this is repeated until the tables are valid.
+    The removal of one part can make another part invalid, such as a grant of a removed client. So check and removal are
+    repeated until the tables are valid.
     """
     wrong: list[tuple[Location, str]] = []
 

@@ -67,7 +67,7 @@ class Auth0Fields:
     def urls(self, name: str) -> list[str]:
         """Return those strings of a list that are web addresses and contain no placeholder (`*`).
 
-        If the list contains any other string, report this once.
+        If the list contains other strings, report the member once.
         """
         found = texts(self.take(name))
         usable = [url for url in found if is_web_url(url) and "*" not in url]
@@ -85,7 +85,8 @@ class Auth0Fields:
             word: The key in the table.
             name: The name of the member.
             unit: The unit of the member's number, in seconds.
-            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported and shortened.
+            most: The longest duration, in seconds; 0 if there is no maximum. A longer duration is reported, and
+                shortened to `most`.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
@@ -102,7 +103,7 @@ class Auth0Fields:
         table[word] = write_span(timedelta(seconds=seconds))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
-        """Return whether a check passes. If it fails, report the reason."""
+        """Return whether a check passes. If it raises Misuse, report why the member `name` is not imported."""
         try:
             check()
         except Misuse as wrong:

@@ -174,9 +174,12 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
 async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
     """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
-    Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
-    it. The user's earlier sessions and logins end, since they may have begun with a password alone. The setting
-    `enrolment_ends_logins` can disable this. If the authenticator is active already, nothing changes.
+    If the authenticator is active already, nothing changes. Otherwise:
+
+    - Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
+      it.
+    - With the setting `enrolment_ends_logins`, the user's earlier sessions and logins end, since they may have begun
+      with a password alone.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
@@ -248,7 +251,10 @@ async def send_message(
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """Return the keyed hash of a message's code and its login, so that the code is right for this login only."""
+    """Return one keyed hash of a login's `token_hash` and the code in its message.
+
+    Since the hash includes the login, the code is right for this login only.
+    """
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 

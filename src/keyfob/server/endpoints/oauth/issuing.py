@@ -65,7 +65,11 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Return the content with the user's permissions, the scope that these permissions allow, and the token binding."""
+    """Return the content of the tokens for a user.
+
+    The user's permissions are added, and the scope is reduced to the part that these permissions allow. The thumbprints
+    of the request's DPoP key and certificate are added too.
+    """
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,

@@ -69,7 +69,7 @@ async def act_forgot(site: Site, request: Request) -> Response:
 
 
 async def show_sent(site: Site, request: Request) -> Response:
-    """GET /u/sent: show where the user finds the link."""
+    """GET /u/sent: ask the user to look for the link in the e-mails to the typed address."""
     browser = await read_browser(site, request)
     email = read_notice(site, browser, request).email
     if not email:

@@ -124,7 +124,7 @@ def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Respons
 
 
 def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts: Unpack[Facts]) -> Response:
-    """Redirect to the page of the login's present step, which then shows a problem.
+    """Redirect to the page of the login's present step. `facts` are shown there, such as a problem.
 
     The redirect keeps reload and "back" from sending the form a second time.
     """
@@ -171,7 +171,10 @@ def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts])
 
 
 def read_notice(site: Site, browser: BrowserRequest, request: Request) -> BrowserLogin:
-    """Return the notice that a page shows to this session, or an empty notice."""
+    """Return the notice in the URL of a page. If it does not belong to this session, return a notice without a text.
+
+    A notice is a `BrowserLogin` at the step `notice`.
+    """
     found = read_ending(site, state_of(request), "notice")
     is_own = found is not None and belongs_to(found, browser.session_hash)
     return found if found is not None and is_own else begin_for_user("notice", site.now())
