@@ -151,7 +151,7 @@ class BrowserLogin:
 
     @property
     def is_for_the_user(self) -> bool:
-        """Whether the login has no client."""
+        """Whether the login serves no client. Its purpose is then its `goal`."""
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:

@@ -163,8 +163,8 @@ def is_right_secret(application: Application | None, secret_hash: bytes) -> bool
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
     """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has verified the private key.
 
-    A subject name is accepted only in a certificate that an authority has signed directly. Another client can write any
-    name into a certificate that it signs itself or with the key of its own certificate.
+    A subject name is accepted only in a certificate that an authority has signed directly. Anyone can write any name
+    into a self-signed certificate. Another client can do so in a certificate that it signs with its own key.
     """
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:

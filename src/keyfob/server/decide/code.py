@@ -13,7 +13,7 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """The decision to issue tokens, after `code` is saved in the transaction that found the code unspent."""
+    """The decision to issue tokens. The caller must first save `code`, in the transaction of this decision."""
 
     code: AuthorizationCode
 

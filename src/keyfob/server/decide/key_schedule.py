@@ -78,7 +78,7 @@ def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
 
 
 def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]:
-    """Return the keys of the JWKS, the newest first."""
+    """Return the keys that the JWKS contains now, the newest first."""
     found = [key for key in keys if stage_of(key, keys, now) != "gone"]
     return tuple(sorted(found, key=_order, reverse=True))
 

@@ -29,7 +29,7 @@ _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 @light_dataclass(frozen=True, slots=True)
 class Renew:
-    """The decision to issue new tokens, after `login` is saved.
+    """The decision to issue new tokens. The caller must first save `login`.
 
     Attributes:
         scope: The scope of the access token. The scope of the login does not change.

@@ -114,7 +114,7 @@ class MachineFacts:
 
     @property
     def not_granted(self) -> Scope:
-        """The requested scope that was not granted."""
+        """The part of the requested scope that the client was not granted at the API."""
         return Scope() if self.grant.scope is None else self.grant.scope - self.granted
 
     def names_organization(self) -> bool:

@@ -1,7 +1,8 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-All tries are counted in the store, in the same way for existing and unknown users. An attacker who tries many names
-from many networks cannot displace the counters of an existing user (`Tries.of_stranger`).
+All tries are counted in the store, in the same way for existing and unknown users. The store limits the number of
+counters for unknown names and for networks, but not for existing users (`Tries.of_stranger`). So an attacker who tries
+many names from many networks cannot displace the counters of an existing user.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ async def apply_policy(
 
 
 def named(request: Request, request_id: str) -> Request:
-    """Return the request with a request id. `dataclasses.replace` would take four times as long."""
+    """Return the request with a request id. `dataclasses.replace` would take four times as long as this function."""
     return Request(
         request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
     )

@@ -33,7 +33,9 @@ def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table
 
 
 class Auth0Fields:
-    """The members of one object. Each method that reads a member also removes it.
+    """The members of one object.
+
+    Each method that reads a member also removes it. So `leave_the_rest` reports the members that were not read.
 
     Attributes:
         what: The name of the object in messages.

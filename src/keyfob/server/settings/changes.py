@@ -35,7 +35,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A planned change of the stored settings and users. A document is the stored settings of one client, API or so on.
+    """A planned change of the stored settings and users.
+
+    The settings are stored as documents: one for the tenant, and one for each client, API, grant, role and connection.
 
     Attributes:
         stored: The documents in the store when the plan was made. If they have changed since, the plan must not be

@@ -1,4 +1,4 @@
-"""Convert settings to tables (as in tenant.toml), convert tables to documents of the store, and convert both back.
+"""Convert settings to tables (as in tenant.toml), and tables to documents of the store, in both directions.
 
 A document is a record of the store: the settings of the tenant, or of one client, API, grant, role or connection, as
 JSON.

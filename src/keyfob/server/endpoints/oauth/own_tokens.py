@@ -45,8 +45,8 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     """Verify an access token, and return its claims.
 
-    The function verifies the issuer, the lifetime and the audience. It also verifies the signature of a JWT, or decrypts
-    an opaque token.
+    The issuer, the lifetime and the audience are checked, and the signature of a JWT or the encryption of an opaque
+    token.
 
     Before it accepts the token, the caller must also check the token's key with `check_binding`, and its login with
     `check_active`.

@@ -88,7 +88,8 @@ def _answer_undecided(call: ClientRequest, decision: Undecided, code_hash: bytes
 def _content(call: ClientRequest, login: DeviceLogin, user: User, account: Account) -> TokenContent:
     """Return the content of the tokens.
 
-    If the login was approved from another network, the client's rule `far_lifetime` limits the lifetime of the tokens.
+    If the login was approved from another or an unknown network, the client's rule `far_lifetime` limits the lifetime
+    of the tokens.
     """
     longest = lifetime_of(call.site.config.device_rules(call.application), login.nearness)
     api = account.api

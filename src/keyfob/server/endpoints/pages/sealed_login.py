@@ -43,12 +43,13 @@ _END: Final = "end of a login"
 
 @dataclass(frozen=True, slots=True)
 class ContinuedLogin:
-    """A login that continues at this page, with its current authorization request or device login.
+    """A browser login that has passed the checks of `resume`.
 
     Attributes:
         token: The encrypted login, for the form.
-        accepted: The authorization request, checked again, since the settings may have changed.
-        device: The device login.
+        accepted: The login's authorization request, checked again, since the settings may have changed; None if the
+            login serves no authorization request.
+        device: The login's device login; None if the login serves no device login.
     """
 
     login: BrowserLogin
@@ -137,8 +138,8 @@ async def resume(
     """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
-        A `ContinuedLogin` if the login may continue. A `BrowserLogin` at the step that shows the decision, if the user
-        of this session has already decided. Otherwise the key of the problem text.
+        If the user of this session has already decided, a `BrowserLogin` at the step that shows the decision. If the
+        checks pass, a `ContinuedLogin`. If a check fails, the key of the problem's text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
