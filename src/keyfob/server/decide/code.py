@@ -13,7 +13,7 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """The decision to issue tokens. The caller must first save `code`, in the transaction of this decision."""
+    """The decision to issue tokens. In the transaction of this decision, the caller must save `code`."""
 
     code: AuthorizationCode
 

@@ -24,7 +24,7 @@ NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333
 
 @light_dataclass(frozen=True, slots=True)
 class Issue:
-    """The decision to issue tokens. The caller must first save `login`, in the transaction of this decision."""
+    """The decision to issue tokens. In the transaction of this decision, the caller must save `login`."""
 
     login: DeviceLogin
 

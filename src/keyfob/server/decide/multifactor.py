@@ -116,7 +116,7 @@ def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogi
 
 
 def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
-    """Run the checks of the MFA grants at the token endpoint. A check whose facts are not known yet passes.
+    """Run the checks of the MFA grants at the token endpoint. If the facts for a check are missing, the check passes.
 
     Return the login if no check fails, otherwise the error of the first check that fails.
     """
@@ -127,7 +127,8 @@ def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
     """Check a code that was sent in a message.
 
-    If the code is right, return the login as spent, so that the code cannot be used again. Otherwise return the error.
+    If the code is right, return the login, marked as used. Once the caller has saved it, the code cannot be used again.
+    If the code is wrong, return the error.
     """
     if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
         return FactorWrong("binding_code_wrong")

@@ -52,7 +52,7 @@ def _answer(reason: str) -> Response:
 
 
 async def _failure(site: Site, now: datetime) -> str:
-    """Read and write the store. Return the code of the failure, or ""."""
+    """Read and write the store. Return the code of the failure, or "" if both succeed."""
 
     async def write(transaction: Transaction) -> None:
         await transaction.save_tries(Tries(b"health", 0, now, now + SLOW))

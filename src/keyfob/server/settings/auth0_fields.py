@@ -21,7 +21,10 @@ def texts(value: object) -> list[str]:
 
 
 def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
-    """Return the objects in the list `inside[name]`; [] if there is no such member."""
+    """Return the objects in the list `inside[name]`, or [] if `inside` has no member `name`.
+
+    A value that is not a list counts as a list of one element. If an element is not an object, report this.
+    """
     value = inside.get(name)
     if value is None:
         return []

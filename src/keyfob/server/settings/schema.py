@@ -153,7 +153,7 @@ def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
 
 
 def _inside(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise an error of a nested table. The caller puts the name of the outer key before the message."""
+    """Raise Misuse for an error in a nested table. The caller puts the name of the outer key before the message."""
     del at
     raise Misuse(f"has a mistake: {message.partition(': ')[2]}", hint=hint)
 

@@ -190,5 +190,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Return the user with the wanted user's e-mail address and connection, or None."""
+    """Return the user who has the e-mail address and the connection of `wanted`, or None if there is none."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

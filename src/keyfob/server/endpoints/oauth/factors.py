@@ -47,7 +47,10 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists kinds of factors (Auth0's mfa_required).
+
+    If the user has an active factor, the list contains the kinds of the user's factors. Otherwise, it contains the
+    kinds that the user may enrol.
 
     Return None if the user was deleted, was blocked or got a new password after the password was verified.
     """
@@ -87,7 +90,12 @@ async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User)
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A second factor that is not yet active, with the secrets to show to the user once."""
+    """A second factor that is not yet active, with the secrets to show to the user once.
+
+    Attributes:
+        secret: The secret for the user's authenticator app; empty for e-mail.
+        recovery_code: The recovery code that was added with the factor; None if none was added.
+    """
 
     authenticator: Authenticator
     secret: bytes
@@ -103,11 +111,12 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. A login that began with an access token is stored here.
-        with_recovery: Whether a recovery code is added together with the user's first factor.
+        login: The login that enrols the factor. If it began with an access token, this function also stores the login.
+        with_recovery: Whether to add a recovery code too, if the user has none.
 
     Returns:
-        The new factor, or a `FactorWrong` if the login is spent or the user has added another factor meanwhile.
+        The new factor. A `FactorWrong` if the login has been used already, or if another factor of the user has become
+        active since the login began.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -263,7 +272,8 @@ async def check_message(
 ) -> MfaLogin | FactorWrong:
     """Check the code of a message.
 
-    If the code is correct, activate the authenticator and return the login as spent. Otherwise return the error.
+    If the code is right, activate the authenticator, and return the login, marked as used. The caller must save the
+    login. If the code is wrong, return the error.
     """
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)

@@ -25,14 +25,15 @@ async def issue_once(
 ) -> TokenAnswer | None:
     """Issue tokens for a user.
 
-    Return None if the grant is already spent, or if the user was deleted, was blocked or got a new password since the
-    user was loaded. The tokens are signed first, so that the grant is not spent if signing fails.
+    Return None if the grant (such as a code) was used before, or if the user was deleted, was blocked or got a new
+    password since the user was loaded. The tokens are signed first, so that the grant remains usable if signing fails.
 
     Args:
         call: The request.
         code: The code of the audit event to log when tokens are issued.
         content: The content of the tokens, not yet reduced to the user's permissions.
-        spend: The function that spends the grant in the transaction. It returns False if the grant is already spent.
+        spend: The function that marks the grant as used, in the transaction that saves the tokens. It returns False if
+            the grant was used before.
         description: The description in the audit event.
     """
     site, user = call.site, content.user

@@ -122,7 +122,7 @@ async def associate(site: Site, request: Request) -> Response:
 
 
 async def challenge(site: Site, request: Request) -> Response:
-    """POST /mfa/challenge: choose the second factor. If the factor is e-mail, send a code."""
+    """POST /mfa/challenge: choose one of the user's second factors. If the chosen factor is e-mail, send a code."""
     try:
         fields = read_parameters(request)
         asked = ChallengeRequest.read(fields)

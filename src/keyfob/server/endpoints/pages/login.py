@@ -259,7 +259,7 @@ async def complete(
 
 
 def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
-    """Return the reason why a user who has just logged in may not approve a device login from this browser, or ""."""
+    """Return why a user who has just logged in may not approve the device login from this browser; "" if allowed."""
     now = site.now()
     if device is None or not may_approve(device, browser.session_hash, now):
         return LOST
