@@ -50,7 +50,7 @@ class ArrivalFacts:
     Attributes:
         problem: The error if the query or the form is malformed.
         is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
-        pushed: The pushed request, if it exists.
+        pushed: The pushed request; None if the request has no `request_uri`, or if the `request_uri` is unknown.
         is_new: Whether this is the first use of the pushed request.
     """
 
@@ -156,7 +156,10 @@ class RequestFacts:
         return not self.is_pushed and self.application is not None and self.application.requires_par
 
     def has_foreign_request_uri(self) -> bool:
-        """Whether the parameters contain a `request_uri` that is not the URI of a request pushed to this server."""
+        """Whether the parameters contain a `request_uri` that is not the URI of a request pushed to this server.
+
+        The parameters of a pushed request have replaced its `request_uri` before this check.
+        """
         return self.fields.has("request_uri")
 
     def has_request_object(self) -> bool:

@@ -62,7 +62,7 @@ def decide_refresh(
 
     If the client's `policy` rotates tokens, each use of the newest token returns a successor, which replaces it. The
     response may get lost, so the replaced token remains valid for a time, and each use returns the same successor. The
-    replaced token becomes invalid at the first of these:
+    replaced token becomes invalid at the first of these (if `policy` does not rotate tokens, no token is replaced):
 
     - Its successor is used.
     - `REPEAT_WINDOW` or the client's leeway has passed since the rotation, whichever is longer.

@@ -134,7 +134,7 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until one try is possible, that is, until the bucket contains `cost`; zero if it is possible now.
+    """Return the time until the bucket contains `cost` tries; zero if it contains them now.
 
     An empty bucket of the given `size` becomes full within `span`.
     """

@@ -66,7 +66,11 @@ async def read_browser(site: Site, request: Request) -> BrowserRequest:
 
 
 def new_browser(site: Site, request: Request) -> BrowserRequest:
-    """Return a new session, so that a session id that an attacker has planted has no effect (session fixation)."""
+    """Return a new session with a new id.
+
+    An attacker may have planted the old id in the browser (session fixation). The old id gives no access to the new
+    session.
+    """
     fresh = write_token(site.random(SESSION_BYTES))
     return _browser(request, fresh, keyed_hash(site.hash_keys.sessions, fresh), is_new=True)
 

@@ -142,7 +142,7 @@ async def hash_new_password(site: Site, request: Request, password: Secret, *own
 
 
 def read_email(typed: str | None) -> str:
-    """Return a typed e-mail address, or "" if it cannot be one."""
+    """Return a typed e-mail address, or "" if the text is no e-mail address."""
     email = (typed or "").strip()
     name, _, host = email.rpartition("@")
     is_one = name and host and "@" not in name and email.isprintable() and not any(map(str.isspace, email))
