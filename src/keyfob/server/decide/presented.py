@@ -24,7 +24,7 @@ class Account:
     """The access that the current settings still allow for a code or token.
 
     Attributes:
-        user: The user; None if deleted.
+        user: The user; None if the user was deleted.
         api: The API; None if it was deleted, or if the user or the client may no longer use it.
         scope: The part of the scope that may still be granted.
     """

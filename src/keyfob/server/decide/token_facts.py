@@ -109,7 +109,7 @@ class MachineFacts:
 
     @property
     def granted(self) -> Scope:
-        """The scope that the client was granted at the API."""
+        """The scope that the client was granted at the API; empty if the client has no grant there."""
         return Scope.of(self.api_grant.scopes if self.api_grant else ())
 
     @property

@@ -332,7 +332,7 @@ class TenantConfig:
         return next((found for found in self.connections if found.name == name), None)
 
     def grant(self, client_id: str, audience: str) -> ApiGrant | None:
-        """Return the grant of a client for an API, or None."""
+        """Return the grant of a client for an API, or None if there is none."""
         return self._grants.get((client_id, audience))
 
     # The indexes. They are not fields, since the fields are the keys of tenant.toml. If settings define a name twice,
@@ -350,7 +350,7 @@ class TenantConfig:
         return {(one.client_id, one.audience): one for one in reversed(self.grants)}
 
     def password_users(self) -> tuple[str, ...]:
-        """Return the clients that may use the password grants. The tenant logs them when it starts."""
+        """Return the clients that may use the password grants. At its start, a tenant writes them to the audit log."""
         names = (one.client_id for one in self.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants))
         return tuple(names) if self.allows_password else ()
 

@@ -257,7 +257,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """Convert documents of the store to settings. If the documents have no issuer, the issuer is `issuer`.
+    """Convert documents of the store to settings. If the documents contain no issuer, use `issuer`.
 
     Raises:
         Misuse: The documents are missing or not valid.

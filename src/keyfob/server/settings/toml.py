@@ -30,8 +30,8 @@ class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
     tomllib does not report the line of a key. But it can parse the first lines of the text alone, if they end with a
-    complete statement. This class searches for the fewest first lines that contain the key. Their last statement is the
-    statement of the key.
+    complete statement. This class searches for the shortest such beginning that contains the key. The last statement of
+    this beginning defines the key.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Issue the tokens of a new login: sign, then spend the grant and save the refresh token in one transaction."""
+"""Issue the tokens of a new login: sign, then mark the grant as used and save the refresh token in one transaction."""
 
 from __future__ import annotations
 

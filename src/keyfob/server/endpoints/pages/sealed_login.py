@@ -209,7 +209,7 @@ def state_of(request: Request) -> str | None:
 
 
 def query_text(request: Request, name: str) -> str | None:
-    """Return a parameter of the query; None if the query is malformed."""
+    """Return a parameter of the query; None if the parameter is absent, or the query is malformed."""
     try:
         return read_query(request).optional_text(name)
     except Malformed:
