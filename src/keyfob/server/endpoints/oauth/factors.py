@@ -163,10 +163,10 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
 
 
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
-    """Return whether a code matches an active authenticator, or one whose enrolment this login began.
+    """Return whether a code matches an authenticator that this login may use.
 
-    If the code matches, mark it as used and activate the authenticator. If the login began with an access token, the
-    code must match the authenticator that this login enrols.
+    A login may use the authenticator whose enrolment it began. Unless the login began with an access token, it may also
+    use the user's active authenticators. If the code matches, mark it as used and activate the authenticator.
     """
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT

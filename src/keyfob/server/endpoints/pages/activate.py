@@ -393,7 +393,7 @@ async def _decide(
 
 
 async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
-    """Return the user who is logged in at this browser; None if there is none, or the user may not use the client."""
+    """Return the user who is logged in at this browser; None if no user is, or the user may not use the client."""
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)
