@@ -82,8 +82,11 @@ def account_of(
     The same settings apply as for a new request: the API, the API's scopes, the clients that may use the API, the
     client's grant and connections, and the user's permissions.
 
-    The returned account has no API in two cases: these settings allow no access, or the granted scope contained other
-    scopes than `offline_access`, of which none is left.
+    The returned account has no API in these cases:
+
+    - `user` is None.
+    - These settings no longer allow the user or the client to use the API.
+    - The granted scope contained other scopes than `offline_access`, and none of these is allowed any more.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:
@@ -101,9 +104,10 @@ def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...
 
 
 def within_permissions(scope: Scope, permissions: tuple[str, ...], api: Api) -> Scope:
-    """Return the scope without those of the API's scopes for which the user has no permission.
+    """Return the part of a scope that the user's permissions at the API allow.
 
-    If the API does not enforce permissions, return the whole scope.
+    If the API enforces permissions, remove its scopes that are not among `permissions`. Otherwise, return the whole
+    scope.
     """
     if not api.enforces_permissions:
         return scope

@@ -31,7 +31,7 @@ def is_about_user(claims: AccessClaims) -> bool:
 
 
 def is_active(claims: AccessClaims, records: TokenRecords, now: datetime) -> bool:
-    """Return whether a token is still active. The caller must check the token's signature and lifetime before."""
+    """Return whether a token is still active. The caller must have checked the token's signature and lifetime."""
     if records.is_revoked or records.application is None:
         return False
     if not is_about_user(claims):

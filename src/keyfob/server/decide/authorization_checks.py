@@ -57,7 +57,7 @@ class NextPage:
 
     Attributes:
         page: The page that the user is redirected to.
-        silent: The error for the client.
+        silent: The error for the client with `prompt=none`.
     """
 
     fails: Callable[[StepFacts], bool]
@@ -67,7 +67,10 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCheck:
-    """One row of the table of checks. `KINDS_OF` maps each column to the kinds of requests that it applies to."""
+    """One row of the table of checks.
+
+    Each field from `push` to `step` is a column. `KINDS_OF` lists the kinds of requests that a column applies to.
+    """
 
     name: str
     rule: str

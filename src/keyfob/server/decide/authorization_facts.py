@@ -50,7 +50,7 @@ class ArrivalFacts:
     Attributes:
         problem: The error if the query or the form is malformed.
         is_pushed: Whether the request has a `request_uri` (RFC 9126 §4).
-        pushed: The pushed request, if it exists.
+        pushed: The pushed request; None if the request has no `request_uri`, or if the `request_uri` is unknown.
         is_new: Whether this is the first use of the pushed request.
     """
 
@@ -156,7 +156,10 @@ class RequestFacts:
         return not self.is_pushed and self.application is not None and self.application.requires_par
 
     def has_foreign_request_uri(self) -> bool:
-        """Whether the parameters contain a `request_uri` that is not the URI of a request pushed to this server."""
+        """Whether the parameters contain a `request_uri` that is not the URI of a request pushed to this server.
+
+        The parameters of a pushed request have replaced its `request_uri` before this check.
+        """
         return self.fields.has("request_uri")
 
     def has_request_object(self) -> bool:
@@ -213,7 +216,13 @@ class AcceptedRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoginState:
-    """The user who is logged in at the browser, the time of the login, and the user's stored consent."""
+    """The state of the browser that sent an authorization request.
+
+    Attributes:
+        user_id: The user who is logged in at the browser; None if no user is logged in.
+        auth_time: The time at which this user logged in; None if no user is logged in.
+        consent: The user's stored consent for the client and the API; None if there is none.
+    """
 
     user_id: str | None = None
     auth_time: datetime | None = None
@@ -257,9 +266,10 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3).
+    """Return whether the port of a client's loopback redirect URI is ignored (RFC 8252 §7.3).
 
-    The client's setting `any_loopback_port` enables this. With `wire = "rfc"`, native clients need no such setting.
+    The port is ignored for every client with the setting `any_loopback_port`. With `wire = "rfc"`, the port is also
+    ignored for every native client.
     """
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 

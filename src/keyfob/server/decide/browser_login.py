@@ -94,14 +94,14 @@ class BrowserLogin:
     second factor, to enter a code, to see the account, or to change the account's credentials.
 
     Attributes:
-        began_at: The time at which this browser login began. If the user's session is newer, the user logged in for
-            this request.
+        began_at: The time at which this browser login began. If the user has logged in at this time or later, the user
+            has logged in for this request.
         device_hash: The hash of the device code.
         request: The parameters of the authorization request.
         goal: The purpose of a login without a client.
         user_code: The code that was entered.
-        session_hash: The browser session that the login belongs to; None until the user has decided about the code or
-            logged in.
+        session_hash: The browser session that the login belongs to; None until a user has confirmed the code, declined
+            the login or logged in.
         user_id: The user whose password was right.
         factor_hash: The key of the `MfaLogin` record. The record states whether the user has proven the second factor.
             A factor that the user is setting up belongs to this record.
@@ -115,8 +115,8 @@ class BrowserLogin:
         status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
         typed_by: The browser session in which the code was typed; None if it came from a URL. If an attacker types a
-            code and sends a user the link of the next page, the user's session is another one. So the code does not
-            count as typed by the user.
+            code and sends a user the link of the next page, `typed_by` is the attacker's session. So the code does not
+            count as typed in the user's session.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -151,7 +151,7 @@ class BrowserLogin:
 
     @property
     def is_for_the_user(self) -> bool:
-        """Whether the login has no client."""
+        """Whether the login serves no client. Its purpose is then its `goal`."""
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:
@@ -220,7 +220,10 @@ class BrowserLogin:
 
 
 def begin_device(device: DeviceLogin, user_code: str, now: datetime, typed_by: bytes | None = None) -> BrowserLogin:
-    """Return a new browser login for a device login whose user code was entered."""
+    """Return a new browser login for a device login whose user code was entered.
+
+    `typed_by` is the browser session in which the code was typed, or None if the code came from a URL.
+    """
     return BrowserLogin(
         step="compare", began_at=now, expires_at=device.expires_at, device_hash=device.device_code_hash,
         user_code=user_code, typed_by=typed_by,
@@ -240,9 +243,15 @@ def begin_for_user(
     typed_by: bytes | None = None,
     goal: Goal = "code",
 ) -> BrowserLogin:
-    """Return a new browser login without a client: to enter a code, to set up a second factor, or to see the account.
+    """Return a new browser login without a client.
 
-    At the step `notice`, the login only contains a text for the user about an event that has just happened.
+    Args:
+        step: The first step. At the step `notice`, the login only contains a text for the user about an event that has
+            just happened.
+        now: The current time.
+        user_code: The user code that was entered; "" if none was entered.
+        typed_by: The browser session in which the code was typed; None if the code came from a URL.
+        goal: The purpose of the login, such as to set up a second factor or to see the account.
     """
     return BrowserLogin(
         step=step, began_at=now, expires_at=now + LIFETIME, user_code=user_code, goal=goal, typed_by=typed_by
@@ -272,7 +281,8 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
     """Return the login at its next step. The texts and secrets that only the present step needs are removed.
 
     Raises:
-        Misuse: The step may not follow the present one, or a field that the step needs is missing.
+        Misuse: `STEPS` does not allow `step` after the present step. Or the login lacks what `step` needs, for example
+            a user who has logged in.
     """
     if step not in STEPS[login.step]:
         raise Misuse(f"a login in a browser does not go from {login.step} to {step}")

@@ -46,7 +46,7 @@ def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
 
 
 def first_failed_check(cells: Column[F], facts: F) -> FailedCheck | None:
-    """Run the checks of a column in order. Return the first that fails, or None."""
+    """Run the checks of a column in order. Return the first that fails, or None if none fails."""
     for fails, failed in cells:
         if fails(facts):
             return failed

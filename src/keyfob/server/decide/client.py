@@ -29,7 +29,7 @@ _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 @light_dataclass(frozen=True, slots=True)
 class Assertion:
-    """A valid client assertion. `token_id` may be used once until `expires_at`."""
+    """A valid client assertion. Until `expires_at`, any further assertion with the same `token_id` is refused."""
 
     token_id: str
     expires_at: datetime
@@ -41,10 +41,10 @@ class ClientFacts:
 
     Attributes:
         credentials: The credentials; None if they are malformed. `problem` is then the error.
-        client_id: The client id of the request. If only the assertion contains a client id, this id is not verified.
+        client_id: The client id of the request. If it comes from the assertion, it is not verified yet.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
-        certificate: The client certificate of the connection, in DER, or empty.
+        certificate: The client certificate of the connection, in DER; empty if the connection has none.
         authorities: The tenant's certificate authorities, in DER.
         audiences: The audiences that an assertion may have.
         failures: The earlier failures of this client from this network.
@@ -97,8 +97,9 @@ class ClientFacts:
     def must_wait(self) -> bool:
         """Return whether the request must wait: its credentials are wrong, and earlier failures require a wait.
 
-        A request with right credentials never waits. Otherwise, an attacker could block the client's own processes by
-        sending wrong secrets from their network. Secrets and keys are too long to be guessed, even without a wait.
+        A request with right credentials never waits, however many failures there were. Secrets and keys are too long to
+        be guessed, so a wait would protect nothing. But it would harm the client: an attacker in the same network could
+        cause failures, and so make the client's own requests wait.
         """
         return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 
@@ -162,8 +163,8 @@ def is_right_secret(application: Application | None, secret_hash: bytes) -> bool
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
     """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has verified the private key.
 
-    A subject name is accepted only in a certificate that an authority has signed directly. Otherwise, another client
-    could write any name into its self-signed certificate, or into a certificate that it has signed.
+    A subject name is accepted only in a certificate that an authority has signed directly. Anyone can write any name
+    into a self-signed certificate. Another client can do so in a certificate that it signs with its own key.
     """
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:

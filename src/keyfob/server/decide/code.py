@@ -13,7 +13,7 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """The decision to issue tokens, after `code` is saved in the transaction that found the code unspent."""
+    """The decision to issue tokens. In the transaction of this decision, the caller must save `code`."""
 
     code: AuthorizationCode
 
@@ -23,8 +23,8 @@ class RefuseCode:
     """The decision to issue no tokens.
 
     Attributes:
-        is_replay: Whether the code was redeemed before. It has then been copied, so the login that it was redeemed for
-            must end.
+        is_replay: Whether the code is refused because it was redeemed before. The code has then been copied, so the
+            login that it was redeemed for must end.
     """
 
     outcome: Outcome
@@ -34,9 +34,11 @@ class RefuseCode:
 def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
-    One check fails if the code was redeemed before. If all checks before this one pass, the code has been copied, so
-    the login that it was redeemed for ends (RFC 6749 §10.5). If an earlier check fails, the sender of the request may
-    not be the client, so the login continues.
+    The checks run in order. The check `unused` fails if the code was redeemed before:
+
+    - If `unused` is the first check that fails, the code has been copied. So the login that the code was redeemed for
+      ends (RFC 6749 §10.5).
+    - If an earlier check fails, somebody other than the client may have sent the request. So the login continues.
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:

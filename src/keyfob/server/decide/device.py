@@ -24,7 +24,7 @@ NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333
 
 @light_dataclass(frozen=True, slots=True)
 class Issue:
-    """The decision to issue tokens, after `login` is saved in the transaction that found the login approved."""
+    """The decision to issue tokens. In the transaction of this decision, the caller must save `login`."""
 
     login: DeviceLogin
 
@@ -112,10 +112,10 @@ def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
 
 
 def move(login: DeviceLogin, stage: Stage) -> DeviceLogin:
-    """Return the login in another stage.
+    """Return the login, changed to `stage`.
 
     Raises:
-        Misuse: The login cannot change to that stage.
+        Misuse: `MOVES` does not allow `stage` after the login's present stage.
     """
     if stage not in MOVES[login.stage]:
         raise Misuse(f"a device login does not go from {login.stage} to {stage}")

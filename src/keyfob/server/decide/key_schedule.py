@@ -78,7 +78,7 @@ def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
 
 
 def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]:
-    """Return the keys of the JWKS, the newest first."""
+    """Return the keys that the JWKS contains now, the newest first."""
     found = [key for key in keys if stage_of(key, keys, now) != "gone"]
     return tuple(sorted(found, key=_order, reverse=True))
 
@@ -200,9 +200,9 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return the time until which an API may lack a key that signs already. The API caches the JWKS for `cache`.
+    """Return the time until which an API's cached JWKS can lack a key that already signs.
 
-    The result is None if the API has the key before the key signs.
+    The API caches the JWKS for `cache`. The result is None if every such cached JWKS has the key before the key signs.
     """
     known = key.created_at + cache
     return known if known > key.signs_at else None

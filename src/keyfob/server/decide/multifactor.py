@@ -40,8 +40,8 @@ def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
 def is_from_before(login: MfaLogin, factors: Iterable[Authenticator]) -> bool:
     """Return whether the access token that began the login is older than one of the user's active factors.
 
-    Such a token may have been issued for a password alone. `iat` is in whole seconds. So if token and factor were
-    created in the same second, the token counts as older.
+    An older token may have been issued for a password alone, so it must not add a factor. `iat` is in whole seconds. So
+    if token and factor were created in the same second, the token counts as older.
     """
     return any(one.is_active and int(one.created_at.timestamp()) >= login.created_at.timestamp() for one in factors)
 
@@ -60,10 +60,11 @@ def step_of(now: datetime) -> int:
 
 
 def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
-    """Return the time step that the typed code belongs to, or None if there is no such step.
+    """Return the time step that the typed code belongs to, or None if the code is refused.
 
-    Only three steps are tried: the current one, the one before, and the one after. A step that is not later than
-    `last_step` is refused, since its code may have been used already (RFC 6238 §5.2).
+    Only the codes of three steps are accepted: the current step, the one before, and the one after. `last_step` is the
+    step of the last accepted code. The codes up to this step are refused, since they may have been used already
+    (RFC 6238 §5.2).
     """
     plain = typed.replace(" ", "").encode()
     found = None
@@ -115,7 +116,7 @@ def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogi
 
 
 def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
-    """Run the checks of the MFA grants at the token endpoint. A check whose facts are not known yet passes.
+    """Run the checks of the MFA grants at the token endpoint. If the facts for a check are missing, the check passes.
 
     Return the login if no check fails, otherwise the error of the first check that fails.
     """
@@ -126,7 +127,8 @@ def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
     """Check a code that was sent in a message.
 
-    If the code is right, return the login as spent, so that the code cannot be used again. Otherwise return the error.
+    If the code is right, return the login, marked as used. Once the caller has saved it, the code cannot be used again.
+    If the code is wrong, return the error.
     """
     if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
         return FactorWrong("binding_code_wrong")

@@ -43,7 +43,7 @@ def nearness_of(device: str, browser: str) -> Nearness:
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address, or None if the text is not an address, or if the address does not identify a network."""
+    """Return the address; None if the text is no address, or the address identifies no network (`_SAY_NOTHING`)."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -54,9 +54,10 @@ def user_handle(user_id: str) -> bytes:
 
 
 def id_of(credential_id: bytes) -> str:
-    """Return the id of the `Authenticator` record.
+    """Return the id of the `Authenticator` record of a passkey.
 
-    The id is derived from the credential ID, so that a login finds the record without another index.
+    The id is derived from the credential ID, which the browser's response contains. So the record is found by its id,
+    and the store needs no index of credential IDs.
     """
     return f"passkey|dev_{write_token(hashlib.sha256(credential_id).digest())}"
 

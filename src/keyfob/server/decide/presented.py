@@ -24,7 +24,7 @@ class Account:
     """The access that the current settings still allow for a code or token.
 
     Attributes:
-        user: The user; None if deleted.
+        user: The user; None if the user was deleted.
         api: The API; None if it was deleted, or if the user or the client may no longer use it.
         scope: The part of the scope that may still be granted.
     """
@@ -35,7 +35,7 @@ class Account:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no token can be issued for the account."""
+        """Whether no token can be issued: the user was deleted or is blocked, or there is no API."""
         return self.user is None or self.user.is_blocked or self.api is None
 
 
@@ -96,7 +96,8 @@ class DeviceFacts(_RecordFacts[DeviceLogin]):
 
     Attributes:
         is_early: Whether the poll came before the client's interval had passed.
-        number_hash: The hash of the number in the poll, or None if the poll has no number.
+        number_hash: The hash of the number that the poll contains, which the user types into the client after the
+            approval; None if the poll contains no number.
     """
 
     verifier: Secret | None

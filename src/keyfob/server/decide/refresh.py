@@ -29,11 +29,11 @@ _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 @light_dataclass(frozen=True, slots=True)
 class Renew:
-    """The decision to issue new tokens, after `login` is saved.
+    """The decision to issue new tokens. The caller must save `login` before it returns the tokens.
 
     Attributes:
         scope: The scope of the access token. The scope of the login does not change.
-        rotates: Whether a new refresh token is issued.
+        rotates: Whether the new tokens include a refresh token.
     """
 
     login: RefreshLogin
@@ -60,15 +60,16 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token remains
-    valid for a time, and each use returns the same successor. The replaced token becomes invalid at the first of these:
+    If the client's `policy` rotates tokens, each use of the newest token returns a successor, which replaces it. The
+    response may get lost, so the replaced token remains valid for a time, and each use returns the same successor. The
+    replaced token becomes invalid at the first of these (if `policy` does not rotate tokens, no token is replaced):
 
     - Its successor is used.
     - `REPEAT_WINDOW` or the client's leeway has passed since the rotation, whichever is longer.
     - It has been used `MOST_REPEATS` times since the rotation.
 
-    An old token that is no longer valid counts as copied, so its use ends the login. The login also ends if the current
-    settings no longer allow any part of it.
+    If a replaced token is used after that, it counts as copied, so its use ends the login. The login also ends if it
+    has expired, or if the current settings no longer allow any part of it.
 
     Args:
         login: The login that the token belongs to.

@@ -46,10 +46,10 @@ _BURST: Final = 0.85  # the part of the budget that can be spent at once; the re
 class GuessLimit:
     """The limit on wrong user codes from callers who are not logged in (docs/decisions/0059-guesses-by-arithmetic.md).
 
-    All guesses spend units from one bucket. With `live` valid codes, a guess is right with the probability
-    `live / CODES`, and costs `live` units. Within one code's lifetime, at most `size + regained` units can be spent.
-    This sum is `odds x CODES`. So the probability that any guess is right is at most `odds`, for any number of codes
-    and addresses.
+    All guesses spend units from one bucket. `CODES` is the number of possible codes. While `live` of them are valid, a
+    guess is right with the probability `live / CODES`, and costs `live` units. Within one code's lifetime, at most
+    `size + regained` units can be spent. This sum is `odds x CODES`, where `odds` is the tenant's setting `guess_odds`.
+    So the probability that any guess is right is at most `odds`, for any number of codes and addresses.
 
     Attributes:
         size: The units of a full bucket.
@@ -74,7 +74,7 @@ class GuessLimit:
 
     @property
     def most_live(self) -> int:
-        """The number of live codes above which users must log in before they type a code."""
+        """The number of valid codes above which users must log in before they type a code."""
         return self.size
 
     @staticmethod
@@ -84,11 +84,11 @@ class GuessLimit:
 
 
 def guess_budget(odds: float) -> int:
-    """Return how many wrong codes all browsers together may enter in one burst while one code is live.
+    """Return how many wrong codes all browsers together may enter at once while one code is valid.
 
-    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. Within the lifetime of a code,
-    `odds x 20^8` guesses are allowed. `_BURST` is the part of them that is allowed at once. For odds of 2^-32, the
-    result is 5.
+    There are 20^8 possible codes, so G guesses find the one valid code with the probability G / 20^8. Within the
+    lifetime of a code, this probability may be at most `odds`. So `odds x 20^8` guesses are allowed in that time, and
+    the part `_BURST` of them is allowed at once. For odds of 2^-32, the result is 5.
     """
     return max(1, math.floor(_BURST * odds * CODES))
 
@@ -134,7 +134,7 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until one try is possible, that is, until the bucket contains `cost`; zero if it is possible now.
+    """Return the time until the bucket contains `cost` tries; zero if it contains them now.
 
     An empty bucket of the given `size` becomes full within `span`.
     """

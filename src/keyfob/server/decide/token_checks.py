@@ -30,7 +30,8 @@ from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFa
 class TokenCheck:
     """One row of the table of checks.
 
-    The columns that `Step` lists apply to every grant. Each remaining column applies to the grants in `GRANTS_OF`.
+    Each field from `message` to `mfa` is a column. The columns in `Step` apply to every grant. Each other column
+    applies to the grants that `GRANTS_OF` lists for it.
     """
 
     name: str

@@ -109,12 +109,12 @@ class MachineFacts:
 
     @property
     def granted(self) -> Scope:
-        """The scope that the client was granted at the API."""
+        """The scope that the client was granted at the API; empty if the client has no grant there."""
         return Scope.of(self.api_grant.scopes if self.api_grant else ())
 
     @property
     def not_granted(self) -> Scope:
-        """The requested scope that was not granted."""
+        """The part of the requested scope that the client was not granted at the API."""
         return Scope() if self.grant.scope is None else self.grant.scope - self.granted
 
     def names_organization(self) -> bool:

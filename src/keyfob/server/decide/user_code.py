@@ -31,10 +31,10 @@ def write_user_code(random: bytes) -> str:
 
 
 def read_user_code(typed: str) -> str | None:
-    """Return a typed code in its canonical form, or None if it cannot be a code.
+    """Return a typed code in its canonical form, or None if the text does not contain exactly one code.
 
-    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1). The text may be a pasted
-    link or a sentence that contains one code.
+    Case, dashes of every kind, spaces and full-width letters do not matter (RFC 8628 §6.1). The text may also be a
+    pasted link or a sentence.
     """
     plain = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED]).upper()
     letters = "".join(letter for letter in plain if letter in ALPHABET)

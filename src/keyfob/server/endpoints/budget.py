@@ -17,7 +17,8 @@ class Budget:
     Attributes:
         key: The keyed hash of the subject whose tries are counted, such as a user or a network.
         size: The number of tries in a full bucket. The bucket refills evenly over `span`.
-        of_stranger: Whether an unauthenticated caller chooses the subject, for example an unknown user name.
+        of_stranger: Whether an unauthenticated caller chooses the subject, for example an unknown user name. The store
+            keeps a limited number of such buckets.
     """
 
     key: bytes

@@ -27,8 +27,8 @@ async def ready(site: Site, _: Request) -> Response:
     """Report whether the store can be read and written.
 
     At most one check runs at a time, and a check begins at the earliest one second after the previous check ended. A
-    request that begins no check gets the result of the previous check. If a check is running and has taken long, the
-    request gets a failure.
+    request that begins no check gets the result of the previous check. But if a check has been running for longer than
+    `SLOW`, the request gets a failure.
     """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:
@@ -52,7 +52,7 @@ def _answer(reason: str) -> Response:
 
 
 async def _failure(site: Site, now: datetime) -> str:
-    """Read and write the store. Return the code of the failure, or ""."""
+    """Read and write the store. Return the code of the failure, or "" if both succeed."""
 
     async def write(transaction: Transaction) -> None:
         await transaction.save_tries(Tries(b"health", 0, now, now + SLOW))

@@ -1,7 +1,8 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-All tries are counted in the store, in the same way for existing and unknown users. An attacker who tries many names
-from many networks cannot displace the counters of an existing user (`Tries.of_stranger`).
+All tries are counted in the store, in the same way for existing and unknown users. The store limits the number of
+counters for unknown names and for networks, but not for existing users (`Tries.of_stranger`). So an attacker who tries
+many names from many networks cannot displace the counters of an existing user.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def is_changed(stored: User | None, user: User) -> bool:
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
-    """Save a stronger hash of the same password, unless the stored password is no longer that of `user`."""
+    """Save a stronger hash of the same password. If the stored hash is no longer that of `user`, save nothing."""
     stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
         await transaction.save_user(replace(stored, password_hash=password_hash))

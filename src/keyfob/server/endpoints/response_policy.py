@@ -1,4 +1,4 @@
-"""The headers of every response: request id, rate limit, CORS (Auth0)."""
+"""The headers of every response, as at Auth0: request id, rate limit and CORS."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ class ResponsePolicy:
     """The response policy of an endpoint.
 
     Attributes:
-        cors: The allowed origins; `registered` are the clients' web origins.
-        is_limited: Whether the requests of one network are limited.
-        one_in: The divisor of the usual rate limit, for an endpoint that stores data from each request.
+        cors: The origins whose scripts may read the response: none, the `web_origins` of the registered clients, or
+            any.
+        is_limited: Whether the number of requests that one network sends is limited.
+        one_in: The number by which the tenant's rate limit is divided, above 1 for an endpoint that stores data from
+            each request.
         limits_forms: Whether the number of forms that one network sends is limited. A form above the limit gets an
             error page.
         names_charset: Whether the media type of JSON has `charset=utf-8` with `wire = "auth0"`, as at some of Auth0's
@@ -88,7 +90,7 @@ async def apply_policy(
 
 
 def named(request: Request, request_id: str) -> Request:
-    """Return the request with a request id. `dataclasses.replace` would take four times as long."""
+    """Return the request with a request id. `dataclasses.replace` would take four times as long as this function."""
     return Request(
         request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
     )

@@ -333,7 +333,8 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 def _prune(tables: Table, leave: Leave) -> None:
     """Remove the invalid parts of the tables, and report each of them.
 
-    Without a removed part, another part may become invalid. So this is repeated until the tables are valid.
+    The removal of one part can make another part invalid, such as a grant of a removed client. So check and removal are
+    repeated until the tables are valid.
     """
     wrong: list[tuple[Location, str]] = []
 
@@ -361,8 +362,8 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Return a sort key. The parts are removed from the highest key to the lowest.
+    """Return the sort key of a part that will be removed. The part with the highest key is removed first.
 
-    So the last element of an array is removed first, and the indexes of the elements before it stay right.
+    So an array loses its last elements first, and the indexes of the elements before them do not change.
     """
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

@@ -21,7 +21,10 @@ def texts(value: object) -> list[str]:
 
 
 def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
-    """Return the objects in the list `inside[name]`; [] if there is no such member."""
+    """Return the objects in the list `inside[name]`, or [] if `inside` has no member `name`.
+
+    A value that is not a list counts as a list of one element. If an element is not an object, report this.
+    """
     value = inside.get(name)
     if value is None:
         return []
@@ -33,7 +36,9 @@ def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table
 
 
 class Auth0Fields:
-    """The members of one object. Each method that reads a member also removes it.
+    """The members of one object.
+
+    Each method that reads a member also removes it. So `leave_the_rest` reports the members that were not read.
 
     Attributes:
         what: The name of the object in messages.
@@ -67,7 +72,7 @@ class Auth0Fields:
     def urls(self, name: str) -> list[str]:
         """Return those strings of a list that are web addresses and contain no placeholder (`*`).
 
-        If the list contains any other string, report this once.
+        If the list contains other strings, report the member once.
         """
         found = texts(self.take(name))
         usable = [url for url in found if is_web_url(url) and "*" not in url]
@@ -85,7 +90,8 @@ class Auth0Fields:
             word: The key in the table.
             name: The name of the member.
             unit: The unit of the member's number, in seconds.
-            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported and shortened.
+            most: The longest duration, in seconds; 0 if there is no maximum. A longer duration is reported, and
+                shortened to `most`.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
@@ -102,7 +108,7 @@ class Auth0Fields:
         table[word] = write_span(timedelta(seconds=seconds))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
-        """Return whether a check passes. If it fails, report the reason."""
+        """Return whether a check passes. If it raises Misuse, report why the member `name` is not imported."""
         try:
             check()
         except Misuse as wrong:

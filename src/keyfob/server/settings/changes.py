@@ -37,10 +37,12 @@ class Change:
 class Plan:
     """A planned change of the stored settings and users.
 
+    The settings are stored as documents: one for the tenant, and one for each client, API, grant, role and connection.
+
     Attributes:
-        stored: The documents that the plan is based on. If the stored documents have changed since, the plan must not
-            be applied.
-        documents: The wanted documents.
+        stored: The documents in the store when the plan was made. If they have changed since, the plan must not be
+            applied.
+        documents: The documents to store in their place.
         people: Each new or changed user as a pair: the present record (None for a new user) and the wanted record.
         changes: The changes, for the operator.
     """
@@ -66,11 +68,12 @@ def plan_of(
     """Compare stored and wanted settings, and return a plan.
 
     Args:
-        stored: The present documents.
-        documents: The wanted documents.
+        stored: The documents in the store.
+        documents: The documents to store in their place.
         people: Each user as a pair: the present record (None for a new user) and the wanted record. The plan omits
             unchanged users.
-        before: The documents to compare with `documents` for the list of changes; None means `stored`.
+        before: The documents that the list of changes starts from; None means `stored`. For an empty store, these are
+            the settings of a new tenant, so that the list contains only the differences from them.
     """
     changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
     changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]

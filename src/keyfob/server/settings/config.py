@@ -79,7 +79,7 @@ class TenantConfig:
         trusted_proxies: The networks of the proxies whose X-Forwarded-For or Forwarded is trusted.
         refresh_limit: How many logins one user may have in one client. A further login ends the oldest one.
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
-        rotate_keys_every: The age at which a signing key gets a successor; zero means only by command.
+        rotate_keys_every: The age at which a signing key gets a successor; zero if only a command gives it one.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
         audit_age: How long events stay in the audit log's table.
         audit_rows: How many events the audit log's table may have. Above this number, the oldest events are deleted.
@@ -278,12 +278,10 @@ class TenantConfig:
 
     @cached_property
     def userinfo_audience(self) -> str:
-        """The audience of /userinfo."""
         return f"{self.issuer}userinfo"
 
     @cached_property
     def userinfo_api(self) -> Api:
-        """The API of /userinfo."""
         return Api(self.userinfo_audience, "Your profile")
 
     @cached_property
@@ -334,7 +332,7 @@ class TenantConfig:
         return next((found for found in self.connections if found.name == name), None)
 
     def grant(self, client_id: str, audience: str) -> ApiGrant | None:
-        """Return the grant of a client for an API, or None."""
+        """Return the grant of a client for an API, or None if there is none."""
         return self._grants.get((client_id, audience))
 
     # The indexes. They are not fields, since the fields are the keys of tenant.toml. If settings define a name twice,
@@ -352,7 +350,7 @@ class TenantConfig:
         return {(one.client_id, one.audience): one for one in reversed(self.grants)}
 
     def password_users(self) -> tuple[str, ...]:
-        """Return the clients that may use the password grants, for the audit log at the start."""
+        """Return the clients that may use the password grants. At its start, a tenant writes them to the audit log."""
         names = (one.client_id for one in self.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants))
         return tuple(names) if self.allows_password else ()
 
@@ -362,7 +360,10 @@ class TenantConfig:
         return self.mfa != "always" and self.password_length < ONLY_FACTOR_LENGTH
 
     def grantable(self, asked: Scope, api: Api) -> Scope:
-        """Return the requested scope, reduced to the standard scopes and the scopes of the API."""
+        """Return the requested scope, reduced to the standard scopes and the scopes of the API.
+
+        `offline_access` is removed if the API does not allow it.
+        """
         offered = frozenset([name for name in asked.names if name in STANDARD_SCOPES or name in api.scopes])
         return Scope(offered if api.allow_offline_access else offered - {OFFLINE_ACCESS})
 

@@ -22,9 +22,10 @@ class DeviceRules:
             the code, and the device authorization response has no `verification_uri_complete`.
         number_back: Whether the user must type a number from the page into the client after the approval.
         login_age: The greatest age that the user's login in the browser may have at an approval; None allows any age.
-        far_lifetime: The maximum lifetime of a login that was approved from another network; None means the usual
-            lifetime.
-        far_scopes: The scopes that a login approved from another network may have; None allows all.
+        far_lifetime: The maximum lifetime of a login that was approved from another or an unknown network; None means
+            the usual lifetime.
+        far_scopes: The scopes that a login may have if it was approved from another or an unknown network; None allows
+            all.
         notice: Whether the user gets an e-mail about each new device, with a link that ends the login.
     """
 

@@ -50,7 +50,7 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
 
 
 def estimated_part(password: str) -> str:
-    """Return the longest start of a password whose strength zxcvbn can estimate quickly."""
+    """Return the longest prefix of the password that zxcvbn can rate quickly."""
     letters: dict[str, list[str]] = import_module("zxcvbn.matching").L33T_TABLE
     for length in range(min(len(password), _ESTIMATED), 0, -1):
         signs = set(password[:length])

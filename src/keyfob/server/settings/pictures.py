@@ -50,7 +50,7 @@ def write_image(content: bytes) -> str:
 
 
 def read_image(address: str | None) -> Image | None:
-    """Return the image of a data: URL, or None for any other URL."""
+    """Return the image of a data: URL. For any other URL, and if `address` is None, return None."""
     found = None if address is None else _DATA.match(address)
     if found is None:
         return None

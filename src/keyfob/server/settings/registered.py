@@ -106,7 +106,7 @@ class Application:
 
     @property
     def is_public(self) -> bool:
-        """Whether the client is public, so that it does not authenticate."""
+        """Whether the client is public. A public client does not authenticate."""
         return "none" in self.auth_methods
 
     def check(self) -> None:

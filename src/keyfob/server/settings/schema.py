@@ -62,8 +62,8 @@ class TableSchema:
     """The schema of a table.
 
     Attributes:
-        title: The name of the table's content in messages.
-        keys: The keys by their names, in the order of the dataclass.
+        title: The name of the table's content in messages, such as "grant".
+        keys: The keys by their names, in the order of the dataclass's fields.
         extra: The names of further keys, which the schema allows and other code reads.
     """
 
@@ -80,8 +80,9 @@ class TableSchema:
 
         Args:
             record: The dataclass.
-            title: The name of the table's content in messages.
-            special: The fields whose keys cannot be derived, each with the name and the type of its key.
+            title: The name of the table's content in messages, such as "grant".
+            special: The fields whose keys cannot be derived from the dataclass, each with the name and the type of its
+                key.
             extra: The names of further keys, which the schema allows and other code reads.
             skipped: The fields of the dataclass that have no key in the table.
         """
@@ -152,7 +153,7 @@ def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
 
 
 def _inside(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise an error of a nested table. The caller puts the name of the outer key before the message."""
+    """Raise Misuse for an error in a nested table. The caller puts the name of the outer key before the message."""
     del at
     raise Misuse(f"has a mistake: {message.partition(': ')[2]}", hint=hint)
 

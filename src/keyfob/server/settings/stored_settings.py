@@ -1,4 +1,8 @@
-"""Convert settings to tables (as in tenant.toml), convert tables to documents of the store, and convert both back."""
+"""Convert settings to tables (as in tenant.toml), and tables to documents of the store, in both directions.
+
+A document is a record of the store: the settings of the tenant, or of one client, API, grant, role or connection, as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +120,7 @@ def _read_tenant(value: object, issuer: str, report: Report) -> dict[str, Any]:
 def _make(
     name: str, schema: TableSchema, table: Table, at: Location, resolve: Resolve, report: Report
 ) -> Iterable[object]:
-    """Yield the object of a table, or nothing if errors were reported."""
+    """Yield the object of a table. If a field has an error, report the error and yield nothing."""
     found = schema.read(table, at, report)
     secrets: dict[str, Any] = {}
     if name == "applications" and SECRETS in table:
@@ -192,7 +196,10 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
 
 
 def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[bool]:
-    """Report each name that is defined twice. Return one True for each report; [] if there is none."""
+    """Report each name that is defined twice.
+
+    Return a list with one True for each report. The caller adds the results of `_is_wrong` to this list.
+    """
     found: list[bool] = []
     for name, (kind, _, identity) in ARRAYS.items():
         seen: set[tuple[str, ...]] = set()
@@ -216,7 +223,7 @@ def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Convert settings that were already checked to records for the store, ordered by kind and name."""
+    """Convert the tables of valid settings to documents of the store, sorted by kind and name as in the store."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
@@ -228,7 +235,7 @@ def write_documents(tables: Table) -> tuple[Document, ...]:
 
 
 def read_documents(documents: Iterable[Document]) -> Table:
-    """Convert documents to tables.
+    """Convert documents of the store to tables.
 
     Raises:
         Misuse: A newer keyfob wrote the documents, or they are damaged.
@@ -250,7 +257,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """Convert documents to settings.
+    """Convert documents of the store to settings. If the documents contain no issuer, use `issuer`.
 
     Raises:
         Misuse: The documents are missing or not valid.
@@ -261,7 +268,7 @@ def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
 
 
 def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
-    """Convert settings to documents.
+    """Convert settings to documents of the store. `names_issuer` states whether to write the issuer.
 
     Raises:
         Misuse: The settings contain a client secret in plain text.

@@ -16,7 +16,7 @@ def write_toml(tables: Mapping[str, object]) -> str:
     """Return tables and arrays of tables as TOML.
 
     Raises:
-        Misuse: A value has no form in TOML.
+        Misuse: TOML cannot express a value, for example null.
     """
     from tomlkit import dumps  # noqa: PLC0415  takes 60 ms, needs the extra `serve`, and is used only to print settings
 
@@ -29,8 +29,9 @@ def write_toml(tables: Mapping[str, object]) -> str:
 class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
-    tomllib does not report the line of a key. But it can parse the beginning of the text alone, if this ends with a
-    complete statement. The last statement of the shortest beginning that contains the key is the key's statement.
+    tomllib does not report the line of a key. But it can parse the first lines of the text alone, if they end with a
+    complete statement. This class searches for the shortest such beginning that contains the key. The last statement of
+    this beginning defines the key.
     """
 
     def __init__(self, text: str) -> None:
@@ -56,9 +57,9 @@ class Lines:
         return self._parsed(without)[0] + 1
 
     def _parse(self, number: int) -> tuple[int, dict[str, Any]]:
-        """Parse the first lines, up to the last complete statement.
+        """Parse the first `number` lines. If they end within a statement, parse only the lines before it.
 
-        Return the number of parsed lines and the tables.
+        Return the number of parsed lines, and the tables.
         """
         while True:
             try:

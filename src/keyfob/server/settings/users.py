@@ -159,17 +159,17 @@ def write_person(user: User) -> Table:
 
 
 def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_id: str, now: datetime) -> User:
-    """Return the wanted record of a user.
+    """Return the record of a user as it must be stored.
 
     Args:
-        wanted: The wanted state.
+        wanted: The wanted state of the user.
         known: The present record; None for a new user.
         password_hash: The hash of the wanted password.
-        user_id: The id of a new user for whom `wanted` names no id.
+        user_id: The id for a new user if `wanted` contains no id.
         now: The current time, which becomes `updated_at` if the record changes.
 
     Raises:
-        Misuse: The user exists with another user_id.
+        Misuse: The user exists, and has another user_id than `wanted` contains.
     """
     if known is not None and wanted.user_id not in {None, known.user_id}:
         raise Misuse(f"user {wanted.email} has another user_id in the tenant", hint="Omit user_id; it never changes.")
@@ -190,5 +190,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Return the user with the wanted user's e-mail address and connection, or None."""
+    """Return the user who has the e-mail address and the connection of `wanted`, or None if there is none."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

@@ -47,7 +47,10 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists kinds of factors (Auth0's mfa_required).
+
+    If the user has an active factor, the list contains the kinds of the user's factors. Otherwise, it contains the
+    kinds that the user may enrol.
 
     Return None if the user was deleted, was blocked or got a new password after the password was verified.
     """
@@ -87,7 +90,12 @@ async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User)
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A second factor that is not yet active, with the secrets to show to the user once."""
+    """A second factor that is not yet active, with the secrets to show to the user once.
+
+    Attributes:
+        secret: The secret for the user's authenticator app; empty for e-mail.
+        recovery_code: The recovery code that was added with the factor; None if none was added.
+    """
 
     authenticator: Authenticator
     secret: bytes
@@ -103,11 +111,12 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. A login that began with an access token is stored here.
-        with_recovery: Whether a recovery code is added together with the user's first factor.
+        login: The login that enrols the factor. If it began with an access token, this function also stores the login.
+        with_recovery: Whether to add a recovery code too, if the user has none.
 
     Returns:
-        The new factor, or a `FactorWrong` if the login is spent or the user has added another factor meanwhile.
+        The new factor. A `FactorWrong` if the login has been used already, or if another factor of the user has become
+        active since the login began.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -154,10 +163,10 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
 
 
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
-    """Return whether a code matches an active authenticator, or one whose enrolment this login began.
+    """Return whether a code matches an authenticator that this login may use.
 
-    If the code matches, mark it as used and activate the authenticator. If the login began with an access token, the
-    code must match the authenticator that this login enrols.
+    A login may use the authenticator whose enrolment it began. Unless the login began with an access token, it may also
+    use the user's active authenticators. If the code matches, mark it as used and activate the authenticator.
     """
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
@@ -174,9 +183,12 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
 async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
     """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
-    Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
-    it. The user's earlier sessions and logins end, since they may have begun with a password alone. The setting
-    `enrolment_ends_logins` can disable this. If the authenticator is active already, nothing changes.
+    If the authenticator is active already, nothing changes. Otherwise:
+
+    - Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
+      it.
+    - With the setting `enrolment_ends_logins`, the user's earlier sessions and logins end, since they may have begun
+      with a password alone.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
@@ -248,7 +260,10 @@ async def send_message(
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """Return the keyed hash of a message's code and its login, so that the code is right for this login only."""
+    """Return one keyed hash of a login's `token_hash` and the code in its message.
+
+    Since the hash includes the login, the code is right for this login only.
+    """
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 
@@ -257,7 +272,8 @@ async def check_message(
 ) -> MfaLogin | FactorWrong:
     """Check the code of a message.
 
-    If the code is correct, activate the authenticator and return the login as spent. Otherwise return the error.
+    If the code is right, activate the authenticator, and return the login, marked as used. The caller must save the
+    login. If the code is wrong, return the error.
     """
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)

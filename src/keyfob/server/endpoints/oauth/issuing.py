@@ -1,4 +1,4 @@
-"""Issue the tokens of a new login: sign, then spend the grant and save the refresh token in one transaction."""
+"""Issue the tokens of a new login: sign, then mark the grant as used and save the refresh token in one transaction."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ async def issue_once(
 ) -> TokenAnswer | None:
     """Issue tokens for a user.
 
-    Return None if the grant is already spent, or if the user was deleted, was blocked or got a new password since the
-    user was loaded. The tokens are signed first, so that the grant is not spent if signing fails.
+    Return None if the grant (such as a code) was used before, or if the user was deleted, was blocked or got a new
+    password since the user was loaded. The tokens are signed first, so that the grant remains usable if signing fails.
 
     Args:
         call: The request.
         code: The code of the audit event to log when tokens are issued.
         content: The content of the tokens, not yet reduced to the user's permissions.
-        spend: The function that spends the grant in the transaction. It returns False if the grant is already spent.
+        spend: The function that marks the grant as used, in the transaction that saves the tokens. It returns False if
+            the grant was used before.
         description: The description in the audit event.
     """
     site, user = call.site, content.user
@@ -65,7 +66,11 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Return the content with the user's permissions, the scope that these permissions allow, and the token binding."""
+    """Return the content of the tokens for a user.
+
+    The user's permissions are added, and the scope is reduced to the part that these permissions allow. The thumbprints
+    of the request's DPoP key and certificate are added too.
+    """
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,

@@ -106,7 +106,7 @@ def _auth_methods(config: TenantConfig) -> tuple[AuthMethod, ...]:
 
 
 def _grants(config: TenantConfig) -> tuple[str, ...]:
-    """Return the grants that at least one client may use.
+    """Return the grant types that at least one client may use.
 
     The password grants are left out if the tenant does not allow them, and always with `wire = "rfc"` (RFC 9700 §2.4).
     """

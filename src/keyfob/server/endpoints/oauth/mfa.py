@@ -42,7 +42,8 @@ class MfaUser:
     Attributes:
         factors: The active factors, and the factors that were added with this token. The API lists all of them except
             passkeys.
-        login: The login of the mfa_token. For an access token, a new login that can only prove a new factor.
+        login: The login of the mfa_token. For an access token, a new login, which can only add a factor: it accepts no
+            code of an active factor.
     """
 
     user: User
@@ -121,7 +122,7 @@ async def associate(site: Site, request: Request) -> Response:
 
 
 async def challenge(site: Site, request: Request) -> Response:
-    """POST /mfa/challenge: choose the second factor. If the factor is e-mail, send a code."""
+    """POST /mfa/challenge: choose one of the user's second factors. If the chosen factor is e-mail, send a code."""
     try:
         fields = read_parameters(request)
         asked = ChallengeRequest.read(fields)

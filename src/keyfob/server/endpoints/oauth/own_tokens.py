@@ -43,7 +43,10 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 
 
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
-    """Verify a token's signature or encryption, its issuer, lifetime and audience. Return its claims.
+    """Verify an access token, and return its claims.
+
+    The issuer, the lifetime and the audience are checked, and the signature of a JWT or the encryption of an opaque
+    token.
 
     Before it accepts the token, the caller must also check the token's key with `check_binding`, and its login with
     `check_active`.
@@ -91,7 +94,7 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
 def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
     """Return the key under which a revoked token is stored: a keyed hash of the token's claims.
 
-    The key does not depend on the format of the token.
+    The claims are always hashed in the same format. So the key does not depend on the format of the token.
     """
     return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
 
@@ -134,7 +137,7 @@ def _check_certificate(claims: AccessClaims, request: Request) -> None:
 async def _check_key(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
     """Check that the request fits the DPoP key that the token is bound to, if any (RFC 9449 §7.1-7.2).
 
-    A bound token needs the scheme DPoP and a proof by its key. A token that is not bound is refused with this scheme.
+    A bound token needs the scheme DPoP and a proof by its key. A token that is not bound must not use the scheme DPoP.
     """
     if claims.key_thumbprint is None:
         if scheme == "dpop":

@@ -88,7 +88,8 @@ def _answer_undecided(call: ClientRequest, decision: Undecided, code_hash: bytes
 def _content(call: ClientRequest, login: DeviceLogin, user: User, account: Account) -> TokenContent:
     """Return the content of the tokens.
 
-    If the login was approved from another network, the client's rule `far_lifetime` limits the lifetime of the tokens.
+    If the login was approved from another or an unknown network, the client's rule `far_lifetime` limits the lifetime
+    of the tokens.
     """
     longest = lifetime_of(call.site.config.device_rules(call.application), login.nearness)
     api = account.api
@@ -138,7 +139,11 @@ async def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin
 
 
 async def _lapse(transaction: Transaction, call: ClientRequest, grant: DeviceCodeGrant, code_hash: bytes) -> None:
-    """Save a login as expired (`lapsed`), unless its record was changed after the poll had read the record."""
+    """Save an expired login with the stage `lapsed`.
+
+    The record is loaded and checked again, since another request may have changed it. If the second check finds another
+    result, nothing is saved.
+    """
     login = await transaction.device_by_code(code_hash)
     decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
     if isinstance(decision, Answer) and decision.login is not None:

@@ -80,7 +80,7 @@ def _access(call: ClientRequest, asked: PasswordGrant) -> ApiAccess | NoAccess:
 
 
 def _forwarded(call: ClientRequest) -> str:
-    """Return the user's IP address as sent by a client that is trusted and has authenticated, or ""."""
+    """Return the user's IP address from the header of a trusted, authenticated client; "" if there is none."""
     application = call.application
     if not application.trusts_forwarded_for or application.is_public:
         return ""

@@ -251,9 +251,10 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End all other logins and sessions of the user, and return True.
+    """End all other logins and sessions of the user.
 
-    This session gets a new id, since an attacker may have stolen the old one.
+    This session gets a new id, since an attacker may have stolen the old one. The result is always True, in contrast to
+    the None that `_write` returns if the session has ended.
     """
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))

@@ -90,7 +90,10 @@ async def _add(
     recovery, fresh = recovery_of(site, user.user_id, code, site.now(), is_active=True), new_browser(site, request)
 
     async def save(transaction: Transaction) -> tuple[str, bool]:
-        """Add the passkey. Return the key of a problem or "", and whether a recovery code was added too."""
+        """Add the passkey, and a recovery code if the user has none.
+
+        Return the key of the problem's text ("" if there is none), and whether a recovery code was added.
+        """
         stored = await transaction.authenticators(user.user_id)
         known = [one for one in stored if one.is_active]
         is_known = await transaction.authenticator(added.authenticator_id) is not None
@@ -151,10 +154,10 @@ async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Respons
 
 
 def _problem(known: Iterable[Authenticator], *, is_known: bool) -> str:
-    """Return the key of the reason why a passkey may not be added, or "".
+    """Return the reason why a passkey must not be added, as the key of a text; "" if the passkey may be added.
 
     Args:
-        known: The active second factors of the user.
+        known: The user's active second factors.
         is_known: Whether the passkey is already registered for any user (WebAuthn §7.1 step 26).
     """
     if is_known:

@@ -70,7 +70,7 @@ async def show(site: Site, request: Request) -> Response:
 
 
 async def act(site: Site, request: Request) -> Response:
-    """Handle a form: look up a typed code, confirm the code, or decline the login."""
+    """Handle a form: look up a typed code, or approve or decline the device login."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if fields is None:
@@ -140,7 +140,7 @@ async def _about_ending(
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
-    """Write an audit event if `why` says that the device is in another network. For another reason, write nothing."""
+    """Write an audit event if the reason `why` is that the device is in another network. Otherwise, write nothing."""
     if why == REFUSED_FROM_HERE:
         site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
@@ -155,7 +155,7 @@ async def start(site: Site, request: Request) -> Response:
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
     """Respond to a form that does not belong to this session.
 
-    If the form belongs to a device login, the user compares the code again. Otherwise, the user enters a code.
+    If the form belongs to a device login, the next page is the one to compare the code, otherwise the one to enter it.
     """
     stale = stale_login(site, request)
     if stale is not None and stale.device_hash is not None:
@@ -194,7 +194,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return the special lifetime of logins from another network, as pairs of number and unit; [] if there is none."""
+    """Return `far_lifetime` as pairs of number and unit, such as (1, "day") and (12, "hour"); [] if it is None."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -271,7 +271,7 @@ async def _look_up(
 
     - If the code belongs to an undecided login, the user compares the code.
     - If this session has already decided, the user sees the result.
-    - If too many codes are live, the user must log in first.
+    - If too many codes are valid now, a user who is not logged in must log in first.
     - In every other case, the user sees a problem and may enter another code.
 
     A code that exists does not count as a guess, even if its login has ended, since a user may open an old link.
@@ -308,7 +308,7 @@ async def _try_code(
     """Return the device login of a user code, or the reason why there is none.
 
     None means that the code is wrong, which counts as a guess. A duration is the time to wait, since a budget of
-    guesses is used up. "login" means that too many codes are live, so an unauthenticated caller must log in first.
+    guesses is used up. "login" means that too many codes are valid now, so an unauthenticated caller must log in first.
 
     All unauthenticated callers share one budget, and any of them can use it up. A user who is logged in has a separate
     budget. With `is_proven`, the code comes from a URL that this server wrote, so no budget applies.
@@ -393,7 +393,7 @@ async def _decide(
 
 
 async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
-    """Return the user who is logged in at this browser; None if there is none, or the client refuses the user."""
+    """Return the user who is logged in at this browser; None if no user is, or the user may not use the client."""
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)

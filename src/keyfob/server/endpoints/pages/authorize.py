@@ -97,13 +97,16 @@ async def _arrival(site: Site, request: Request) -> tuple[ArrivalFacts, Fields]:
 
 
 async def _spend(site: Site, pushed: PushedRequest) -> bool:
-    """Spend a pushed request. Return False if it was spent before (RFC 9126 §4)."""
+    """Mark a pushed request as used. Return False if it was used before (RFC 9126 §4)."""
     key, until = keyed_hash(site.hash_keys.codes, b"pushed " + pushed.uri_hash), pushed.expires_at
     return await site.store.write(lambda transaction: transaction.use_once(key, until))
 
 
 async def state_of_request(site: Site, browser: BrowserRequest, accepted: AcceptedRequest) -> LoginState:
-    """Load the user who is logged in at the browser, and the user's consent for the client."""
+    """Load the user who is logged in at the browser, and the user's consent for the client.
+
+    If no user is logged in, or if the user may not log in for this request, return an empty `LoginState`.
+    """
     record = browser.record
     if record is None:
         return LoginState()

@@ -37,9 +37,9 @@ class BrowserRequest:
     """The browser session that a request belongs to.
 
     Attributes:
-        session_id: The value of the cookie, or a new one.
+        session_id: The value of the cookie, or a new id if the session is new.
         is_new: Whether the response must set the cookie.
-        record: The stored session, which exists only after a login.
+        record: The stored session; None before a login.
         language: The language of the pages.
         request_id: The id of the request, for pages that report an error.
     """
@@ -53,7 +53,7 @@ class BrowserRequest:
 
 
 async def read_browser(site: Site, request: Request) -> BrowserRequest:
-    """Return the session of a request. An expired session is replaced by a new one."""
+    """Return the session of a request. If the request has no session, or an expired one, return a new session."""
     cookie = _cookie(site, request)
     if cookie is None:
         return new_browser(site, request)
@@ -66,7 +66,11 @@ async def read_browser(site: Site, request: Request) -> BrowserRequest:
 
 
 def new_browser(site: Site, request: Request) -> BrowserRequest:
-    """Return a new session, so that a session id that an attacker has planted has no effect (session fixation)."""
+    """Return a new session with a new id.
+
+    An attacker may have planted the old id in the browser (session fixation). The old id gives no access to the new
+    session.
+    """
     fresh = write_token(site.random(SESSION_BYTES))
     return _browser(request, fresh, keyed_hash(site.hash_keys.sessions, fresh), is_new=True)
 

@@ -39,7 +39,9 @@ def decide_here(
 
 @dataclass(frozen=True, slots=True)
 class PreparedApproval:
-    """The random parts of an approval. They are generated before the transaction, which may run more than once.
+    """The random parts of an approval.
+
+    They are generated before the transaction. So if the transaction is repeated, it uses the same parts again.
 
     Attributes:
         number: The number that the page shows; "" if the client does not have to send a number.

@@ -74,7 +74,7 @@ async def _load(transaction: Transaction, link: EndLink) -> tuple[DeviceLogin | 
 
 
 def _is_alive(device: DeviceLogin | None, login: RefreshLogin | None) -> bool:
-    """Return whether there is a login to end: one with issued tokens, or an approval that is not yet redeemed."""
+    """Return whether there is anything to end: a login with tokens, or an approval without tokens yet."""
     if login is not None:
         return not login.has_ended
     return device is not None and device.stage == "approved"

@@ -16,9 +16,10 @@ PATH: Final = "/assets/image"
 
 
 def image_address(name: str, value: str | None, client_id: str = "") -> str:
-    """Return the address of an image for a page, or "" if there is none.
+    """Return the address of an image for a page, or "" if there is no image.
 
-    The address of an image that this server stores changes with the image, so that browsers may cache it.
+    If this server stores the image, the address contains a hash of the image. A new image has a new address, so
+    browsers may cache the image.
     """
     if value is None or not value.startswith("data:"):
         return value or ""

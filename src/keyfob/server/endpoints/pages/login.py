@@ -61,7 +61,10 @@ _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
-    """GET /u/enrol: begin a login that only sets up a second factor. The password is always required."""
+    """GET /u/enrol: begin a login that only sets up a second factor.
+
+    The password is required, even if the user is logged in already.
+    """
     browser = await read_browser(site, request)
     return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
@@ -256,7 +259,7 @@ async def complete(
 
 
 def _refusal(site: Site, request: Request, browser: BrowserRequest, device: DeviceLogin | None) -> str:
-    """Return the reason why a user who has just logged in may not approve a device login from this browser, or ""."""
+    """Return why a user who has just logged in may not approve the device login from this browser; "" if allowed."""
     now = site.now()
     if device is None or not may_approve(device, browser.session_hash, now):
         return LOST
@@ -267,7 +270,7 @@ def _refusal(site: Site, request: Request, browser: BrowserRequest, device: Devi
 async def go_on(
     site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin, state: LoginState
 ) -> Response:
-    """Go to the next step, after the user has logged in for this request."""
+    """Respond after the user has logged in for this request: issue a code, or redirect to the page of the next step."""
     login = pending.login
     if pending.accepted is not None:
         if next_step(pending.accepted, state, site.now(), just_logged_in=True) == "issue":
@@ -286,7 +289,7 @@ async def go_on(
 
 
 def describe_pending(site: Site, request: Request, pending: ContinuedLogin) -> dict[str, object]:
-    """Return the template values about the client and its request."""
+    """Return the template values of a login: its problem or notice, and its client and device, if any."""
     login = pending.login
     own: dict[str, object] = {"state": pending.token, "approves": pending.device is not None}
     own |= {"problem": login.problem, "count": login.count, "told": login.told}

@@ -33,7 +33,11 @@ _UNREADABLE = "The request cannot be read."
 
 
 async def v2_logout(site: Site, request: Request) -> Response:
-    """End the session and redirect to a registered URL. As at Auth0, any query and fragment of the URL are accepted."""
+    """End the session, and redirect to the URL `returnTo`.
+
+    The URL must be registered. As at Auth0, its query and fragment are not compared. If the request has no `returnTo`,
+    redirect to the first registered URL of the client, or respond with the text "OK" if there is none.
+    """
     browser = await read_browser(site, request)
     try:
         fields = read_query(request)
@@ -62,7 +66,7 @@ class _Asked:
     """A logout request.
 
     Attributes:
-        goal: The URL to redirect to after the logout, or None.
+        goal: The URL to redirect to after the logout; None for a page of this server.
         is_sure: Whether the ID token or `logout_hint` of the request belongs to the browser's session.
     """
 

@@ -52,7 +52,7 @@ class MailLink:
 
 
 def link_for(site: Site, purpose: Purpose, email: str, user: User | None = None) -> MailLink:
-    """Return a new link."""
+    """Return a new link, which is valid for `LIFETIME`. For an account that does not exist yet, `user` is None."""
     mark = "" if user is None else password_mark(site, user)
     user_id = "" if user is None else user.user_id
     return MailLink(purpose, email, write_token(site.random(_ID_BYTES)), site.now() + LIFETIME, user_id, mark)
@@ -77,7 +77,10 @@ def write_link(site: Site, link: MailLink) -> str:
 
 
 def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | None:
-    """Return the content of a link; None if this server did not write it, or it has another purpose or has expired."""
+    """Decrypt a link, and return its content.
+
+    Return None if this server did not write the link, if its purpose is not `purpose`, or if it has expired.
+    """
     if token is None or len(token) > _LONGEST:
         return None
     try:

@@ -69,7 +69,7 @@ async def act_forgot(site: Site, request: Request) -> Response:
 
 
 async def show_sent(site: Site, request: Request) -> Response:
-    """GET /u/sent: show where the user finds the link."""
+    """GET /u/sent: ask the user to look for the link in the e-mails to the typed address."""
     browser = await read_browser(site, request)
     email = read_notice(site, browser, request).email
     if not email:
@@ -142,7 +142,7 @@ async def hash_new_password(site: Site, request: Request, password: Secret, *own
 
 
 def read_email(typed: str | None) -> str:
-    """Return a typed e-mail address, or "" if it cannot be one."""
+    """Return a typed e-mail address, or "" if the text is no e-mail address."""
     email = (typed or "").strip()
     name, _, host = email.rpartition("@")
     is_one = name and host and "@" not in name and email.isprintable() and not any(map(str.isspace, email))

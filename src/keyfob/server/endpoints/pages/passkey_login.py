@@ -23,7 +23,10 @@ from keyfob.server.site import Site
 
 
 def ceremony_of(site: Site, browser: BrowserRequest, token: str) -> Ceremony:
-    """Return the values that an authenticator must sign for a page with this state in this browser session."""
+    """Return the values that an authenticator must sign for a page in this browser session.
+
+    `token` is the page's encrypted state.
+    """
     challenge = keyed_hash(site.hash_keys.codes, b"passkey challenge " + browser.session_hash + token.encode())
     return ceremony(site.config.issuer, challenge)
 
@@ -37,7 +40,10 @@ def request_words(
 
 
 async def spend_challenge(site: Site, transaction: Transaction, asked: Ceremony, until: datetime) -> bool:
-    """Record a challenge as used, until the state of its page expires. Return False if it was used before."""
+    """Record a challenge as used. Return False if it was used before.
+
+    The record is kept until `until`. Then the state of the challenge's page has expired, so the challenge is useless.
+    """
     return await transaction.use_once(keyed_hash(site.hash_keys.codes, asked.challenge), until)
 
 

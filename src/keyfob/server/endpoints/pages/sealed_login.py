@@ -43,12 +43,13 @@ _END: Final = "end of a login"
 
 @dataclass(frozen=True, slots=True)
 class ContinuedLogin:
-    """A login that continues at this page, with its current authorization request or device login.
+    """A browser login that has passed the checks of `resume`.
 
     Attributes:
         token: The encrypted login, for the form.
-        accepted: The authorization request, checked again, since the settings may have changed.
-        device: The device login.
+        accepted: The login's authorization request, checked again, since the settings may have changed; None if the
+            login serves no authorization request.
+        device: The login's device login; None if the login serves no device login.
     """
 
     login: BrowserLogin
@@ -124,7 +125,7 @@ def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Respons
 
 
 def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts: Unpack[Facts]) -> Response:
-    """Redirect to the page of the login's present step, which then shows a problem.
+    """Redirect to the page of the login's present step. `facts` are shown there, such as a problem.
 
     The redirect keeps reload and "back" from sending the form a second time.
     """
@@ -137,8 +138,8 @@ async def resume(
     """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
-        A `ContinuedLogin` if the login may continue. A `BrowserLogin` at the step that shows the decision, if the user
-        of this session has already decided. Otherwise the key of the problem text.
+        If the user of this session has already decided, a `BrowserLogin` at the step that shows the decision. If the
+        checks pass, a `ContinuedLogin`. If a check fails, the key of the problem's text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
@@ -171,7 +172,10 @@ def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts])
 
 
 def read_notice(site: Site, browser: BrowserRequest, request: Request) -> BrowserLogin:
-    """Return the notice that a page shows to this session, or an empty notice."""
+    """Return the notice in the URL of a page. If it does not belong to this session, return a notice without a text.
+
+    A notice is a `BrowserLogin` at the step `notice`.
+    """
     found = read_ending(site, state_of(request), "notice")
     is_own = found is not None and belongs_to(found, browser.session_hash)
     return found if found is not None and is_own else begin_for_user("notice", site.now())
@@ -205,7 +209,7 @@ def state_of(request: Request) -> str | None:
 
 
 def query_text(request: Request, name: str) -> str | None:
-    """Return a parameter of the query; None if the query is malformed."""
+    """Return a parameter of the query; None if the parameter is absent, or the query is malformed."""
     try:
         return read_query(request).optional_text(name)
     except Malformed:

@@ -209,7 +209,11 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
 async def _check(
     site: Site, transaction: Transaction, pending: ContinuedLogin, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
-    """Check a code. If it is right, mark code and login as used, and return the kind of the factor; else return ""."""
+    """Check a code. If it is right, mark the code and the login as used.
+
+    Return "otp", "email" or "recovery" for a factor that the user had before. Return "enrolled" or "added" for an
+    authenticator that this login has activated. Return "" for a wrong code.
+    """
     due = await _due(site, transaction, pending)
     if due is None:
         return ""
@@ -236,7 +240,7 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
 async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
     """Load the login that requires a second factor, and its user.
 
-    Return None if the login is spent or has expired, or if the user may no longer log in.
+    Return None if the login has been used already or has expired, or if the user may no longer log in.
     """
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)

@@ -144,6 +144,6 @@ async def show_verified(site: Site, request: Request) -> Response:
 
 
 def read_name(typed: str | None) -> str:
-    """Return a typed name, or "" if the text cannot be a name."""
+    """Return a typed name with single spaces, or "" if it is empty, too long, or has characters that do not print."""
     name = " ".join((typed or "").split())
     return name if len(name) <= LONGEST_NAME and name.isprintable() else ""
