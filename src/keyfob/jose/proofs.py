@@ -48,11 +48,12 @@ class NonceNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """The nonces of one server.
+    """The DPoP nonces of one server.
 
     Attributes:
         key: The key that the nonces are derived from.
-        are_needed: Whether a proof must contain a nonce. If False, a nonce is validated only if the proof contains one.
+        are_needed: Whether every proof must contain a nonce. If False, a proof without a nonce is accepted. A nonce in
+            a proof is validated in both cases.
     """
 
     key: bytes

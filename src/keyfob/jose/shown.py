@@ -84,7 +84,11 @@ def has_name(certificate: bytes, name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise `Malformed` if `has_name` does not support the form of a name."""
+    """Raise `Malformed` if a text is not a name that `has_name` can look for.
+
+    Such a name begins with `subject:`, `dns:`, `uri:`, `ip:` or `email:`. After `subject:`, a distinguished name must
+    follow; after `ip:`, an IP address; after the others, any text.
+    """
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)
     try:

@@ -47,7 +47,7 @@ class Unverified:
 
 
 def looks_signed(token: Secret) -> bool:
-    """Return whether a token has the form of a compact JWS. A token of another form is for its issuer only."""
+    """Return whether a token has the form of a compact JWS. A token of another form is opaque to all but its issuer."""
     return token.reveal().count(".") == 2
 
 
@@ -206,7 +206,7 @@ def _decode(part: bytes) -> bytes:
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """Decode a part of a token that the caller has translated to base64 with `_STANDARD`."""
+    """Decode base64. With `_STANDARD`, the caller has converted a part of a token from base64url to base64."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

@@ -79,7 +79,8 @@ class TokenIssuer:
             now: The current time; aware, UTC.
             random: At least 16 random bytes, for the `jti` or for the nonce of an opaque token.
             refresh: The refresh token for the response; None for a response without one.
-            login: The login of the refresh token. The dialect `rfc` sends the times at which this login ends.
+            login: The login of the refresh token; None if there is no refresh token. In the dialect `rfc`, the response
+                contains the time until this login ends.
         """
         # Only the dialect `rfc` sends the time at which the login ends, since Auth0 does not send this time.
         told = login if refresh and self.config.wire == "rfc" else None

@@ -166,18 +166,18 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt the signing keys and second factors that former keys encrypted, under the present sealing key.
+    """Find the stored signing keys and second factors that are still encrypted under a former sealing key.
 
-    Return the number of ciphertexts that were encrypted again.
+    Encrypt them under the present sealing key. Return how many there were.
     """
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt the signing keys and second factors that former keys encrypted, under the new key `sealing`.
+    """Find the stored signing keys and second factors that are still encrypted under one of the keys `formers`.
 
-    Return the number of ciphertexts that were encrypted again.
+    Encrypt them under the key `sealing`. Return how many there were.
     """
     count = 0
     for key in await transaction.signing_keys():

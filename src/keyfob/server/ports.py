@@ -21,7 +21,8 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 class Store(Protocol):
     """Runs functions in transactions.
 
-    A function may await nothing but the methods of its transaction. The store may run a function more than once.
+    A function must await only the methods of its transaction. The store can run a function more than once, such as
+    after a conflict with another transaction. Only the changes of the last run are stored.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """

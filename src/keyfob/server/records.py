@@ -78,7 +78,7 @@ class RefreshLogin:
         repeats: How often the previous refresh token was exchanged again since the last rotation.
         key_thumbprint: The thumbprint of the DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
-        used_at: The time of the last refresh.
+        used_at: The time of the last refresh; None if there was no refresh yet.
         network: The client's network at the start of the login: an IPv4 address, or an IPv6 /64.
         device_name: The name of the device, as in `DeviceLogin`.
     """
@@ -169,10 +169,10 @@ class Authenticator:
         login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
             login can use the factor.
         expires_at: The time at which the login of `login_hash` expires; None if the factor is active.
-        name: The name of a passkey, as the user typed it.
-        credential_id: The credential ID of a passkey.
-        sign_count: The signature counter of a passkey; 0 if its authenticator has no counter.
-        used_at: The time of the last login with a passkey.
+        name: The name of a passkey, as the user typed it; "" for other factors.
+        credential_id: The credential ID of a passkey; None for other factors.
+        sign_count: The signature counter of a passkey; 0 if its authenticator has no counter, and for other factors.
+        used_at: The time of the last login with this passkey; None if there was no such login, and for other factors.
     """
 
     authenticator_id: str
@@ -270,13 +270,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """A counter of wrong passwords or codes: the number of consecutive failures, or of tries that are still allowed.
+    """A counter for a limit, such as the limit on wrong passwords.
 
     Attributes:
         tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.
+        count: Some limits count the failures since the last success. Other limits count the tries that are left.
         expires_at: The time from which the record has no effect.
         of_stranger: Whether an unauthenticated caller chose this subject: a network, or a name that no user has. The
-            number of such records is limited. The records that expire first are deleted first.
+            number of such records is limited. If there are too many, those that expire first are deleted.
     """
 
     tries_key: bytes

@@ -130,8 +130,8 @@ class SqlTransaction:
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
         """End all but the `keep` newest logins of a user in a client. Return the number of ended logins.
 
-        If `renewable` is True, consider only logins with refresh tokens, otherwise only logins without. The other
-        logins do not end, and are not counted among the `keep`.
+        If `renewable` is True, consider only logins with refresh tokens. If it is False, consider only logins without
+        refresh tokens. The logins that are not considered do not end, and are not counted among the `keep`.
         """
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
@@ -320,7 +320,8 @@ class SqlTransaction:
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
         """Delete old events, at most `most`, the oldest first. Return the number of deleted events.
 
-        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events.
+        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events. The
+        newest event is never deleted.
         """
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")

@@ -130,10 +130,12 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event. After the last event, return the redirect.
+        """Return the next scripted event, and advance the clock to its time. After the last event, return the redirect.
 
-        The clock advances to the time of the event. If this would take longer than `span`, or if the script has neither
-        an event nor a redirect left, advance the clock by `span` and return None.
+        Advance the clock by `span` and return None in these cases:
+
+        - The time of the next event is more than `span` away.
+        - There is no next event, and the script has no redirect.
         """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)

@@ -164,7 +164,10 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Handle a WebSocket request as a usual request. Then close the connection, since further data is not HTTP."""
+        """Close the connection after the response to a WebSocket request, since further data is not HTTP.
+
+        The request is handled like any other. uvicorn's own method would log warnings.
+        """
         cycle = self._present_cycle()
         if cycle is not None:
             cycle.keep_alive = False

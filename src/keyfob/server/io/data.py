@@ -27,10 +27,10 @@ def default_folder() -> Path:
 
 
 def master_key(folder: Path) -> bytes:
-    """Return the master key in the tenant's folder. If there is none, create it.
+    """Return the master key in the file `master.key` of the tenant's folder. If the file is missing, create it.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file does not
+        Misuse: The folder cannot be used, belongs to another user, or is writable by other users. Or the file does not
             contain a key.
     """
     path = folder / MASTER_KEY

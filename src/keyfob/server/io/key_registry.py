@@ -23,7 +23,7 @@ class KeyRegistry:
     """The keys of a tenant, for its administrators.
 
     Attributes:
-        signal: The change signal, after which running tenants reload the keys.
+        signal: The function that tells running tenants to reload the keys.
     """
 
     store: Store

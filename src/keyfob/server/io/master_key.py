@@ -153,11 +153,16 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the path of the master key in the user's configuration folder. The file may not exist.
+    """Return the path for the tenant's master key in the user's configuration folder. The file need not exist.
 
-    The name of the file is stored in the tenant's folder, so that the tenant's folder can be moved. If no name is
-    stored yet, store a new name if `creates` is True, and otherwise return None. Also return None if there is no home
-    folder, or if the configuration folder is inside the tenant's folder.
+    A file in the tenant's folder stores the random name of the key file. So the key is still found after the tenant's
+    folder was moved. If no name is stored yet and `creates` is True, store a new name.
+
+    Return None in these cases:
+
+    - No name is stored, and `creates` is False.
+    - There is no home folder.
+    - The configuration folder is inside the tenant's folder.
     """
     try:
         parent = platform_folder(

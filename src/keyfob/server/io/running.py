@@ -105,7 +105,7 @@ class _LimitedServer(uvicorn.Server):
         self._context = None if certified is None or tls is None else _mtls_context(tls, certified)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Load the registered certificates, then listen on both sockets."""
+        """Listen on the first socket. If there is a second socket, load the registered certificates, and listen on it."""
         await super().startup(sockets)
         if self._certified is not None and self._context is not None:
             await self._accept_registered()
@@ -252,9 +252,10 @@ def until_signal(
     tls: TlsFiles | None = None,
     certified: Certified | None = None,
 ) -> Generator[Callable[[], None]]:
-    """Yield a function that serves until SIGINT or SIGTERM and then finishes pending requests. `tls` enables https.
+    """Yield a function that serves until SIGINT or SIGTERM, then finishes pending requests, and returns.
 
-    If a signal arrives before the function is called, the function returns at once.
+    If a signal arrives before the function is called, the function returns at once. `tls` enables https. `certified`
+    adds a socket for clients with certificates.
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)

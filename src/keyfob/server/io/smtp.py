@@ -77,8 +77,8 @@ class MailServer:
 class SmtpMailer:
     """Sends each message over a new connection, in ten seconds at most.
 
-    Connecting is tried twice. A message is sent only once: a server that does not respond may have accepted the
-    message.
+    If connecting fails, the mailer connects a second time. It never sends a message a second time, since a server that
+    does not respond may have accepted the message.
     """
 
     def __init__(

@@ -239,9 +239,9 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Pass each caller the result of its function, or the failure if there is one.
+        """Pass each caller the result of its function. If `failure` is not None, raise it in each caller instead.
 
-        Each caller waits on an event loop. One call per event loop serves all callers on it.
+        Each caller waits on an event loop. All callers on the same event loop are served by one callback.
         """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
@@ -249,7 +249,10 @@ class SqliteStore:
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:
-        """Schedule a step on the event loop of the first waiting function. Return False if no function waits."""
+        """Schedule the next step of a batch on the event loop of the first waiting function.
+
+        Waiting functions whose event loop is closed are dropped. Return False if no function waits.
+        """
         while True:
             with self._lock:
                 if not self._waiting:
@@ -298,10 +301,11 @@ def _translated() -> Generator[None]:
 
 
 def _failure(problem: BaseException) -> BaseException:
-    """Return the exception to raise for the caller.
+    """Return the exception to raise in the caller of `read` or `write`.
 
-    An error of SQLite becomes StoreUnavailable, since the database cannot be used now. A violated constraint is
-    returned unchanged, and so is an exception that does not come from SQLite.
+    - If a statement has violated a constraint, return its exception unchanged.
+    - For every other error of SQLite, return StoreUnavailable, since the database cannot be used now.
+    - If the exception does not come from SQLite, return it unchanged.
     """
     if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
         return problem
