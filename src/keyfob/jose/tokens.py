@@ -153,7 +153,10 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. With `header`, its members replace the `kid` in the JWS header."""
+    """Sign claims as a compact JWS.
+
+    The JWS header contains `alg`, `typ` and `kid`. If `header` is given, its members take the place of `kid`.
+    """
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:

@@ -36,6 +36,8 @@ class Keyring:
     """The random keys of a tenant.
 
     Attributes:
+        hashing: The key for hashes and MACs. It never changes.
+        sealing: The key that encrypts.
         formers: The former sealing keys, the latest first, each with the time until which it may decrypt.
     """
 

@@ -208,8 +208,8 @@ class MfaLogin:
             browser, the hash of random bytes that only the encrypted state of the login contains.
         grant: `password`, `password-realm` or `browser` for an interrupted login; `enrolment` for an enrolment that an
             access token began; `another factor` for an additional factor in a browser.
-        oob_hash: The hash of the `oob_code` of the message that was sent.
-        binding_hash: The hash of the code that the user reads in the message.
+        oob_hash: The hash of the `oob_code` of the last e-mail with a code; None if there is none.
+        binding_hash: The hash of the code in this e-mail, which the user reads; None if there is none.
     """
 
     token_hash: bytes

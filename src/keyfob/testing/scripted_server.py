@@ -180,7 +180,7 @@ class ScriptedWorld:
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Take the login lock. Return True and the previous holder, which is None if there was none.
 
-        Each holder in `elsewhere` makes one call fail: this call returns False and that holder.
+        If `elsewhere` is not empty, remove its first holder, and return False and this holder.
         """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:

@@ -107,7 +107,7 @@ class StrictIssuer:
     def log_in(self, profile: Profile, *, expires_in: timedelta | None = None) -> StoredLogin:
         """Return a new login, in the form in which a client stores logins.
 
-        The access token expires after `expires_in`. If `expires_in` is None, it expires after the attribute `lifetime`.
+        The access token is valid for `expires_in` from now on; None means the attribute `lifetime`.
         """
         now = self._now()
         with self._lock:

@@ -101,7 +101,7 @@ async def _read_all(transaction: Transaction) -> _Found:
 
 
 def note_password_users(site: Site) -> None:
-    """Write an event with the clients that may use the password grants. If there are none, do nothing.
+    """Write an audit event with the clients that may use the password grants. If there are none, do nothing.
 
     The event has the code `depnote`, which Auth0 uses for deprecation notices.
     """

@@ -94,8 +94,11 @@ class SmtpMailer:
                 in SSL_CERT_FILE are trusted.
 
         Raises:
-            Misuse: The sender is not one address of ASCII letters; or there is a `user` without a password, or a
-                password without a `user`.
+            Misuse: An argument cannot be used, for one of these reasons:
+
+                - The sender is not a single address, or its address has letters beyond ASCII.
+                - The server has a `user`, but there is no password.
+                - There is a password, but the server has no `user`.
         """
         name, bracket, rest = sender.rpartition("<")
         address = rest.removesuffix(">") if bracket else sender

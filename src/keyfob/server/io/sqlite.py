@@ -177,7 +177,7 @@ class SqliteStore:
                 self._cache.settle()
 
     def _begin(self) -> None:
-        """Begin the transaction of a batch. If another process holds the lock, wait for the lock on a thread."""
+        """Begin the transaction of a batch. If another process has locked the file, wait for the lock on a thread."""
         self._begins_on = None
         try:
             if self._writer.in_transaction:  # begun on an event loop that was closed before the commit
@@ -362,7 +362,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Migrate the schema. `user_version` is the number of migrations that have run.
+    """Migrate the schema. SQLite's `user_version` stores the number of migrations that have run.
 
     Raises:
         Misuse: A newer keyfob created the file.

@@ -84,7 +84,7 @@ class Tenant:
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
     ) -> Tenant:
-        """Create a tenant from its parts. If a signing key for an algorithm of its APIs is missing, create the key.
+        """Create a tenant from its parts. If the store lacks a signing key that the tenant's APIs need, create the key.
 
         Without a mailer, codes by e-mail are not available.
 
@@ -218,7 +218,7 @@ class Tenant:
             raise
 
     async def with_first_user(self) -> Tenant:
-        """Add the first user if it does not exist yet. Return the tenant."""
+        """Add the user `READY_EMAIL` with a random password, if there is no such user yet. Return the tenant."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
             password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
