@@ -60,7 +60,7 @@ def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> byt
 
 
 def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:
-    """Decrypt bytes. Raise `Malformed` if the key or the context is wrong, or the bytes are damaged."""
+    """Decrypt the output of `seal`. Raise `Malformed` if the key or the context is wrong, or the bytes are damaged."""
     if not ciphertext.startswith(_VERSION):
         raise Malformed("the ciphertext has another version", field=context.partition(" ")[0])
     nonce_end = len(_VERSION) + NONCE_BYTES

@@ -209,7 +209,7 @@ def _decode(part: bytes) -> bytes:
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """Decode base64. With `_STANDARD`, the caller has converted a part of a token from base64url to base64."""
+    """Decode a part of a token, which the caller has converted from base64url to base64 by `_STANDARD`."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

@@ -1,4 +1,6 @@
-"""The tenant's random keys. They are stored encrypted under the master key, so that the master key can be replaced.
+"""The tenant's random keys. They are stored encrypted under the master key.
+
+They are not derived from the master key, so that it can be replaced.
 
 The key `hashing` never changes, since a stored hash of a code or token cannot be computed again without the code or
 token. This key cannot decrypt or forge anything. The key `sealing` changes together with the master key, and everything

@@ -35,11 +35,11 @@ class DeviceLogin:
         challenge: The S256 `code_challenge` (RFC 7636), or None. With a challenge, every poll needs the verifier.
         device_name: The name of the device, as the client claims. It is not verified.
         device_system: The operating system of the device, as the client claims.
-        nearness: Whether the approving browser was in the network of the device.
+        nearness: Whether the approving browser was in the network of the device: `same`, `other` or `unknown`.
         number_hash: The hash of the number that the page showed after the approval, if the client must send it.
         number_tries: How many wrong numbers were sent.
-        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval, so that a link
-            can end this login before or after the code is redeemed.
+        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval. So the link in
+            an e-mail about the approval can end this login before or after the code is redeemed.
     """
 
     device_code_hash: bytes
@@ -71,7 +71,8 @@ class RefreshLogin:
     Attributes:
         login_id: Random bytes. They are part of every refresh token of the login, and the claim `sid` of its access
             tokens.
-        generation: The generation of the newest refresh token; 0 if the login has no refresh token.
+        generation: The generation of the newest refresh token: 1 for the first token, and one more after each rotation.
+            0 if the login has no refresh token.
         current_hashes: The keyed hash of the secret part of the newest refresh token; () if there is none.
         previous_hashes: The keyed hash of the secret part of the refresh token before the newest; () if there is none.
         rotated_at: The time of the last rotation; None if no refresh token was exchanged yet.
@@ -165,7 +166,8 @@ class Authenticator:
             empty for e-mail.
         created_at: The time at which the enrolment was completed or, if the factor is not active, began.
         is_active: Whether the enrolment was completed with a right code.
-        last_step: The time step of the last accepted TOTP code, so that no code is accepted twice (RFC 6238 §5.2).
+        last_step: The time step of the last accepted TOTP code; None if no code was accepted yet. The codes of this
+            step and of earlier steps are refused (RFC 6238 §5.2).
         login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
             login can use the factor.
         expires_at: The time at which the login of `login_hash` expires; None if the factor is active.

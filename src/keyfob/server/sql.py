@@ -176,7 +176,10 @@ class SqlTransaction:
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
-        """Store the `revocation_mark` of a revoked access token at least until `until`."""
+        """Store at least until `until` that an access token is revoked.
+
+        The function `revocation_mark` computes `mark` from the token.
+        """
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"

@@ -155,7 +155,7 @@ class Row(NamedTuple):
 
 
 def row_of(policy: str, run: Run = attack) -> Row:
-    """Attack users of a tenant with this policy, from both networks. Return the row for the table of results."""
+    """Attack users under a policy, once from another network and once from their own. Return the results."""
     rules = POLICIES[policy]
     return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
 

@@ -32,7 +32,9 @@ Answer = Response | KeyfobError | Silence
 
 
 class ScriptedWorld:
-    """A World for a flow: a clock that advances without waiting, and a scripted server.
+    """The `World` (network, clock, user) of a client in a test. A script answers the client's requests.
+
+    The clock advances without waiting.
 
     Attributes:
         time: The clocks.

@@ -162,7 +162,7 @@ class StrictIssuer:
         return Response(404)
 
     def world(self) -> ScriptedWorld:
-        """Return a World in memory whose network is this issuer."""
+        """Return a `World` for a client in a test. This issuer answers all requests of the client, in memory."""
         return _World(self, self._time or FakeTime(self._now()))
 
     @contextmanager

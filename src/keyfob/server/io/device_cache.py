@@ -1,8 +1,8 @@
 """A cache of pending device logins in the memory of a process, so that most polls do not read the database.
 
 A transaction that changes a device login removes the login from this process's cache. If another process changes a
-login, its commit changes the database's version. So cached logins are used only for `DEVICE_STALENESS` after a check
-of this version.
+login, its commit changes the database's version. Cached logins are used only for `DEVICE_STALENESS` after a check of
+this version. The next check clears the cache if the version has changed.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Registry:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the registry of a new tenant in memory, to preview a change."""
+        """Return the registry of a new tenant in memory. It serves to preview what a command would create."""
         return cls(SqliteStore(), secrets.token_bytes(MASTER_KEY_BYTES))
 
     def __enter__(self) -> Self:

@@ -90,8 +90,8 @@ class SmtpMailer:
             server: The server.
             sender: The sender of the messages: an address, or `Name <address>`.
             password: The password of the server's `user`.
-            tls: The TLS context that verifies the server's certificate. By default, the system's authorities or those
-                in SSL_CERT_FILE are trusted.
+            tls: The TLS context that verifies the server's certificate. By default, the authorities in
+                SSL_CERT_FILE are trusted or, if it is not set, those of the system.
 
         Raises:
             Misuse: An argument cannot be used, for one of these reasons:

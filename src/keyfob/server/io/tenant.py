@@ -179,7 +179,7 @@ class Tenant:
             ready: The settings for a tenant without stored settings. Such a tenant also gets a first user, as in `open`
                 with `with_first_user`. If settings are stored, they are used in place of `ready`. If the stored
                 settings have no issuer, the issuer of `ready` is used.
-            wire: The dialect of the responses; None for the dialect in the settings.
+            wire: The dialect of the responses, `auth0` or `rfc`; None for the dialect in the settings.
             for_certificates: The second address, at which clients present certificates; None if there is none.
             audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
                 function such as the one that writes to the logger `keyfob.audit`.
