@@ -58,8 +58,8 @@ class Keyring:
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
         """Return a keyring with a new sealing key.
 
-        The present sealing key becomes a former key, which may decrypt for the time `grace`. If `grace` is zero, all
-        former keys expire at once.
+        The present sealing key becomes a former key, which can still decrypt for the time `grace`. If `grace` is zero,
+        neither this key nor any other former key can decrypt any more.
         """
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()
         return Keyring(

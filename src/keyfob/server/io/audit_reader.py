@@ -66,7 +66,7 @@ class _Files:
             self._open.close()
 
     def _unread(self) -> Iterator[BinaryIO]:
-        """Yield the open log file, and then each newer log file."""
+        """Yield the open log file, and then each newer log file. If no file is open yet, begin with the oldest."""
         last = OLD_FILES
         if self._open is not None:
             yield self._open

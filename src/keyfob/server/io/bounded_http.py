@@ -23,7 +23,7 @@ _IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # in case a lone CR LF h
 
 
 class _TooLarge(Exception):
-    """Raised if a request exceeds a limit. The parser handles this exception as a syntax error."""
+    """Raised if a request exceeds a limit. uvicorn's parser handles it as a syntax error, so the request is refused."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -87,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._received = min(self._received, _PIECE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header or a trailer."""
+        """Add a header or a trailer to the request. If the request has too many, refuse it."""
         if len(self.headers) >= limits.HEADERS:
             self._is_too_large = True
             raise _TooLarge

@@ -43,7 +43,10 @@ class _Piece:
 
 
 class _Statements:
-    """Runs statements on one connection. The methods are coroutines that never suspend."""
+    """Runs statements on one connection.
+
+    The methods are coroutines, since `SqlTransaction` awaits them. SQLite responds at once, so they never suspend.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -144,7 +147,10 @@ class SqliteStore:
         self._writer.close()
 
     def _look(self) -> float:
-        """Validate the cache of device logins if this is due and no batch is under way. Return the time."""
+        """Validate the cache of device logins if this is due. Return the time.
+
+        Do not validate it while a batch is under way, since the batch does this itself.
+        """
         now = self._clock()
         if now >= self._cache.valid_until:
             if not self._is_file:
