@@ -41,7 +41,8 @@ def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:
         plain: The plaintext.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        context: The kind and owner of the content, so that an attacker cannot swap two ciphertexts.
+        context: The kind and owner of the content. If an attacker swaps two ciphertexts, their decryption fails, since
+            the contexts differ.
     """
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 

@@ -233,8 +233,8 @@ def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
     """Poll as the attacker, and return the last response.
 
     The first poll contains no number. If the response requires the number that the page showed to the user, poll again
-    with the number that the user told the attacker, or with a guess if the user told none. If that number is wrong,
-    poll with up to three guesses more.
+    with `number`, which the user told the attacker. If `number` is "", poll with a guess. If that number is wrong, poll
+    with up to three guesses more.
     """
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")

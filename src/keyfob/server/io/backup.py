@@ -192,8 +192,8 @@ def _check(database: Path, master: bytes) -> None:
     """Check a database with the master key, and migrate its schema.
 
     Raises:
-        Misuse: The database is damaged, was written by a newer keyfob, or its keys were encrypted with another master
-            key.
+        Misuse: The database is damaged, or was written by a newer keyfob. Or its keys were encrypted with another
+            master key.
     """
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:

@@ -126,8 +126,8 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Send a refusal, and close the connection.
 
-        If an earlier request on this connection has no response yet, only close the connection: the client would read
-        the refusal as the response to the earlier request.
+        If an earlier request on this connection has no response yet, only close the connection. Otherwise the client
+        would read the refusal as the response to the earlier request.
         """
         del msg
         if self.transport.is_closing():

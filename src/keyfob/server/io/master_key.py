@@ -52,11 +52,15 @@ def find_master_key(
 ) -> MasterKey:
     """Return the master key of the tenant in a folder. For a new tenant without a named source, create a key.
 
-    Without a source, these locations are searched in this order: the source that `KEYFOB_MASTER_KEY` names, the systemd
-    credential `keyfob-master-key`, the file in the user's configuration folder, and the file in the tenant's folder.
+    If `source` is None, these locations are searched, in this order:
 
-    A new key is created in the configuration folder, so that a copy of the tenant's folder alone cannot be decrypted.
-    For development, a new key is created in the tenant's folder.
+    - the source that `KEYFOB_MASTER_KEY` names
+    - the systemd credential `keyfob-master-key`
+    - the file in the user's configuration folder
+    - the file in the tenant's folder
+
+    A new key is created in the configuration folder. So a copy of the tenant's folder alone cannot be decrypted. For
+    development, a new key is created in the tenant's folder.
 
     Args:
         folder: The tenant's folder. If it is missing, it is created.

@@ -27,8 +27,10 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 class Reloader:
     """Checks at a request whether settings or keys have changed, and reloads them.
 
-    A request causes a check if a change signal was sent since the last check, or if the last check was at least a
-    second ago.
+    A request causes a check in these cases:
+
+    - A change signal was sent since the last check.
+    - The last check was at least a second ago.
     """
 
     def __init__(

@@ -181,8 +181,8 @@ class Tenant:
                 settings have no issuer, the issuer of `ready` is used.
             wire: The dialect of the responses, `auth0` or `rfc`; None for the dialect in the settings.
             for_certificates: The second address, at which clients present certificates; None if there is none.
-            audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
-                function such as the one that writes to the logger `keyfob.audit`.
+            audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, or `off`. A
+                function is called with each event; `audit_log` writes to the logger `keyfob.audit`.
             mailer: The mailer, as in `open`.
             database: The URL of a PostgreSQL database, as in `open`.
             master: The master key. If None, it is found or created as in `open` without `master_key`.
