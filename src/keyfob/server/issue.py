@@ -33,7 +33,7 @@ class TokenContent:
         grant: The value of Auth0's claim `gty`; None for grants without this claim.
         key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1).
         certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1).
-        login_id: The id of the user's login. A new login gets this id, or a random id if this is None.
+        login_id: The id of the user's login. A new login is created with this id; None means a random id.
         longest_login: The longest life of a new login; None means the life in the client's settings.
         device_name: For a new login, the device on which the client claims to run.
     """

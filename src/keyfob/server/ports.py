@@ -61,7 +61,9 @@ class Passwords(Protocol):
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a new password, or None if too many passwords wait to be hashed.
+        """Return the hash of a new password.
+
+        Return None if too many passwords wait to be hashed, or if the caller disconnects meanwhile.
 
         Args:
             password: The password as typed.
@@ -72,7 +74,9 @@ class Passwords(Protocol):
         ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
-        """Return whether a password matches its hash, or None if too many passwords wait to be checked.
+        """Return whether a password matches its hash.
+
+        Return None if too many passwords wait to be checked, or if the caller disconnects meanwhile.
 
         Args:
             password: The password as typed.

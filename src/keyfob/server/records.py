@@ -208,8 +208,8 @@ class MfaLogin:
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a
             browser, the hash of random bytes that only the encrypted state of the login contains.
-        grant: For an interrupted login: `password`, `password-realm` or `browser`. For an enrolment that an access token
-            began: `enrolment`. For an additional factor in a browser: `another factor`.
+        grant: For an interrupted login: `password`, `password-realm` or `browser`. For an enrolment that an access
+            token began: `enrolment`. For an additional factor in a browser: `another factor`.
         oob_hash: The hash of the `oob_code` of the last e-mail with a code; None if there is none.
         binding_hash: The hash of the code in this e-mail, which the user reads; None if there is none.
     """

@@ -77,9 +77,9 @@ class Readiness:
     """Whether the store can be used.
 
     Attributes:
-        reason: The code of the failure, or "".
-        checked_at: The time at which the last check ended.
-        checking_since: The time at which the present check began, if one is under way.
+        reason: The code of the failure; "" if the last check found none.
+        checked_at: The time at which the last check ended; None before the first check.
+        checking_since: The time at which the present check began; None if no check is under way.
     """
 
     reason: str = "starting"

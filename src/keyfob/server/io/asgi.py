@@ -45,8 +45,8 @@ class AsgiApp:
         Args:
             site: The state of the tenant.
             reload: The function to call before each request, which reloads changed settings.
-            wait: A function that waits for a number of seconds. Some e-mails are sent after the response. Before each of
-                them, `wait` is called with a random number. So the server's load does not reveal whether there is an
+            wait: A function that waits for a number of seconds. Some e-mails are sent after the response. Before each
+                of them, `wait` is called with a random number. So the server's load does not reveal whether there is an
                 e-mail. If `wait` is None, these e-mails are sent immediately after the response.
         """
         self._site = site
