@@ -86,8 +86,11 @@ def has_name(certificate: bytes, name: str) -> bool:
 def check_name(name: str) -> None:
     """Raise `Malformed` if a text is not a name that `has_name` can look for.
 
-    Such a name begins with `subject:`, `dns:`, `uri:`, `ip:` or `email:`. After `subject:`, a distinguished name must
-    follow; after `ip:`, an IP address; after the others, any text.
+    A name has one of these forms:
+
+    - `subject:` and a distinguished name
+    - `ip:` and an IP address
+    - `dns:`, `uri:` or `email:`, and any text that is not empty
     """
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)

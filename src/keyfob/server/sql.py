@@ -97,7 +97,7 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. If another pending login has the same user code, change nothing and return False."""
+        """Add a device login, and return True. If another device login has the same user code, return False instead."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:

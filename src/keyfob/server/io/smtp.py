@@ -173,7 +173,7 @@ class SmtpMailer:
         return client
 
     async def _look_up(self) -> None:
-        """Look up the IP address of the mail server. All messages that are sent at the same time share one lookup.
+        """Look up the IP address of the mail server before connecting. Messages sent at the same time share one lookup.
 
         A lookup waits on one of the threads that also hash passwords. If the name server does not respond, only this
         one thread waits, and the other threads still hash passwords.
