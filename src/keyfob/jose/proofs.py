@@ -33,7 +33,7 @@ class Possession:
     Attributes:
         key_thumbprint: The JWK thumbprint of the key that the sender has.
         mark: The replay key, a hash of the proof's `jti` and key.
-        until: The time from which the proof is too old, so that the replay key need not be stored longer.
+        until: The time from which the proof is too old to be accepted. The replay key must be stored until this time.
     """
 
     key_thumbprint: str
@@ -48,11 +48,12 @@ class NonceNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """The nonces of one server.
+    """The DPoP nonces of one server.
 
     Attributes:
         key: The key that the nonces are derived from.
-        are_needed: Whether a proof must contain a nonce. If False, a nonce is validated only if the proof contains one.
+        are_needed: Whether every proof must contain a nonce. If False, a proof without a nonce is accepted. A nonce in
+            a proof is validated in both cases.
     """
 
     key: bytes
@@ -60,7 +61,7 @@ class Nonces:
 
 
 def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
-    """Return the nonce of the current time window, or of a window that began `ago` windows before.
+    """Return the nonce of the current time window or, with `ago`, of the window that is `ago` windows older.
 
     A nonce is unpredictable without the key, and the same on every node.
     """

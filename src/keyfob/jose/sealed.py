@@ -41,7 +41,8 @@ def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:
         plain: The plaintext.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        context: The kind and owner of the content, so that an attacker cannot swap two ciphertexts.
+        context: The kind and owner of the content. If an attacker swaps two ciphertexts, their decryption fails, since
+            the contexts differ.
     """
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 
@@ -60,7 +61,7 @@ def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> byt
 
 
 def unseal(ciphertext: bytes, key: bytes, *, context: str) -> bytes:
-    """Decrypt bytes. Raise `Malformed` if the key or the context is wrong, or the bytes are damaged."""
+    """Decrypt the output of `seal`. Raise `Malformed` if the key or the context is wrong, or the bytes are damaged."""
     if not ciphertext.startswith(_VERSION):
         raise Malformed("the ciphertext has another version", field=context.partition(" ")[0])
     nonce_end = len(_VERSION) + NONCE_BYTES

@@ -84,10 +84,13 @@ def has_name(certificate: bytes, name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Check that a configured certificate name has a form that `has_name` can compare, such as `dns:robot.example`.
+    """Raise `Malformed` if a text is not a name that `has_name` can look for.
 
-    Raises:
-        Malformed: The kind before the colon is unknown, or the text after it is no name of this kind.
+    A name has one of these forms:
+
+    - `subject:` and a distinguished name
+    - `ip:` and an IP address
+    - `dns:`, `uri:` or `email:`, and any text that is not empty
     """
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)

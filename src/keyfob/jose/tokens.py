@@ -47,7 +47,7 @@ class Unverified:
 
 
 def looks_signed(token: Secret) -> bool:
-    """Return whether a token has the form of a compact JWS. A token of another form is for its issuer only."""
+    """Return whether a token has the form of a compact JWS. A token of another form is opaque to all but its issuer."""
     return token.reveal().count(".") == 2
 
 
@@ -153,7 +153,10 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. With `header`, its members replace the `kid` in the JWS header."""
+    """Sign claims as a compact JWS.
+
+    The JWS header contains `alg`, `typ` and `kid`. If `header` is given, its members take the place of `kid`.
+    """
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
@@ -206,7 +209,7 @@ def _decode(part: bytes) -> bytes:
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """Decode a part of a token that the caller has translated to base64 with `_STANDARD`."""
+    """Decode a part of a token, which the caller has converted from base64url to base64 by `_STANDARD`."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

@@ -33,7 +33,7 @@ class TokenContent:
         grant: The value of Auth0's claim `gty`; None for grants without this claim.
         key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1).
         certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1).
-        login_id: The id of the user's login. A new login gets this id, or a random id if this is None.
+        login_id: The id of the user's login. A new login is created with this id; None means a random id.
         longest_login: The longest life of a new login; None means the life in the client's settings.
         device_name: For a new login, the device on which the client claims to run.
     """
@@ -79,7 +79,8 @@ class TokenIssuer:
             now: The current time; aware, UTC.
             random: At least 16 random bytes, for the `jti` or for the nonce of an opaque token.
             refresh: The refresh token for the response; None for a response without one.
-            login: The login of the refresh token. The dialect `rfc` sends the times at which this login ends.
+            login: The login of the refresh token; None if there is no refresh token. In the dialect `rfc`, the response
+                contains the time until this login ends.
         """
         # Only the dialect `rfc` sends the time at which the login ends, since Auth0 does not send this time.
         told = login if refresh and self.config.wire == "rfc" else None

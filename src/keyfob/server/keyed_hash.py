@@ -47,7 +47,7 @@ class HashKeys:
 def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
     """Return the HMAC-SHA-256 of a value.
 
-    Without the key, the codes in a stolen database cannot be found by guessing.
+    A stolen database contains such hashes of codes. Without the key, a thief cannot find a code by hashing guesses.
     """
     text = value.reveal() if isinstance(value, Secret) else value
     state = _begun(key).copy()
@@ -84,7 +84,8 @@ def link_proof(keys: HashKeys, user_code: str) -> str:
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
     """Return the proof that a user code was typed in this browser session.
 
-    If the user must log in first, the URL to which the browser returns after the login contains this proof.
+    If the user must log in first, the URL to which the browser returns after the login contains this proof. So the user
+    does not have to type the code again.
     """
     return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
@@ -129,7 +130,8 @@ def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
     """Verify the MAC of a refresh token. Return the token's content, or None if the MAC is wrong.
 
-    If refresh tokens had no MAC, a caller who guesses a login id could end another user's login.
+    If refresh tokens had no MAC, a caller could invent a token with a guessed login id. The token would count as an old
+    token of this login, so it would end another user's login.
     """
     text = token.reveal()
     try:

@@ -1,4 +1,6 @@
-"""The tenant's random keys. They are stored encrypted under the master key, so that the master key can be replaced.
+"""The tenant's random keys. They are stored encrypted under the master key.
+
+They are not derived from the master key, so that it can be replaced.
 
 The key `hashing` never changes, since a stored hash of a code or token cannot be computed again without the code or
 token. This key cannot decrypt or forge anything. The key `sealing` changes together with the master key, and everything
@@ -36,6 +38,8 @@ class Keyring:
     """The random keys of a tenant.
 
     Attributes:
+        hashing: The key for hashes and MACs. It never changes.
+        sealing: The key that encrypts.
         formers: The former sealing keys, the latest first, each with the time until which it may decrypt.
     """
 
@@ -54,8 +58,8 @@ class Keyring:
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
         """Return a keyring with a new sealing key.
 
-        The present sealing key becomes a former key, which may decrypt for the time `grace`. If `grace` is zero, all
-        former keys expire at once.
+        The present sealing key becomes a former key, which can still decrypt for the time `grace`. If `grace` is zero,
+        neither this key nor any other former key can decrypt any more.
         """
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()
         return Keyring(
@@ -166,18 +170,18 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt the signing keys and second factors that former keys encrypted, under the present sealing key.
+    """Find the stored signing keys and second factors that are still encrypted under a former sealing key.
 
-    Return the number of ciphertexts that were encrypted again.
+    Encrypt them under the present sealing key. Return how many there were.
     """
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt the signing keys and second factors that former keys encrypted, under the new key `sealing`.
+    """Find the stored signing keys and second factors that are still encrypted under one of the keys `formers`.
 
-    Return the number of ciphertexts that were encrypted again.
+    Encrypt them under the key `sealing`. Return how many there were.
     """
     count = 0
     for key in await transaction.signing_keys():

@@ -21,7 +21,8 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 class Store(Protocol):
     """Runs functions in transactions.
 
-    A function may await nothing but the methods of its transaction. The store may run a function more than once.
+    A function must await only the methods of its transaction. The store can run a function more than once, such as
+    after a conflict with another transaction. Only the changes of the last run are stored.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """
@@ -60,7 +61,9 @@ class Passwords(Protocol):
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a new password, or None if too many passwords wait to be hashed.
+        """Return the hash of a new password.
+
+        Return None if too many passwords wait to be hashed, or if the caller disconnects meanwhile.
 
         Args:
             password: The password as typed.
@@ -71,7 +74,9 @@ class Passwords(Protocol):
         ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
-        """Return whether a password matches its hash, or None if too many passwords wait to be checked.
+        """Return whether a password matches its hash.
+
+        Return None if too many passwords wait to be checked, or if the caller disconnects meanwhile.
 
         Args:
             password: The password as typed.

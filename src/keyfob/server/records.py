@@ -35,11 +35,11 @@ class DeviceLogin:
         challenge: The S256 `code_challenge` (RFC 7636), or None. With a challenge, every poll needs the verifier.
         device_name: The name of the device, as the client claims. It is not verified.
         device_system: The operating system of the device, as the client claims.
-        nearness: Whether the approving browser was in the network of the device.
+        nearness: Whether the approving browser was in the network of the device: `same`, `other` or `unknown`.
         number_hash: The hash of the number that the page showed after the approval, if the client must send it.
         number_tries: How many wrong numbers were sent.
-        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval, so that a link
-            can end this login before or after the code is redeemed.
+        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval. So the link in
+            an e-mail about the approval can end this login before or after the code is redeemed.
     """
 
     device_code_hash: bytes
@@ -71,14 +71,15 @@ class RefreshLogin:
     Attributes:
         login_id: Random bytes. They are part of every refresh token of the login, and the claim `sid` of its access
             tokens.
-        generation: The generation of the newest refresh token; 0 if the login has no refresh token.
+        generation: The generation of the newest refresh token: 1 for the first token, and one more after each rotation.
+            0 if the login has no refresh token.
         current_hashes: The keyed hash of the secret part of the newest refresh token; () if there is none.
         previous_hashes: The keyed hash of the secret part of the refresh token before the newest; () if there is none.
         rotated_at: The time of the last rotation; None if no refresh token was exchanged yet.
         repeats: How often the previous refresh token was exchanged again since the last rotation.
         key_thumbprint: The thumbprint of the DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
-        used_at: The time of the last refresh.
+        used_at: The time of the last refresh; None if there was no refresh yet.
         network: The client's network at the start of the login: an IPv4 address, or an IPv6 /64.
         device_name: The name of the device, as in `DeviceLogin`.
     """
@@ -165,14 +166,15 @@ class Authenticator:
             empty for e-mail.
         created_at: The time at which the enrolment was completed or, if the factor is not active, began.
         is_active: Whether the enrolment was completed with a right code.
-        last_step: The time step of the last accepted TOTP code, so that no code is accepted twice (RFC 6238 §5.2).
+        last_step: The time step of the last accepted TOTP code; None if no code was accepted yet. The codes of this
+            step and of earlier steps are refused (RFC 6238 §5.2).
         login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
             login can use the factor.
         expires_at: The time at which the login of `login_hash` expires; None if the factor is active.
-        name: The name of a passkey, as the user typed it.
-        credential_id: The credential ID of a passkey.
-        sign_count: The signature counter of a passkey; 0 if its authenticator has no counter.
-        used_at: The time of the last login with a passkey.
+        name: The name of a passkey, as the user typed it; "" for other factors.
+        credential_id: The credential ID of a passkey; None for other factors.
+        sign_count: The signature counter of a passkey; 0 if its authenticator has no counter, and for other factors.
+        used_at: The time of the last login with this passkey; None if there was no such login, and for other factors.
     """
 
     authenticator_id: str
@@ -206,10 +208,10 @@ class MfaLogin:
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a
             browser, the hash of random bytes that only the encrypted state of the login contains.
-        grant: `password`, `password-realm` or `browser` for an interrupted login; `enrolment` for an enrolment that an
-            access token began; `another factor` for an additional factor in a browser.
-        oob_hash: The hash of the `oob_code` of the message that was sent.
-        binding_hash: The hash of the code that the user reads in the message.
+        grant: For an interrupted login: `password`, `password-realm` or `browser`. For an enrolment that an access
+            token began: `enrolment`. For an additional factor in a browser: `another factor`.
+        oob_hash: The hash of the `oob_code` of the last e-mail with a code; None if there is none.
+        binding_hash: The hash of the code in this e-mail, which the user reads; None if there is none.
     """
 
     token_hash: bytes
@@ -270,13 +272,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """A counter of wrong passwords or codes: the number of consecutive failures, or of tries that are still allowed.
+    """A counter for a limit, such as the limit on wrong passwords.
 
     Attributes:
         tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.
+        count: Some limits count the failures since the last success. Other limits count the tries that are left.
         expires_at: The time from which the record has no effect.
         of_stranger: Whether an unauthenticated caller chose this subject: a network, or a name that no user has. The
-            number of such records is limited. The records that expire first are deleted first.
+            number of such records is limited. If there are too many, those that expire first are deleted.
     """
 
     tries_key: bytes

@@ -55,9 +55,9 @@ class Table(Generic[R]):
             record: The dataclass of the records. Its fields become the columns.
             name: The table's name in the database.
             key: The columns of the primary key.
-            fixed: The columns that other indexes contain. The values of these columns hardly ever change. `put` does
-                not set these columns, since SQLite rewrites the index of every column that is set, even if the value
-                stays the same.
+            fixed: The columns with an index besides that of the primary key. Their values hardly ever change. `put`
+                does not set these columns, since SQLite rewrites the index of every column that is set, even if the
+                value stays the same.
         """
         self.name = name
         hints = typing.get_type_hints(record)

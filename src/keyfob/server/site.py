@@ -77,9 +77,9 @@ class Readiness:
     """Whether the store can be used.
 
     Attributes:
-        reason: The code of the failure, or "".
-        checked_at: The time at which the last check ended.
-        checking_since: The time at which the present check began, if one is under way.
+        reason: The code of the failure; "" if the last check found none.
+        checked_at: The time at which the last check ended; None before the first check.
+        checking_since: The time at which the present check began; None if no check is under way.
     """
 
     reason: str = "starting"
@@ -95,10 +95,11 @@ class Site:
         tenant_keys: The signing keys, and the keys derived for each purpose.
         mailer: The sender of e-mail; None if e-mail is not set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        device_requests: How much of the limit of device requests each network has used, as the `full_at` of
-            `decide/throttle.py`.
+        device_requests: For each network, the time at which its limit of device requests is unused again. The times
+            are the `full_at` of `decide/throttle.py`.
         client_failures: The number of wrong client secrets, by client and network.
-        endpoint_requests: How much of an endpoint's limit each network has used, as a `full_at`.
+        endpoint_requests: For each endpoint and network, the time at which the network's limit of requests is unused
+            again, as in `device_requests`.
         node: The name of this process in the ids of its events.
         limits_noted: The time of the last audit event about a limit, by the limit's name and the network.
         meter: The meter for metrics. The default meter counts nothing.

@@ -97,7 +97,7 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. If another pending login has the same user code, change nothing and return False."""
+        """Add a device login, and return True. If another device login has the same user code, return False instead."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:
@@ -130,8 +130,8 @@ class SqlTransaction:
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
         """End all but the `keep` newest logins of a user in a client. Return the number of ended logins.
 
-        If `renewable` is True, consider only logins with refresh tokens, otherwise only logins without. The other
-        logins do not end, and are not counted among the `keep`.
+        If `renewable` is True, consider only logins with refresh tokens. If it is False, consider only logins without
+        refresh tokens. The logins that are not considered do not end, and are not counted among the `keep`.
         """
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
@@ -176,7 +176,10 @@ class SqlTransaction:
         )
 
     async def revoke_token(self, mark: bytes, until: datetime) -> None:
-        """Store the `revocation_mark` of a revoked access token at least until `until`."""
+        """Store at least until `until` that an access token is revoked.
+
+        The function `revocation_mark` computes `mark` from the token.
+        """
         sql = (
             "INSERT INTO revoked_token (mark, expires_s) VALUES (?, ?) "
             "ON CONFLICT (mark) DO UPDATE SET expires_s = excluded.expires_s"
@@ -320,7 +323,8 @@ class SqlTransaction:
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
         """Delete old events, at most `most`, the oldest first. Return the number of deleted events.
 
-        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events.
+        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events. The
+        newest event is never deleted.
         """
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")

@@ -24,14 +24,17 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The first user of a ready tenant, with the generated password. The store contains only the password's hash."""
+    """The first user of a tenant without a tenant.toml, with the generated password.
+
+    The store contains only a hash of the password.
+    """
 
     email: str
     password: Secret
 
 
 def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """Return the settings of a ready tenant: one client and one API."""
+    """Return the settings of a ready tenant, which works without a tenant.toml: one client and one API."""
     scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
     return TenantConfig(
         issuer=issuer,

@@ -331,7 +331,7 @@ def answer(
 
     Args:
         wire: The dialect.
-        outcome: The row of the table.
+        outcome: The outcome, one of the keys of `TABLE`.
         headers: Additional headers.
         words: The values for the placeholders of the text. Characters that RFC 6749 §5.2 forbids are replaced.
         more: Additional members of the JSON response.

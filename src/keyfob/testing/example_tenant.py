@@ -63,7 +63,7 @@ ROLES: Final = (Role("buyer", ((ORDERS, "read:orders"),)),)
 
 
 def example_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """Return the settings of a ready tenant, with the clients and APIs of this module and with password grants."""
+    """Return the settings of `ready_config`, with the clients and APIs of this module and with the password grants."""
     ready = ready_config(issuer, wire)
     return replace(
         ready,

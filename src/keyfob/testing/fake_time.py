@@ -11,10 +11,10 @@ NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 class FakeTime:
-    """Both clocks of a World. The wall clock can be set; the monotonic clock only advances.
+    """A fake wall clock and a fake monotonic clock. A test can set the wall clock; the monotonic clock only advances.
 
     Attributes:
-        passed: The reading of the monotonic clock: the time since the start.
+        passed: The reading of the monotonic clock, which starts at zero.
     """
 
     def __init__(self, wall: datetime = NOON) -> None:

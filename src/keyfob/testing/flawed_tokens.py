@@ -96,7 +96,7 @@ def _with_parameters(**header: object) -> Callable[[TokenMaker], Secret]:
 def _literal(header: str, payload: str) -> Callable[[TokenMaker], Secret]:
     """Return a function that signs a header and a payload that are given as text, and so can be malformed JSON.
 
-    In both texts, `%` is replaced by the usual members. Nothing else is changed before signing.
+    In both texts, `%` is replaced by the members that a valid token has. Nothing else is changed before signing.
     """
 
     def make(maker: TokenMaker) -> Secret:

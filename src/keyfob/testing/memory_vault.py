@@ -37,7 +37,7 @@ class MemorySlot:
 
 
 class MemoryVault:
-    """A vault that serializes each login, so that tests notice a field that is not serialized."""
+    """A vault that serializes each login. A field that is not serialized is lost, so that tests notice it."""
 
     def __init__(self) -> None:
         self._entries: dict[str, bytes] = {}

@@ -155,7 +155,7 @@ class Row(NamedTuple):
 
 
 def row_of(policy: str, run: Run = attack) -> Row:
-    """Return the row of a policy in the table of results."""
+    """Attack users under a policy, once from another network and once from their own. Return the results."""
     rules = POLICIES[policy]
     return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
 
@@ -232,7 +232,9 @@ def _is_warned(page: Page) -> bool:
 def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
     """Poll as the attacker, and return the last response.
 
-    If a number is required, the attacker first sends the number that the user told, and then guessed numbers.
+    The first poll contains no number. If the response requires the number that the page showed to the user, poll again
+    with `number`, which the user told the attacker. If `number` is "", poll with a guess. If that number is wrong, poll
+    with up to three guesses more.
     """
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")

@@ -64,7 +64,10 @@ class Scene:
     """
 
     def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
-        """Start a tenant and add a user. By default, the tenant has ready settings and a store in memory."""
+        """Start a tenant and add a user.
+
+        By default, the settings are those of `ready_config`, and the store is in memory.
+        """
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()

@@ -32,7 +32,9 @@ Answer = Response | KeyfobError | Silence
 
 
 class ScriptedWorld:
-    """A World for a flow: a clock that advances without waiting, and a scripted server.
+    """The `World` (network, clock, user) of a client in a test. A script answers the client's requests.
+
+    The clock advances without waiting.
 
     Attributes:
         time: The clocks.
@@ -130,10 +132,12 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event. After the last event, return the redirect.
+        """Return the next scripted event, and advance the clock to its time. After the last event, return the redirect.
 
-        The clock advances to the time of the event. If this would take longer than `span`, or if the script has neither
-        an event nor a redirect left, advance the clock by `span` and return None.
+        Advance the clock by `span` and return None in these cases:
+
+        - The time of the next event is more than `span` away.
+        - There is no next event, and the script has no redirect.
         """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)
@@ -178,7 +182,7 @@ class ScriptedWorld:
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
         """Take the login lock. Return True and the previous holder, which is None if there was none.
 
-        Each holder in `elsewhere` makes one call fail: this call returns False and that holder.
+        If `elsewhere` is not empty, remove its first holder, and return False and this holder.
         """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:

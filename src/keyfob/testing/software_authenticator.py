@@ -113,7 +113,7 @@ class SoftwareAuthenticator:
 
 
 def options_of(page: Page) -> dict[str, Any]:
-    """Return the options for the authenticator in a page.
+    """Return the options that a page contains for the authenticator.
 
     Raises:
         Misuse: The page has no options.

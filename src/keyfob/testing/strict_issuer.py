@@ -57,15 +57,15 @@ class StrictIssuer:
 
     Attributes:
         issuer: The issuer identifier.
-        families: The logins, oldest first.
+        families: The tokens of each login, the oldest login first.
         refreshes: How many refreshes succeeded.
         reuses: The spent refresh tokens that were presented again.
         revocations: The tokens that the client revoked.
         lifetime: The lifetime of access tokens.
         subject: The user who approves the next login; "" for logins without an ID token.
         claims: Additional claims of the next ID tokens.
-        flaw: A function that returns changed members for each token response. The issued tokens are valid even if the
-            changed response lacks them.
+        flaw: A function that takes the members of each token response, and returns the members to send. If a token is
+            not sent, the issuer still accepts it.
         before_answer: A function that is called with each refresh request and its response, before the response is
             sent. At this time, the old refresh token is spent, and the client does not have the new one yet.
     """
@@ -105,7 +105,10 @@ class StrictIssuer:
         )
 
     def log_in(self, profile: Profile, *, expires_in: timedelta | None = None) -> StoredLogin:
-        """Return a new login, as the vault would store it. `expires_in` is the access token's lifetime from now on."""
+        """Return a new login, in the form in which a client stores logins.
+
+        The access token is valid for `expires_in` from now on; None means the attribute `lifetime`.
+        """
         now = self._now()
         with self._lock:
             self.families.append(TokenFamily())
@@ -159,7 +162,7 @@ class StrictIssuer:
         return Response(404)
 
     def world(self) -> ScriptedWorld:
-        """Return a World in memory whose network is this issuer."""
+        """Return a `World` for a client in a test. This issuer answers all requests of the client, in memory."""
         return _World(self, self._time or FakeTime(self._now()))
 
     @contextmanager

@@ -45,8 +45,9 @@ class AsgiApp:
         Args:
             site: The state of the tenant.
             reload: The function to call before each request, which reloads changed settings.
-            wait: A function that waits for a number of seconds. After a response, it is called with a random number
-                before each deferred e-mail. If None, deferred e-mails are sent immediately after the response.
+            wait: A function that waits for a number of seconds. Some e-mails are sent after the response. Before each
+                of them, `wait` is called with a random number. So the server's load does not reveal whether there is an
+                e-mail. If `wait` is None, these e-mails are sent immediately after the response.
         """
         self._site = site
         self._reload = reload

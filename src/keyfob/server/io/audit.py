@@ -54,8 +54,8 @@ class Sink(Protocol):
         """Write events.
 
         Raises:
-            OSError: No event was written.
-            StoreUnavailable: The store cannot be used, and no event was written.
+            OSError: The events cannot be written. None of them was written.
+            StoreUnavailable: The store cannot be used. No event was written.
         """
         ...
 
@@ -179,7 +179,7 @@ class LinesSink:
         """Write events, and block until they are written.
 
         Raises:
-            OSError: No event was written.
+            OSError: The events cannot be written. None of them was written.
         """
         self._write_rest()
         self._rest = "".join([f"{write_line(event)}\n" for event in events]).encode("utf-8", "replace")

@@ -24,12 +24,12 @@ Fetch = Callable[[int, int], tuple[LoggedEvent, ...]]
 def read_log(
     path: Path, fetch: Fetch, since: datetime | None, wait: Callable[[], None] | None = None
 ) -> Iterator[Event]:
-    """Yield the events of the files and of the table, oldest first.
+    """Yield the events of the log files and of the table in the store, oldest first.
 
     Args:
-        path: The file, which may not exist.
-        fetch: A function that returns events of the table, given the number of the last event that was read and the
-            greatest number of events to return.
+        path: The current log file. Its renamed older files are read too. If there is no file, only the table is read.
+        fetch: A function that returns events of the table. Its arguments are the number of the last event that was
+            read, and the greatest number of events to return.
         since: The time of the earliest event to yield; None for all events.
         wait: A function that waits a while. If `wait` is given, the iterator never ends: after the last event, it calls
             `wait` and yields the new events.
@@ -66,7 +66,7 @@ class _Files:
             self._open.close()
 
     def _unread(self) -> Iterator[BinaryIO]:
-        """Yield the open log file, and then each newer log file."""
+        """Yield the open log file, and then each newer log file. If no file is open yet, begin with the oldest."""
         last = OLD_FILES
         if self._open is not None:
             yield self._open

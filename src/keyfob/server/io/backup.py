@@ -101,14 +101,19 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
     """Restore a backup into a folder, after checking the whole backup.
 
-    The folder is created if it does not exist. It may contain no files but `master.key` and `master-key.name`.
+    The folder is created if it does not exist. It must be empty, except for the files `master.key` and
+    `master-key.name`.
 
-    The master key is searched for as in `known_master_key`. Only if no location has a key, the key in the backup is
-    used, and written into the folder.
+    The master key is searched for as in `known_master_key`. If no location has a key, the key in the backup is used,
+    and written into the folder.
 
     Raises:
-        Misuse: The backup is damaged, was made by a newer keyfob, or was made with another master key; no master key
-            was found; or the folder contains other files.
+        Misuse: The backup cannot be restored, for one of these reasons:
+
+            - It is damaged, or was made by a newer keyfob.
+            - It was made with another master key than the one that was found.
+            - No location has a master key, and neither has the backup.
+            - The folder cannot be written, or contains other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
     if found - {MASTER_KEY, NAME_FILE}:
@@ -187,8 +192,8 @@ def _check(database: Path, master: bytes) -> None:
     """Check a database with the master key, and migrate its schema.
 
     Raises:
-        Misuse: The database is damaged, was written by a newer keyfob, or its keys were encrypted with another master
-            key.
+        Misuse: The database is damaged, or was written by a newer keyfob. Or its keys were encrypted with another
+            master key.
     """
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:

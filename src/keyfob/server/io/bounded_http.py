@@ -23,7 +23,7 @@ _IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # in case a lone CR LF h
 
 
 class _TooLarge(Exception):
-    """Raised if a request exceeds a limit. The parser handles this exception as a syntax error."""
+    """Raised if a request exceeds a limit. uvicorn's parser handles it as a syntax error, so the request is refused."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -87,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._received = min(self._received, _PIECE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header or a trailer."""
+        """Add a header or a trailer to the request. If the request has too many, refuse it."""
         if len(self.headers) >= limits.HEADERS:
             self._is_too_large = True
             raise _TooLarge
@@ -126,8 +126,8 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Send a refusal, and close the connection.
 
-        If an earlier request on this connection has no response yet, only close the connection: the client would read
-        the refusal as the response to the earlier request.
+        If an earlier request on this connection has no response yet, only close the connection. Otherwise the client
+        would read the refusal as the response to the earlier request.
         """
         del msg
         if self.transport.is_closing():
@@ -164,7 +164,10 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Handle a WebSocket request as a usual request. Then close the connection, since further data is not HTTP."""
+        """Close the connection after the response to a WebSocket request, since further data is not HTTP.
+
+        The request is handled like any other. uvicorn's own method would log warnings.
+        """
         cycle = self._present_cycle()
         if cycle is not None:
             cycle.keep_alive = False

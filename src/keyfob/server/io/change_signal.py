@@ -12,9 +12,9 @@ _NAME: Final = "registered"
 
 
 class ChangeSignal:
-    """The change signal of one tenant's folder.
+    """Tells the processes that use one tenant's folder that its settings or keys have changed.
 
-    Checking the signal is a hundred times faster than reading the settings.
+    Checking the signal is a hundred times faster than reading the settings, so the tenant checks it at every request.
     """
 
     def __init__(self, folder: Path) -> None:

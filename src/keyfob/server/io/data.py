@@ -27,10 +27,10 @@ def default_folder() -> Path:
 
 
 def master_key(folder: Path) -> bytes:
-    """Return the master key in the tenant's folder. If there is none, create it.
+    """Return the master key in the file `master.key` of the tenant's folder. If the file is missing, create it.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file does not
+        Misuse: The folder cannot be used, belongs to another user, or is writable by other users. Or the file does not
             contain a key.
     """
     path = folder / MASTER_KEY
@@ -48,10 +48,10 @@ def master_key(folder: Path) -> bytes:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Create the tenant's folder, readable only by its owner.
+    """Create the tenant's folder, readable only by its owner. If it exists, restrict its permissions.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user, or was writable by others.
+        Misuse: The folder cannot be used, belongs to another user, or has files and was writable by other users.
     """
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def _make_private(path: Path, *, has_content: bool = True) -> None:
     """Restrict the permissions of a file or a folder to its owner.
 
     Raises:
-        Misuse: The file or folder belongs to another user, or has content that others could have written.
+        Misuse: The file or folder belongs to another user, or other users could have written its content.
         OSError: The permissions cannot be changed.
     """
     if os.name != "posix":

@@ -29,9 +29,12 @@ def shown(url: str) -> str:
 def connect_arguments(url: str) -> dict[str, Any]:
     """Return the arguments for asyncpg to connect with.
 
-    If `sslmode` or PGSSLMODE is set, it decides about TLS. If neither is set, a connection to another machine is
-    encrypted, and the server's certificate is verified. If neither is set and the URL names a `service`, the settings
-    of the service decide.
+    The first of these rules that applies decides about TLS:
+
+    - If `sslmode` or PGSSLMODE is set, it decides.
+    - If the URL names a `service`, the settings of the service decide.
+    - A connection to another machine is encrypted, and the server's certificate is verified.
+    - For a connection to this machine, the default of asyncpg decides.
 
     Raises:
         Misuse: The text is not the URL of a PostgreSQL database.

@@ -1,8 +1,8 @@
 """A cache of pending device logins in the memory of a process, so that most polls do not read the database.
 
 A transaction that changes a device login removes the login from this process's cache. If another process changes a
-login, its commit changes the database's version. So cached logins are used only for `DEVICE_STALENESS` after a check
-of this version.
+login, its commit changes the database's version. Cached logins are used only for `DEVICE_STALENESS` after a check of
+this version. The next check clears the cache if the version has changed.
 """
 
 from __future__ import annotations
@@ -73,18 +73,19 @@ class DeviceCache:
             self.valid_until = now + _STALENESS_S
 
     def change(self, device_code_hash: bytes) -> None:
-        """Remove a login that a transaction changes.
+        """Remove a login that a transaction is about to change.
 
-        Until the commit, readers still see the unchanged record. So no login is cached until `settle` is called.
+        Until the commit, other transactions still read the unchanged record, and `keep` would cache it again. So `keep`
+        does nothing until `settle` is called.
         """
         with self._lock:
             self._is_changing = True
             self._logins.pop(device_code_hash, None)
 
     def sweep(self, before: datetime) -> None:
-        """Remove the logins that expired before a time, while a transaction deletes them from the database.
+        """Remove the logins that expired before a time, since a transaction is deleting them from the database.
 
-        As in `change`, no login is cached until `settle` is called.
+        `keep` does nothing until `settle` is called, for the reason that `change` gives.
         """
         with self._lock:
             self._is_changing = True
@@ -108,11 +109,14 @@ class ReadingTransaction(SqlTransaction):
     """A read transaction that looks up pending device logins in the cache first.
 
     Attributes:
-        changes: The value of the cache's `changes` before this transaction's snapshot.
+        changes: The attribute `changes` of the cache, as it was before the snapshot of this transaction was taken.
     """
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache, look: Callable[[], float]) -> None:
-        """Create a transaction. `look` validates the cache if the next check is due, and then returns the time."""
+        """Create a transaction.
+
+        `look` returns the time of the cache's clock. If the cache must be validated again, `look` does this first.
+        """
         super().__init__(connection)
         self.changes: int = 0
         self._cache = cache

@@ -23,7 +23,7 @@ class KeyRegistry:
     """The keys of a tenant, for its administrators.
 
     Attributes:
-        signal: The change signal, after which running tenants reload the keys.
+        signal: The function that tells running tenants to reload the keys.
     """
 
     store: Store
@@ -48,14 +48,19 @@ class KeyRegistry:
     def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
         """Create and publish the next key of each algorithm. Return all keys after the change.
 
-        By default, this is done for each algorithm for which a key signs now. If the next key of an algorithm is
-        published already, no key is created. With `at_once`, the next key signs from now on.
+        If no algorithms are given, this is done for each algorithm for which a key signs now. If the next key of an
+        algorithm is published already, no key is created.
+
+        With `at_once`, the next key signs from now on. Otherwise it signs after APIs have had the time to fetch it
+        (`ANNOUNCED_FOR`).
         """
         chosen = tuple(algorithms)
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
 
     def revoke(self, name: str) -> tuple[StoredKey, ...]:
-        """Remove a key at once. If the key was signing, replace it by another key. Return all keys after the change.
+        """Remove a key at once. Return all keys after the change.
+
+        If the key was signing, the next key of its algorithm signs from now on. If there is no next key, create one.
 
         Raises:
             Misuse: There is no such key.

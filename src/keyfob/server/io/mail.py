@@ -65,7 +65,7 @@ def address_to(text: str) -> Address:
     """Parse a user's e-mail address.
 
     Raises:
-        Unreachable: The text is not exactly one address.
+        Unreachable: The text is not exactly one address, so no e-mail can be sent to it.
     """
     try:
         return read_address(text)

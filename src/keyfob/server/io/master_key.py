@@ -52,11 +52,15 @@ def find_master_key(
 ) -> MasterKey:
     """Return the master key of the tenant in a folder. For a new tenant without a named source, create a key.
 
-    Without a source, these locations are searched in this order: the source that `KEYFOB_MASTER_KEY` names, the systemd
-    credential `keyfob-master-key`, the file in the user's configuration folder, and the file in the tenant's folder.
+    If `source` is None, these locations are searched, in this order:
 
-    A new key is created in the configuration folder, so that a copy of the tenant's folder alone cannot be decrypted.
-    For development, a new key is created in the tenant's folder.
+    - the source that `KEYFOB_MASTER_KEY` names
+    - the systemd credential `keyfob-master-key`
+    - the file in the user's configuration folder
+    - the file in the tenant's folder
+
+    A new key is created in the configuration folder. So a copy of the tenant's folder alone cannot be decrypted. For
+    development, a new key is created in the tenant's folder.
 
     Args:
         folder: The tenant's folder. If it is missing, it is created.
@@ -153,14 +157,16 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the path of the master key in the user's configuration folder, whether or not the file exists.
+    """Return the path for the tenant's master key in the user's configuration folder. The file need not exist.
 
-    The tenant's folder contains the name of the file, so a tenant finds its key after its folder was moved. If the
-    tenant's folder contains no name yet, `creates=True` stores a new name there.
+    A file in the tenant's folder stores the random name of the key file. So the key is still found after the tenant's
+    folder was moved. If no name is stored yet and `creates` is True, store a new name.
 
-    Returns:
-        None if no name is stored and `creates` is False, if there is no home folder, or if the configuration folder is
-        inside the tenant's folder.
+    Return None in these cases:
+
+    - No name is stored, and `creates` is False.
+    - There is no home folder.
+    - The configuration folder is inside the tenant's folder.
     """
     try:
         parent = platform_folder(

@@ -65,10 +65,13 @@ class Argon2Passwords:
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
-        """Wait until a password may be hashed. Return False if it must not be hashed.
+        """Wait until a password may be hashed. Then return True; the caller must release the semaphore `_limit`.
 
-        This is so if the queue is full, if too many passwords of the network are in the queue, or if the caller
-        disconnects.
+        Return False if the password must not be hashed, for one of these reasons:
+
+        - The queue is full.
+        - Too many passwords of the network are in the queue.
+        - The caller disconnects.
         """
         if not self._limit.locked():
             return await self._limit.acquire()

@@ -91,7 +91,7 @@ class Registry:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the registry of a new tenant in memory, to preview a change."""
+        """Return the registry of a new tenant in memory. It serves to preview what a command would create."""
         return cls(SqliteStore(), secrets.token_bytes(MASTER_KEY_BYTES))
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class Registry:
         return self._read(lambda transaction: transaction.documents())
 
     def tables(self) -> Table:
-        """Return the settings as tables of tenant.toml. If no settings are stored, return those of a ready tenant.
+        """Return the settings as tables of tenant.toml. If no settings are stored, return those of `ready_config`.
 
         Raises:
             Misuse: The store is damaged, or was written by a newer keyfob.
@@ -116,7 +116,7 @@ class Registry:
         return write_tables(config_of(documents, SERVED), names_issuer=_names_issuer(read_documents(documents)))
 
     def config(self) -> TenantConfig:
-        """Return the settings.
+        """Return the settings. If no settings are stored, return those of `ready_config`.
 
         Raises:
             Misuse: The store is damaged, or was written by a newer keyfob.
@@ -277,8 +277,9 @@ class Registry:
     async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
         """Return the password hash that the user will have.
 
-        This is the hash of the wanted password. If only a hash is wanted, it is this hash. If neither is wanted, it is
-        the present hash.
+        - If a password is wanted, return a hash of this password.
+        - If no password but a hash is wanted, return the wanted hash.
+        - If neither is wanted, return the present hash of the user.
 
         Raises:
             Misuse: The user is new and neither a password nor a hash is wanted, or the wanted password is weak.

@@ -1,4 +1,7 @@
-"""Reload the settings and keys of a running tenant if another process has changed them, or a key change is due."""
+"""Reload the settings and keys of a running tenant.
+
+This happens if another process has changed them, or if a scheduled change of the keys is due.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 class Reloader:
     """Checks at a request whether settings or keys have changed, and reloads them.
 
-    A request causes a check if a change signal was sent since the last check, or if the last check was at least a
-    second ago.
+    A request causes a check in these cases:
+
+    - A change signal was sent since the last check.
+    - The last check was at least a second ago.
     """
 
     def __init__(
@@ -41,9 +46,9 @@ class Reloader:
         Args:
             site: The running tenant.
             keys: The follower of the tenant's keys.
-            read: A function that converts the stored documents to settings, and may raise KeyfobError. If None, only
-                keys are reloaded.
-            seen: The documents that the site's present settings were read from.
+            read: A function that converts the stored settings to a `TenantConfig`. If they are not valid, it raises
+                KeyfobError. If `read` is None, only keys are reloaded.
+            seen: The stored settings from which the site's present `TenantConfig` was made.
             state: A function that returns a different value after each change signal.
         """
         self._site = site
@@ -98,7 +103,10 @@ async def _read_all(transaction: Transaction) -> _Found:
 
 
 def note_password_users(site: Site) -> None:
-    """If clients may use the password grants, write an audit event that names them: Auth0's event code `depnote`."""
+    """Write an audit event with the clients that may use the password grants. If there are none, do nothing.
+
+    The event has the code `depnote`, which Auth0 uses for deprecation notices.
+    """
     names = site.config.password_users()
     if names:
         site.record("depnote", description=f"These applications may use the password grants: {', '.join(names)}")

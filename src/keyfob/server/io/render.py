@@ -75,7 +75,7 @@ def script() -> bytes:
 def style(colour: str) -> bytes:
     """Return the style sheet for the tenant's colour, which `TenantConfig` has checked.
 
-    Text on the tenant's colour and the edges of such areas get colours that have enough contrast.
+    Areas in the tenant's colour get a colour for their text and a colour for their edges. Both have enough contrast.
     """
     sheet = files("keyfob.server.io").joinpath("templates/style.css").read_text(encoding="utf-8")
     edges = f"light-dark({visible_on(colour, LIGHT_CARD)}, {visible_on(colour, DARK_CARD)})"

@@ -1,7 +1,7 @@
 """Serve an ASGI application on a socket, in this thread or in a new one.
 
-A second socket can request client certificates (RFC 8705 §5). Browsers use the first socket, since a browser would ask
-its user to choose a certificate.
+A second socket can request client certificates (RFC 8705 §5). Browsers use the first socket: at the second, a browser
+would ask its user to choose a certificate.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ class _LimitedServer(uvicorn.Server):
         self._context = None if certified is None or tls is None else _mtls_context(tls, certified)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Load the registered certificates, then listen on both sockets."""
+        """Listen on the first socket. If there is a second socket, listen on it too.
+
+        The registered certificates of clients are loaded before the second socket listens.
+        """
         await super().startup(sockets)
         if self._certified is not None and self._context is not None:
             await self._accept_registered()
@@ -252,9 +255,10 @@ def until_signal(
     tls: TlsFiles | None = None,
     certified: Certified | None = None,
 ) -> Generator[Callable[[], None]]:
-    """Yield a function that serves until SIGINT or SIGTERM and then finishes pending requests. `tls` enables https.
+    """Yield a function that serves until SIGINT or SIGTERM, then finishes pending requests, and returns.
 
-    If a signal arrives before the function is called, the function returns at once.
+    If a signal arrives before the function is called, the function returns at once. `tls` enables https. `certified`
+    adds a socket for clients with certificates.
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)

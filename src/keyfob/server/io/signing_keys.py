@@ -47,9 +47,10 @@ class KeyFollower:
         return await self.follow(config, stored, slots)
 
     async def follow(self, config: TenantConfig, stored: Sequence[StoredKey], slots: tuple[KeySlot, ...]) -> TenantKeys:
-        """Create missing keys and make scheduled changes, as in `look`. Then return the tenant's keys.
+        """Create missing keys, and make the changes that are due. Then return the tenant's keys.
 
-        `stored` and `slots` are the signing keys and the key slots, as just read from the store.
+        `stored` and `slots` are the signing keys and the key slots that the caller has just read from the store. `look`
+        reads them itself.
         """
         now = self._surroundings.now()
         keyring = await self._follow_slots(slots, now)

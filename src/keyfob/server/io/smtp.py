@@ -77,8 +77,8 @@ class MailServer:
 class SmtpMailer:
     """Sends each message over a new connection, in ten seconds at most.
 
-    Connecting is tried twice. A message is sent only once: a server that does not respond may have accepted the
-    message.
+    If connecting fails, the mailer connects a second time. It never sends a message a second time, since a server that
+    does not respond may have accepted the message.
     """
 
     def __init__(
@@ -90,12 +90,15 @@ class SmtpMailer:
             server: The server.
             sender: The sender of the messages: an address, or `Name <address>`.
             password: The password of the server's `user`.
-            tls: The TLS context that verifies the server's certificate. By default, the system's authorities or those
-                in SSL_CERT_FILE are trusted.
+            tls: The TLS context that verifies the server's certificate. By default, the authorities in
+                SSL_CERT_FILE are trusted or, if it is not set, those of the system.
 
         Raises:
-            Misuse: The sender is not one address of ASCII letters; or there is a `user` without a password, or a
-                password without a `user`.
+            Misuse: An argument cannot be used, for one of these reasons:
+
+                - The sender is not a single address, or its address has letters beyond ASCII.
+                - The server has a `user`, but there is no password.
+                - There is a password, but the server has no `user`.
         """
         name, bracket, rest = sender.rpartition("<")
         address = rest.removesuffix(">") if bracket else sender
@@ -170,7 +173,7 @@ class SmtpMailer:
         return client
 
     async def _look_up(self) -> None:
-        """Look up the IP address of the mail server. All messages that are sent at the same time share one lookup.
+        """Look up the IP address of the mail server before connecting. Messages sent at the same time share one lookup.
 
         A lookup waits on one of the threads that also hash passwords. If the name server does not respond, only this
         one thread waits, and the other threads still hash passwords.

@@ -43,7 +43,10 @@ class _Piece:
 
 
 class _Statements:
-    """Runs statements on one connection. The methods are coroutines that never suspend."""
+    """Runs statements on one connection.
+
+    The methods are coroutines, since `SqlTransaction` awaits them. SQLite responds at once, so they never suspend.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -144,7 +147,10 @@ class SqliteStore:
         self._writer.close()
 
     def _look(self) -> float:
-        """Validate the cache of device logins if this is due and no batch is under way. Return the time."""
+        """Validate the cache of device logins if this is due. Return the time.
+
+        Do not validate it while a batch is under way, since the batch does this itself.
+        """
         now = self._clock()
         if now >= self._cache.valid_until:
             if not self._is_file:
@@ -177,7 +183,7 @@ class SqliteStore:
                 self._cache.settle()
 
     def _begin(self) -> None:
-        """Begin the transaction of a batch. If another process holds the lock, wait for the lock on a thread."""
+        """Begin the transaction of a batch. If another process has locked the file, wait for the lock on a thread."""
         self._begins_on = None
         try:
             if self._writer.in_transaction:  # begun on an event loop that was closed before the commit
@@ -239,9 +245,9 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Pass each caller the result of its function, or the failure if there is one.
+        """Pass each caller the result of its function. If `failure` is not None, raise it in each caller instead.
 
-        Each caller waits on an event loop. One call per event loop serves all callers on it.
+        Each caller waits on an event loop. All callers on the same event loop are served by one callback.
         """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
@@ -249,7 +255,10 @@ class SqliteStore:
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:
-        """Schedule a step on the event loop of the first waiting function. Return False if no function waits."""
+        """Schedule the next step of a batch on the event loop of the first waiting function.
+
+        Waiting functions whose event loop is closed are dropped. Return False if no function waits.
+        """
         while True:
             with self._lock:
                 if not self._waiting:
@@ -298,10 +307,11 @@ def _translated() -> Generator[None]:
 
 
 def _failure(problem: BaseException) -> BaseException:
-    """Return the exception to raise for the caller.
+    """Return the exception to raise in the caller of `read` or `write`.
 
-    An error of SQLite becomes StoreUnavailable, since the database cannot be used now. A violated constraint is
-    returned unchanged, and so is an exception that does not come from SQLite.
+    - If a statement has violated a constraint, return its exception unchanged.
+    - For every other error of SQLite, return StoreUnavailable, since the database cannot be used now.
+    - If the exception does not come from SQLite, return it unchanged.
     """
     if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
         return problem
@@ -358,7 +368,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Migrate the schema. `user_version` is the number of migrations that have run.
+    """Migrate the schema. SQLite's `user_version` stores the number of migrations that have run.
 
     Raises:
         Misuse: A newer keyfob created the file.

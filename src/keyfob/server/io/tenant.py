@@ -51,7 +51,7 @@ class Tenant:
 
     Attributes:
         app: The ASGI application.
-        first_user: The user that was added, if this is the first start of a ready tenant; else None.
+        first_user: The user that the method `with_first_user` added, with the password; None if it added no user.
     """
 
     def __init__(self, site: Site, reload: Reload | None = None) -> None:
@@ -84,7 +84,7 @@ class Tenant:
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
     ) -> Tenant:
-        """Create a tenant from its parts. If a signing key for an algorithm of its APIs is missing, create the key.
+        """Create a tenant from its parts. If the store lacks a signing key that the tenant's APIs need, create the key.
 
         Without a mailer, codes by e-mail are not available.
 
@@ -176,16 +176,16 @@ class Tenant:
 
         Args:
             folder: The tenant's folder, which is created at the first start.
-            ready: The settings of a tenant without stored settings. Such a tenant gets a first user, as in `open`. If
-                settings are stored, they are used in place of `ready`. If the stored settings have no issuer, the
-                issuer of `ready` is used.
-            wire: The dialect; None for the dialect in the settings.
-            for_certificates: The address for client certificates; None if there is none.
-            audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
-                function such as the one that writes to the logger `keyfob.audit`.
+            ready: The settings for a tenant without stored settings. Such a tenant also gets a first user, as in `open`
+                with `with_first_user`. If settings are stored, they are used in place of `ready`. If the stored
+                settings have no issuer, the issuer of `ready` is used.
+            wire: The dialect of the responses, `auth0` or `rfc`; None for the dialect in the settings.
+            for_certificates: The second address, at which clients present certificates; None if there is none.
+            audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, or `off`. A
+                function is called with each event; `audit_log` writes to the logger `keyfob.audit`.
             mailer: The mailer, as in `open`.
             database: The URL of a PostgreSQL database, as in `open`.
-            master: The master key. If None, it is found or created as in `open`.
+            master: The master key. If None, it is found or created as in `open` without `master_key`.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -218,7 +218,7 @@ class Tenant:
             raise
 
     async def with_first_user(self) -> Tenant:
-        """Add the first user if it does not exist yet. Return the tenant."""
+        """Add the user `READY_EMAIL` with a random password, if there is no such user yet. Return the tenant."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
             password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
@@ -278,7 +278,7 @@ class Tenant:
         meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:
-        """Return whether the first user of a ready tenant may log in."""
+        """Return whether the first user, which `with_first_user` adds, exists and is not blocked."""
         found = asyncio.run(self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL)))
         return found is not None and not found.is_blocked
 

@@ -43,7 +43,9 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
     """Run `work(0)` to `work(count - 1)`, each in a separate process, until SIGTERM or SIGINT.
 
     After the signal, this process closes the sockets and asks the workers to end. A second SIGINT ends the workers at
-    once. If this process is killed, the workers end by themselves. This process must have no other threads.
+    once. If this process is killed, the workers end by themselves.
+
+    This process must have no other threads, since it forks.
 
     Args:
         count: The number of workers.
