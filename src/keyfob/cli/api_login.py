@@ -53,7 +53,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
     """Return the login whose token may be sent to a URL, or None if there is none.
 
     Raises:
-        Misuse: The login of the named profile is for another API.
+        Misuse: The user named a profile whose login is for an API other than the one at `url`.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
     is_stored_here = agent_socket() is None
@@ -86,7 +86,8 @@ def remember(flags: Namespace, app: App, url: str) -> None:
     """Bind the login to the origin of a URL, before the token is sent there. The token is sent to no other origin.
 
     Raises:
-        Misuse: Another process has just bound the login to another origin, or the origin cannot be stored.
+        Misuse: Another process has just bound the login to an origin other than that of `url`. Or the origin cannot be
+            stored.
     """
     if not is_worth_keeping(app.profile, url):
         return

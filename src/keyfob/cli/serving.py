@@ -79,7 +79,7 @@ class _Node:
     metrics: tuple[tuple[str, int], ...]
 
     def open(self) -> Tenant:
-        """Open the tenant with the present master key. The key may have changed since the command started."""
+        """Open the tenant. Read the master key again, since it may have changed after the command started."""
         master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
         return Tenant.follow(
             self.folder,

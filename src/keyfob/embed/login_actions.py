@@ -108,7 +108,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
     """Log in at the terminal, and greet the user.
 
     Args:
-        app: The program.
+        app: The program's `App`.
         scopes: The scopes to request in addition to the program's own.
         flow: The login flow; None for the program's setting.
 

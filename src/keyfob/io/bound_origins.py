@@ -16,7 +16,8 @@ class Bound:
 
     Attributes:
         login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
-        seen: The state of the profile's settings file when `login` was last compared with it; "-" if never compared.
+        seen: The state of the profile's settings file when it was last compared with `login`; "-" if the file did not
+            exist then.
     """
 
     __slots__ = ("login", "origin", "profile", "seen", "tool")
@@ -58,13 +59,16 @@ def state_of(home: str, profile: str) -> str:
 def find(tool: str, origin: str, profile: str) -> str:
     """Return the profile whose token the tool may get for an origin; "" if the full command must decide.
 
+    The full command must decide if no line or more than one line fits, or if the profile's settings file has changed
+    since the line was compared with it.
+
     Args:
         tool: The tool's name.
         origin: The origin, as `origin_of` returns it.
         profile: The profile that the tool names; "" selects the only bound profile.
 
     Raises:
-        OSError: There is no such file, or other users may read the file.
+        OSError: The file of this module does not exist, or other users may read it.
     """
     home = quick.place("")[1]
     lines = read(quick.read(f"{home}/{NAME}"))

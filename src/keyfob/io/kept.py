@@ -21,7 +21,7 @@ _LONGEST_NOTE = 256
 def is_sealed(content: bytes) -> bool:
     """Return whether a vault entry is encrypted, that is, whether it has a member `sealed`.
 
-    The text `"sealed"` cannot occur inside a string of the entry, where its quotes are escaped.
+    To search for the text `"sealed"` is enough. It cannot occur inside a string, where its quotes would be escaped.
     """
     return b'"sealed"' in content
 

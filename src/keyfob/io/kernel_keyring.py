@@ -36,7 +36,7 @@ class KeyringSyscalls:
         self.call.restype = ctypes.c_long
 
     def keyrings(self) -> tuple[int, ...]:
-        """Return the user's keyrings. This call makes the persistent keyring accessible and restarts its expiry."""
+        """Return the IDs of the user's keyrings. Make the persistent keyring accessible, and restart its expiry."""
         process = ctypes.c_long(_PROCESS_KEYRING)
         persistent: int = self.call(self.keyctl, _GET_PERSISTENT, ctypes.c_long(_THIS_USER), process)
         return (USER_KEYRING, persistent) if persistent >= 0 else (USER_KEYRING,)

@@ -82,9 +82,10 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key file that other users than its owner may read.
+    """Refuse a file with a private key that too many users may read.
 
-    If another user owns the file, its group may read it.
+    If the user of this process owns the file, no other user may read it. If another user, such as root, owns the file,
+    only that user and the file's group may read it.
     """
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):

@@ -33,7 +33,10 @@ class Replays(Protocol):
 
 
 class ReplaysInMemory:
-    """A record in the memory of one process. `use_once` raises Unreachable if unexpired proofs fill the record."""
+    """A record of used proofs in the memory of one process.
+
+    If the record is full of unexpired proofs, `use_once` raises `Unreachable`.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

@@ -227,9 +227,10 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of the command `keyfob`, which is usually on PATH.
+    """Return the folder for a launcher: the folder of the command `keyfob`, which is usually on PATH.
 
-    Return keyfob's own folder `bin` if that folder is read-only, or if no such command started keyfob.
+    If the folder of the command is read-only, or if keyfob was started in another way (`python -m keyfob`), return the
+    folder `bin` in keyfob's home folder.
     """
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
