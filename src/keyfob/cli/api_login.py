@@ -233,7 +233,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER names another issuer."""
+    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER is set but is not `issuer`."""
     named = os.environ.get("KEYFOB_ISSUER")
     return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 

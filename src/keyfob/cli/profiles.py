@@ -1,4 +1,4 @@
-"""Choose the profile of a command. Its values come from the settings (`settings.py`), else from its last login."""
+"""Choose a command's profile. The profile's values come from the settings (`settings.py`), else from its last login."""
 
 from __future__ import annotations
 
@@ -363,7 +363,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 
 def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
-    """Return the `App` of a profile. `store` says where tokens are to be stored; None keeps the present place."""
+    """Return the `App` of a profile. `store` says how tokens are stored, as for `App`; None keeps the choice."""
     app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,

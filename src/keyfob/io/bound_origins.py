@@ -1,4 +1,4 @@
-"""A text file with the origins for which each tool may get a token: one line for each tool and origin.
+"""A text file with the origins for which each tool may get a token: one line for each tool, origin and profile.
 
 `keyfob setup` writes the lines. For a fast start, this module imports no more modules than `quick.py`.
 """

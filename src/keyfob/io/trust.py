@@ -26,7 +26,7 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Make every new connection of a context present the certificate that the files contain at that time.
+    """Let each new connection of a context present the certificate that the files contain when the connection starts.
 
     While the files are being replaced, the certificate may be new and the key still old. In that case, connections
     present the previous certificate.

@@ -76,7 +76,9 @@ class DeviceRequest:
 
 @light_dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """The response to a poll that lacks the number which the approval page shows. This is an extension of keyfob.
+    """The response to a poll, if the poll has to contain the number that the approval page shows.
+
+    This is an extension of keyfob.
 
     Attributes:
         tries_left: How many attempts remain after a wrong number; None if the response does not contain this member.

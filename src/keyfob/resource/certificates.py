@@ -48,7 +48,8 @@ class CertificateHeader:
         """Parse the networks.
 
         Raises:
-            Misuse: The name or the proxies are empty, or a proxy is not an address.
+            Misuse: The name is empty or not in lower case, there is no proxy, or a proxy is not an IP address or a
+                network.
         """
         if not self.name or self.name != self.name.lower() or not self.proxies:
             raise Misuse("a certificate header needs a name in lower case, and the proxies that it is taken from")

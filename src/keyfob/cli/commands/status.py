@@ -169,7 +169,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     """Test a login that has no refresh token, by a request to the userinfo endpoint (OIDC Core §5.3).
 
     Raises:
-        Malformed: The response has no `sub`, or the `sub` of another user.
+        Malformed: The response has no `sub`, or its `sub` is not that of the logged-in user.
     """
     if report.status.state == "login-needed":
         return report

@@ -9,7 +9,7 @@ from keyfob.errors import Misuse
 class CurlHelper(Helper):
     """The helper for `curl -K -`.
 
-    If no login is bound to the URL's origin, the helper fails: the user has named the URL in order to send a token there.
+    If no login is bound to the URL's origin, the helper fails: the user named the URL in order to send a token there.
     """
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:

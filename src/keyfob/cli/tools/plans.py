@@ -145,7 +145,10 @@ def plan_docker(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pip(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for pip and uv, which call the command `keyring`. If it is not installed, write a launcher."""
+    """Return the plan for pip and uv, which call the command `keyring`.
+
+    If no other program has installed this command, the plan contains a launcher of this name, which starts keyfob.
+    """
     _refuse_windows("pip")
     setting = re.compile(r"\s*keyring[-_]provider\s*[=:]")
     pip = MarkedBlock(
@@ -167,7 +170,7 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_npm(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for npm. npm has no helpers, so it reads the token from a variable that `keyfob run` sets."""
+    """Return the plan for npm. npm calls no helper, so it reads the token from a variable that `keyfob run` sets."""
     lines = (f"{_registry(wanted)}:_authToken=${{{_VARIABLE}}}",)
     example = f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE"
     return SetupPlan("", (_npmrc(wanted, lines, "npm"),), example=example)
