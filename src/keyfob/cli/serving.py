@@ -213,7 +213,9 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. If there is a terminal, ask before anything is removed.
+    """Apply the file to the tenant, and print the changes.
+
+    If the changes remove anything, ask for confirmation first; without a terminal, only print what was removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.

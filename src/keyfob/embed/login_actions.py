@@ -94,8 +94,8 @@ def has_user() -> bool:
 def is_accepted(app: App, problem: LoginRequired) -> bool:
     """If the error means that there is no login, ask the user whether to log in now. Return whether the user agrees.
 
-    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks. Without
-    a question, return False.
+    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks. If
+    nothing is asked, return False.
     """
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False

@@ -59,8 +59,8 @@ def state_of(home: str, profile: str) -> str:
 def find(tool: str, origin: str, profile: str) -> str:
     """Return the profile whose token the tool may get for an origin; "" if the full command must decide.
 
-    The full command must decide if no line or more than one line fits, or if the profile's settings file has changed
-    since the line was compared with it.
+    The full command must decide if no line fits, or if several lines fit. It must also decide if the profile's settings
+    file has changed since the line was compared with it.
 
     Args:
         tool: The tool's name.

@@ -51,7 +51,9 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes when the vault entry, the settings or `vault.json` (the key's storage) is replaced.
+    """Return a value that changes when one of these files is replaced: the vault entry, a settings file, `vault.json`.
+
+    `vault.json` names the place where the vault's key is stored.
 
     Raises:
         OSError: The vault entry or the settings file does not exist.

@@ -110,9 +110,9 @@ class App(SeveralLogins):
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
-            profile: The name of the stored login. None derives a unique name from issuer, client and API. If the login
-                that is stored under this name has an issuer or a client other than these arguments, `log_in` replaces
-                it only if `may_replace_account` allows that.
+            profile: The name of the stored login. None derives a unique name from issuer, client and API. If a login
+                with a different issuer or client is stored under this name, `log_in` replaces that login only if
+                `may_replace_account` allows this.
             login_command: The command by which users log in to your program, such as `orders login`, for error
                 messages. The default is `login` after the `name`. Without a `name`, messages begin with the command's
                 first word.
@@ -189,8 +189,9 @@ class App(SeveralLogins):
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Create an App from a settings file in the program's package: `Path(__file__).with_name("login.toml")`.
 
-        The file may set each argument of `App` whose value is a string, a list of strings or a boolean. It may also
-        have the table `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
+        The file must set `issuer` and `client_id`. It may set `assertion_audience`, `audience`, `ca`, `callbacks`,
+        `dpop`, `exact_scopes`, `flow`, `is_resource`, `login_command`, `name`, `scopes`, `store` and the table
+        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
