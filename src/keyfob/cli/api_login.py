@@ -99,7 +99,7 @@ def remember(flags: Namespace, app: App, url: str) -> None:
 
 
 def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
-    """Log in for an API at the issuer that its metadata names, if the user trusts that issuer.
+    """Log in for an API at the issuer that the API's metadata names, if the user trusts that issuer.
 
     Raises:
         LoginRequired: There is no terminal, or the API has no metadata.

@@ -210,7 +210,7 @@ def _path(name: str, origin: Setting) -> str:
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
     """Return the API (None for no API), and whether it is sent as `resource` (RFC 8707), not as `audience`.
 
-    If both settings are set, the one with the higher precedence is used. If neither is set, use the last login's API.
+    If both are set, use the one with the higher precedence. If neither is set, use the API of the last login.
     """
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):

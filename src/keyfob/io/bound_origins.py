@@ -16,8 +16,8 @@ class Bound:
 
     Attributes:
         login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
-        seen: The state of the profile's settings file when it was last compared with `login`; "-" if the file did not
-            exist then.
+        seen: The state of the profile's settings file at its last comparison with `login`; "-" if there was no such
+            file then.
     """
 
     __slots__ = ("login", "origin", "profile", "seen", "tool")
@@ -60,7 +60,7 @@ def find(tool: str, origin: str, profile: str) -> str:
     """Return the profile whose token the tool may get for an origin; "" if the full command must decide.
 
     The full command must decide if no line fits, or if several lines fit. It must also decide if the profile's settings
-    file has changed since the line was compared with it.
+    file has changed since its last comparison with the line.
 
     Args:
         tool: The tool's name.

@@ -51,12 +51,13 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes when one of these files is replaced: the vault entry, a settings file, `vault.json`.
+    """Return a value that changes when one of the files that determine the token is replaced.
 
-    `vault.json` names the place where the vault's key is stored.
+    These files are the vault entry, the profile's settings file, `config.toml`, and `vault.json`, which names the place
+    of the vault's key.
 
     Raises:
-        OSError: The vault entry or the settings file does not exist.
+        OSError: The vault entry or the profile's settings file does not exist.
     """
     found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):

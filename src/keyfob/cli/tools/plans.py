@@ -177,7 +177,10 @@ def plan_npm(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for pnpm, which calls a helper. Replace the line for npm, since pnpm would prefer that line."""
+    """Return the plan for pnpm, which calls a helper.
+
+    The plan replaces the line that `keyfob setup npm` wrote, since pnpm would prefer that line to the helper.
+    """
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))

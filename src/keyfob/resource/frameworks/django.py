@@ -68,7 +68,7 @@ def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal |
 
 
 def _read(request: HttpRequest) -> tuple[Request, MutableMapping[str, Any], bytes | None]:
-    """Return the converted request, a mapping that is stored with the request, and the certificate, or None."""
+    """Return the converted request, a mapping that is stored with the request, and the caller's certificate or None."""
     if isinstance(request, ASGIRequest):
         scope = cast("MutableMapping[str, Any]", request.scope)
         return asgi.request_of(scope), scope, asgi.certificate_of(scope)
