@@ -112,7 +112,7 @@ class Misuse(KeyfobError):
 
 
 class Malformed(KeyfobError):
-    """The peer's data violates the protocol. `field` names the invalid field, whose value is not stored."""
+    """The peer's data violates the protocol. `field` names the invalid field, or is "". Its value is not stored."""
 
     default_code: ClassVar[Code] = "malformed"
 

@@ -192,7 +192,8 @@ class Guard:
         """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
 
         FastAPI lists the dependency in its OpenAPI document. WebSocket endpoints can use the dependency too. FastAPI
-        and Starlette send denials in their own formats, unless `Guard.answers` was called.
+        and Starlette send denials in their own formats. After a call of `Guard.answers`, they send denials as JSON like
+        the ASGI guard.
         """
         wanted = self._requirements_of(needs)
         # A program that calls `Depends` has loaded FastAPI; a Starlette application need not load it.

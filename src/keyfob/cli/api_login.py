@@ -53,7 +53,7 @@ def find_login(flags: Namespace, url: str) -> App | None:
     """Return the login whose token may be sent to a URL, or None if there is none.
 
     Raises:
-        Misuse: The login of the named profile is for another API.
+        Misuse: The user named a profile whose login is for an API other than the one at `url`.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
     is_stored_here = agent_socket() is None
@@ -86,7 +86,8 @@ def remember(flags: Namespace, app: App, url: str) -> None:
     """Bind the login to the origin of a URL, before the token is sent there. The token is sent to no other origin.
 
     Raises:
-        Misuse: Another process has just bound the login to another origin, or the origin cannot be stored.
+        Misuse: Another process has just bound the login to an origin other than that of `url`. Or the origin cannot be
+            stored.
     """
     if not is_worth_keeping(app.profile, url):
         return
@@ -98,7 +99,7 @@ def remember(flags: Namespace, app: App, url: str) -> None:
 
 
 def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
-    """Log in for an API at the issuer that its metadata names, if the user trusts that issuer.
+    """Log in for an API at the issuer that the API's metadata names, if the user trusts that issuer.
 
     Raises:
         LoginRequired: There is no terminal, or the API has no metadata.
@@ -232,7 +233,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER names another issuer."""
+    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER is set but is not `issuer`."""
     named = os.environ.get("KEYFOB_ISSUER")
     return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 

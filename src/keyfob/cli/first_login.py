@@ -52,7 +52,10 @@ def complete(flags: Namespace) -> ChosenProfile:
 
 
 def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
-    """If only a project's file sets the issuer, ask the user whether to trust it. Others may have written the file."""
+    """If only a project's file sets the issuer, ask the user whether to trust this issuer.
+
+    Other people may have written the file.
+    """
     strange = unknown_issuer(chosen)
     if strange is None:
         return

@@ -110,7 +110,7 @@ def refuse_secret_value(name: str, place: str) -> None:
     """Refuse a secret that was typed in place of its location. The error does not contain the secret.
 
     Raises:
-        Misuse: The value is not a location of that kind, or does not exist.
+        Misuse: `name` is not a location in this `place`, such as a variable for "env", or the location does not exist.
     """
     wrong = _SECRET_VALUE.match(name) is not None
     if place in {"env", "gitlab"}:

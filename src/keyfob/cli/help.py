@@ -79,7 +79,7 @@ def read_file(name: str) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Return the lines of a text for a terminal. Paragraphs are filled; code, tables and lists keep their lines."""
+    """Return the lines of a text for a terminal. Paragraphs are wrapped; code, tables and lists keep their lines."""
     lines: list[str] = []
     for block in re.split(r"\n{2,}", text.strip()):
         if lines:

@@ -100,7 +100,7 @@ if sys.platform == "win32":  # pragma: no cover
         """Do nothing, since Windows writes no core files by default."""
 
     def allow_core_files() -> None:
-        """Do nothing."""
+        """Do nothing, since `forbid_core_files` has changed nothing."""
 
 else:
     import resource

@@ -264,7 +264,7 @@ def end_of(name: str, notes: str) -> str:
     """Return the end of a command's help.
 
     Args:
-        name: The command, or the command and a verb. Verbs have no `ManualPage`.
+        name: The command, or the command and a verb. A verb has no `ManualPage`, so its help ends with the notes.
         notes: Paragraphs to print first, one per line; "" for none.
     """
     parts = ["\n".join(map(fill, notes.splitlines()))]

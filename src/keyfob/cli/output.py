@@ -121,9 +121,10 @@ def agreed(question: str) -> bool:
 
 
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
-    """Print an error with its hint and its help command, or as a JSON object. Return the exit code of the error.
+    """Print an error, and return its exit code.
 
-    If the error contains a command for a calling program to run, the JSON object is printed in addition to the text.
+    With `as_json`, print the error as a JSON object. Otherwise, print its message, its hint and its help command as
+    text. If the error has additional members for a calling program (`more`), print the JSON object before this text.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})
@@ -157,7 +158,10 @@ def trace(problem: BaseException) -> None:
 
 
 def hook_uncaught_errors() -> None:
-    """Let `unexpected` report errors in threads and finalizers. Python itself would print their messages."""
+    """Let `unexpected` report the errors that are raised in threads and finalizers and not caught.
+
+    Python itself would print the messages of these errors, which could contain secrets.
+    """
     threading.excepthook = lambda lost: unexpected(lost.exc_value)
     sys.unraisablehook = lambda lost: unexpected(lost.exc_value)
 
@@ -174,7 +178,10 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """The replacement for `sys.stdout`, which is None if stdout was closed before Python started."""
+    """The replacement for `sys.stdout`, which is None if stdout was closed before Python started.
+
+    Writing to the replacement raises `OSError`.
+    """
 
     name = "<stdout>"
 

@@ -1,4 +1,4 @@
-"""Determine the profile of a command from the settings (`settings.py`) and from the last login of the profile."""
+"""Choose a command's profile. The profile's values come from the settings (`settings.py`), else from its last login."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
     """Return the settings of the last login: from its file, else from its stored login; None if there is neither.
 
     Raises:
-        VaultUnavailable: The file is damaged, and is needed, since `settings` lacks the issuer or the client ID.
+        VaultUnavailable: The file is unreadable. A damaged file is ignored if `settings` has issuer and client ID.
     """
     try:
         found = ProfileFiles().load(name)
@@ -208,9 +208,9 @@ def _path(name: str, origin: Setting) -> str:
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """Return the API, and True if `resource` (RFC 8707) names it, False if `audience` does.
+    """Return the API (None for no API), and whether it is sent as `resource` (RFC 8707), not as `audience`.
 
-    If both are set, the one with the higher precedence is used. If neither is set, the last login's API is used.
+    If both are set, use the one with the higher precedence. If neither is set, use the API of the last login.
     """
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
@@ -363,7 +363,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 
 def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
-    """Return the `App` of a profile. `store` says where tokens are to be stored; None keeps the present place."""
+    """Return the `App` of a profile. `store` says how tokens are stored, as for `App`; None keeps the choice."""
     app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,

@@ -79,7 +79,7 @@ class _Node:
     metrics: tuple[tuple[str, int], ...]
 
     def open(self) -> Tenant:
-        """Open the tenant with the present master key. The key may have changed since the command started."""
+        """Open the tenant. Read the master key again, since it may have changed after the command started."""
         master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
         return Tenant.follow(
             self.folder,
@@ -213,7 +213,9 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. If there is a terminal, ask before anything is removed.
+    """Apply the file to the tenant, and print the changes.
+
+    If the changes remove anything, ask for confirmation first; without a terminal, only print what was removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.

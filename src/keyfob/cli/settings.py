@@ -92,8 +92,8 @@ class Settings:
 
         Args:
             name: The name of the setting.
-            issuer: The chosen issuer. If a file names another issuer, its settings that depend on the issuer are
-                ignored. If None, no setting is ignored.
+            issuer: The chosen issuer. If a file names an issuer other than this one, its settings that depend on the
+                issuer are ignored. With None, the settings of all files count.
         """
         found = find_flag(self.flags, name)
         if found is not None:

@@ -42,7 +42,8 @@ class TokenReport:
     Attributes:
         policy: The expected issuer and audience.
         signature_bytes: The length of the token's signature; 0 if it has none.
-        assumed: Which of "issuer" and "audience" were taken from the token itself, since the user did not give them.
+        assumed: Which of "issuer" and "audience" were taken from the token itself, since no flag and no login sets
+            them.
         keys_missing: The reason why the issuer's keys are not available, or "".
     """
 

@@ -32,9 +32,9 @@ _ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": c
 
 
 def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Return a decorator for a constructor, which takes any arguments at run time.
+    """Return a decorator for a constructor that takes any arguments at run time.
 
-    Type checkers check the arguments of the constructor as those of the given class.
+    Type checkers then allow only the arguments of the callable that is passed to this function, such as a class.
     """
 
     def same(constructor: Callable[..., None]) -> Callable[..., None]:
@@ -121,8 +121,8 @@ class CliApp:
     def requires_login(self, *scopes: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Return a decorator for commands that need a valid token with these scopes.
 
-        If there is no token, the decorator offers a login to the user at the terminal, and then runs the command. If
-        there is no terminal, or the user declines, the command does not start.
+        If there is no such token, the decorated command offers a login to the user at the terminal, and starts after
+        the login. If there is no terminal, or the user declines, the command does not start.
 
         Args:
             scopes: The scopes, as several arguments or separated by spaces.

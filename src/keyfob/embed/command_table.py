@@ -39,7 +39,7 @@ class Option:
 
 
 class LoginCommand:
-    """One command; `keyfob.embed.login_actions` has a function of the same name."""
+    """One command. A function in `keyfob.embed.login_actions` runs it, such as `_login` for `login`."""
 
     def __init__(self, name: str, text: str, options: tuple[Option, ...]) -> None:
         self.name = name

@@ -94,7 +94,8 @@ def has_user() -> bool:
 def is_accepted(app: App, problem: LoginRequired) -> bool:
     """If the error means that there is no login, ask the user whether to log in now. Return whether the user agrees.
 
-    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks.
+    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks. If
+    nothing is asked, return False.
     """
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False
@@ -108,7 +109,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
     """Log in at the terminal, and greet the user.
 
     Args:
-        app: The program.
+        app: The program's `App`.
         scopes: The scopes to request in addition to the program's own.
         flow: The login flow; None for the program's setting.
 

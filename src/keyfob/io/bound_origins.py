@@ -1,4 +1,4 @@
-"""A text file with the origins for which each tool may get a token: one line for each tool and origin.
+"""A text file with the origins for which each tool may get a token: one line for each tool, origin and profile.
 
 `keyfob setup` writes the lines. For a fast start, this module imports no more modules than `quick.py`.
 """
@@ -16,7 +16,8 @@ class Bound:
 
     Attributes:
         login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
-        seen: The state of the profile's settings file when `login` was last compared with it; "-" if never compared.
+        seen: The state of the profile's settings file at its last comparison with `login`; "-" if there was no such
+            file then.
     """
 
     __slots__ = ("login", "origin", "profile", "seen", "tool")
@@ -58,13 +59,16 @@ def state_of(home: str, profile: str) -> str:
 def find(tool: str, origin: str, profile: str) -> str:
     """Return the profile whose token the tool may get for an origin; "" if the full command must decide.
 
+    The full command must decide if no line fits, or if several lines fit. It must also decide if the profile's settings
+    file has changed since its last comparison with the line.
+
     Args:
         tool: The tool's name.
         origin: The origin, as `origin_of` returns it.
         profile: The profile that the tool names; "" selects the only bound profile.
 
     Raises:
-        OSError: There is no such file, or other users may read the file.
+        OSError: The file of this module does not exist, or other users may read it.
     """
     home = quick.place("")[1]
     lines = read(quick.read(f"{home}/{NAME}"))

@@ -55,8 +55,9 @@ class HttpSender:
             limits: The limits of each request.
             through_proxy: Whether to use the proxy that the environment sets.
             ca: A PEM file of certificate authorities to trust in addition to the system's.
-            pair: The client certificate. After its files are replaced, no connection with the previous certificate is
-                reused, since issued tokens may be bound to the presented certificate.
+            pair: The client certificate. After its files are replaced, each request uses a connection with the new
+                certificate. Connections with the previous certificate are not reused, since a server may bind the
+                tokens that it issues to the certificate of the connection.
         """
         self._limits = limits or Limits()
         self._through_proxy = through_proxy

@@ -21,7 +21,7 @@ _LONGEST_NOTE = 256
 def is_sealed(content: bytes) -> bool:
     """Return whether a vault entry is encrypted, that is, whether it has a member `sealed`.
 
-    The text `"sealed"` cannot occur inside a string of the entry, where its quotes are escaped.
+    To search for the text `"sealed"` is enough. It cannot occur inside a string, where its quotes would be escaped.
     """
     return b'"sealed"' in content
 
@@ -36,7 +36,8 @@ def access_token(content: bytes, profile: str, home: str) -> str:
 
     Raises:
         OSError: The key is not available.
-        ValueError: The entry has another format, or is encrypted with another key.
+        ValueError: The entry has a format that this module does not support, or is encrypted with a key other than
+            the vault's present one.
     """
     plain = _decrypt(content, f"vault {profile}", home) if is_sealed(content) else content
     _, is_present, kind = plain.partition(_KIND)

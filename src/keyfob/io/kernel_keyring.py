@@ -1,8 +1,8 @@
 """Read keys from the user's keyrings in the Linux kernel, with few imports (keyctl(2)).
 
-A user has two keyrings, and keyfob stores the key in both. The kernel deletes the user keyring when the user's last
-process ends (user-keyring(7)). The persistent keyring depends on a build option of the kernel, and by default expires
-after three days without use (persistent-keyring(7)).
+A user has two keyrings, and keyfob stores the vault's key in both. The kernel deletes the user keyring when the user's
+last process ends (user-keyring(7)). The persistent keyring exists only if the kernel was built with it. By default, it
+expires after three days without use (persistent-keyring(7)).
 """
 
 import ctypes
@@ -36,7 +36,7 @@ class KeyringSyscalls:
         self.call.restype = ctypes.c_long
 
     def keyrings(self) -> tuple[int, ...]:
-        """Return the user's keyrings. This call makes the persistent keyring accessible and restarts its expiry."""
+        """Return the IDs of the user's keyrings. Make the persistent keyring accessible, and restart its expiry."""
         process = ctypes.c_long(_PROCESS_KEYRING)
         persistent: int = self.call(self.keyctl, _GET_PERSISTENT, ctypes.c_long(_THIS_USER), process)
         return (USER_KEYRING, persistent) if persistent >= 0 else (USER_KEYRING,)

@@ -58,7 +58,10 @@ class KeyPair:
 
 
 def _first_of(path: Path) -> str:
-    """Return only the first certificate, since a traceback could show a key that is in the same file.
+    """Return the first certificate of a file as PEM; "" if the file contains none.
+
+    The rest of the file is not returned, since it may contain the private key. A traceback with the values of
+    variables would show the key.
 
     Raises:
         OSError: The file cannot be read.

@@ -56,7 +56,7 @@ def place(home: str, asked: str, project: str) -> str:
 
 
 def is_usual() -> bool:
-    """Return whether no environment variable could select another login or another folder."""
+    """Return whether every `KEYFOB_*` variable in the environment is one that this module supports or may ignore."""
     return all(not name.startswith("KEYFOB_") or name in quick.HARMLESS for name in os.environ)
 
 
@@ -108,7 +108,10 @@ def main() -> int:
 
 
 def sweep(home: str) -> None:
-    """If there are many cache files, delete all. Those of deleted project folders would otherwise stay forever."""
+    """If there are at least `_MOST_FILES` cache files, delete all of them.
+
+    Otherwise, the cache files of deleted project folders would never be deleted.
+    """
     folder = f"{home}/prompt"
     try:
         names = os.listdir(folder)

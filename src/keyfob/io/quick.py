@@ -1,11 +1,10 @@
 """The quick file: a cache file with a valid access token, which `keyfob token` prints as fast as Python starts.
 
 This module imports only `os`, `sys` and `time`, and the file needs no parser. If the file has a valid token, no other
-module runs. In every unusual case, the full command (with all imports) runs. The file never contains a refresh token or
-a key.
+module runs. Otherwise, the full command (with all imports) runs. The file never contains a refresh token or a key.
 
-If the user forbids a token in the quick file, the file contains only the expiry of the token in the vault entry.
-`kept.py` then reads the token from the vault entry.
+If the user forbids a token in the quick file, the file contains only the token's expiry. The module `kept.py` then
+reads the token from the vault entry.
 """
 
 import os
@@ -52,10 +51,13 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes when the vault entry, the settings or `vault.json` (the key's storage) is replaced.
+    """Return a value that changes when one of the files that determine the token is replaced.
+
+    These files are the vault entry, the profile's settings file, `config.toml`, and `vault.json`, which names the place
+    of the vault's key.
 
     Raises:
-        OSError: The vault entry or the settings file does not exist.
+        OSError: The vault entry or the profile's settings file does not exist.
     """
     found = [seen(f"{home}/vault/{profile}.json"), seen(f"{home}/profiles/{profile}.json")]
     for path in (f"{home}/vault.json", f"{home}/{_CONFIG_FILE}"):
@@ -73,7 +75,10 @@ def seen(path: str) -> str:
 
 
 def changes_nothing() -> bool:
-    """Return whether no environment variable and no project file could select another token than the stored choice."""
+    """Return whether this module takes into account everything that selects the token.
+
+    Return False if a `KEYFOB_*` variable is set that is not in `HARMLESS`, or if there is a project file.
+    """
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
@@ -125,7 +130,7 @@ def is_name(profile: str) -> bool:
 
 
 def _chosen(home: str) -> str:
-    """Return the profile that `keyfob profile use` selected."""
+    """Return the profile that `keyfob profile use` selected; "default" if none was selected, "" if it is not valid."""
     try:
         descriptor = os.open(f"{home}/{CHOICE}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:

@@ -65,11 +65,11 @@ _FILTER: Final = Redacting()
 
 
 def guard_log(*others: str) -> None:
-    """Add the filter to the loggers whose records could contain secrets. Repeated calls have no effect.
+    """Add the filter to the loggers of keyfob and of its HTTP library. Repeated calls have no effect.
 
     Args:
-        others: Additional loggers. Name them only in keyfob's own processes: the filter removes the messages of errors,
-            and another application may need these messages.
+        others: Names of additional loggers. Use this argument only in keyfob's own processes: the filter removes the
+            messages of exceptions from the log, and another application may need these messages.
     """
     for name in (*NOISY, *others):
         logging.getLogger(name).addFilter(_FILTER)

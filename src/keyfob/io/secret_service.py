@@ -1,8 +1,9 @@
 """Read the vault's key from a Linux desktop's keyring, with few imports (Secret Service API, D-Bus).
 
-`keyfob token` runs often, and the full client (`client/io/vault/secret_bus.py`) takes longer to import than Python
-takes to start. So this module makes only four calls in two round trips. It does not prompt, unlock the keyring or start
-a service. In every unusual case, it raises an error, and the full command runs.
+`keyfob token` runs often and has to start fast. The full client (`client/io/vault/secret_bus.py`) takes longer to
+import than Python takes to start. This module replaces that client if the keyring is unlocked. It makes four calls in
+two round trips. It does not prompt, unlock the keyring or start a service. In any other case, it raises an error, and
+the full command runs.
 """
 
 import _socket  # importing `socket` takes half as long as starting Python, mostly for names of constants

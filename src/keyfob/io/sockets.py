@@ -7,7 +7,9 @@ import sys
 
 
 def claim_port(listener: socket.socket) -> None:
-    """Forbid other processes to share the listener's port. When it is closed, a new process can bind the port at once.
+    """Forbid other processes to share the listener's port.
+
+    When the listener is closed, a new process can bind the port at once.
 
     SO_REUSEADDR is not set on Windows, where it would let another process receive this process's connections.
     """

@@ -19,7 +19,7 @@ def words(verb: str) -> list[str]:
 
 
 def read(path: str) -> bytes:
-    """Return the decrypted content of a credential file, which is the key in Base64.
+    """Return the decrypted content of a credential file, which is the vault's key in Base64.
 
     Raises:
         OSError: There is no credential, systemd does not run, or `systemd-creds` fails or takes too long.

@@ -26,7 +26,7 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Make every new connection of a context present the certificate that the files contain at that time.
+    """Let each new connection of a context present the certificate that the files contain when the connection starts.
 
     While the files are being replaced, the certificate may be new and the key still old. In that case, connections
     present the previous certificate.
@@ -82,9 +82,10 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key file that other users than its owner may read.
+    """Refuse a file with a private key that too many users may read.
 
-    If another user owns the file, its group may read it.
+    If the user of this process owns the file, no other user may read it. If another user, such as root, owns the file,
+    only that user and the file's group may read it.
     """
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):

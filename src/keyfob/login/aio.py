@@ -95,7 +95,7 @@ class Session(TokenCarriers):
         return await off_loop(self._blocking.call, request, write, head)
 
     async def log_out(self) -> LoggedOut:
-        """Delete the stored login and revoke its tokens. A cancelled task still deletes the login."""
+        """Delete the stored login and revoke its tokens. The login is deleted even if the task is cancelled."""
         return await self._login.log_out()
 
 

@@ -110,8 +110,9 @@ class App(SeveralLogins):
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
-            profile: The name of the stored login. None derives a unique name from issuer, client and API. A login of
-                another client or issuer under this name is never overwritten.
+            profile: The name of the stored login. None derives a unique name from issuer, client and API. If a login
+                with a different issuer or client is stored under this name, `log_in` replaces that login only if
+                `may_replace_account` allows this.
             login_command: The command by which users log in to your program, such as `orders login`, for error
                 messages. The default is `login` after the `name`. Without a `name`, messages begin with the command's
                 first word.
@@ -131,7 +132,8 @@ class App(SeveralLogins):
             flow: How a user logs in: `browser` on this machine, `device` for a code on any device (RFC 8628), `paste`
                 for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest flow that is possible.
             store: How tokens are stored: "require" for encrypted or not at all, "prefer" for encrypted if a key can be
-                stored, "file" for a plain file. None keeps the choice of an earlier login.
+                stored, "file" for a plain file. None keeps the choice of an earlier login; for the first login, it
+                means the value of KEYFOB_STORE or, if that is not set, "prefer".
             identity: The source of a service account's platform token (workload identity).
             identity_as: How the platform token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant`
                 (RFC 7523 §2.1); None for the issuer's default.
@@ -187,8 +189,9 @@ class App(SeveralLogins):
     def from_toml(cls, path: Path | Traversable) -> Self:
         """Create an App from a settings file in the program's package: `Path(__file__).with_name("login.toml")`.
 
-        The file may set each argument of `App` whose value is a string, a list of strings or a boolean. It may also
-        have the table `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
+        The file must set `issuer` and `client_id`. It may set `assertion_audience`, `audience`, `ca`, `callbacks`,
+        `dpop`, `exact_scopes`, `flow`, `is_resource`, `login_command`, `name`, `scopes`, `store` and the table
+        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
@@ -377,7 +380,11 @@ class App(SeveralLogins):
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
-    """Return the vault: the agent's vault for a user's login if KEYFOB_AGENT is set, else the vault in files."""
+    """Return the storage of the profile's login.
+
+    If KEYFOB_AGENT is set, and the profile is not a service account, this is the agent's vault. Otherwise, it is the
+    vault in files.
+    """
     agent = None if profile.is_machine else vault_files.agent_socket()
     if agent is not None:
         return agent_vault.vault_of(agent, profile)

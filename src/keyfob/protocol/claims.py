@@ -130,7 +130,8 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
     A thumbprint is None if the token has no such binding.
 
     Raises:
-        Malformed: `cnf` is wrong or has no supported member, so the caller could not verify the binding.
+        Malformed: `cnf` is not an object, has no supported member, or has a wrong value. The caller could then not
+            verify the binding.
     """
     confirmation = fields.values.get("cnf")
     if confirmation is None:

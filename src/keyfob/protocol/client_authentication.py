@@ -58,15 +58,17 @@ class Credentials:
     def read(cls, authorization: str | None, fields: Fields) -> Credentials:
         """Parse the client's credentials in the Authorization header and the parameters.
 
-        A Basic header with an empty secret means `none`, since some libraries send such a header for public clients.
+        For a Basic header with an empty secret, the method is `none`: some libraries send such a header for public
+        clients, which have no secret.
 
         Args:
             authorization: The value of the header, or None. Schemes other than Basic are ignored.
             fields: The parameters.
 
         Raises:
-            Malformed: The request uses more than one method (RFC 6749 §2.3), two different client ids, or an unknown
-                type of assertion. Or the header cannot be read; only then, the error's field is `authorization`.
+            Malformed: The Basic header cannot be read (the error's field is `authorization`). Or the request uses more
+                than one method (RFC 6749 §2.3), two different client ids, or an unknown type of assertion (the error's
+                field is the name of a parameter).
         """
         named = fields.optional_text("client_id") or ""
         if authorization is None and _SECRETS.isdisjoint(

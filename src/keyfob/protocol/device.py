@@ -24,12 +24,13 @@ class DeviceRequest:
 
     Attributes:
         client_id: The client id; "" if the request's client credentials contain the id instead.
-        acr_values: A parameter of OpenID Connect, like `max_age` (Core §3.1.2.1). A server that does not support it in
-            a device authorization request ignores it (RFC 8628 §3.1).
-        code_challenge: A challenge, so that only this client can redeem the device code (RFC 7636 §4.3). A server that
-            does not support this ignores it.
-        device_name: The name of the client's computer, which the page shows to the user who approves. The name is not
-            verified. This is a parameter of keyfob, which is sent only if the server's metadata has
+        acr_values: The acceptable values of `acr`. This parameter and `max_age` are parameters of OpenID Connect (Core
+            §3.1.2.1). A server that does not support them in a device authorization request ignores them (RFC 8628
+            §3.1).
+        code_challenge: The PKCE challenge (RFC 7636 §4.3). Only the client that has the verifier can redeem the device
+            code. A server that does not support PKCE in a device authorization request ignores the challenge.
+        device_name: The name of the client's computer. The approval page shows this name to the user. The server cannot
+            verify the name. This is a parameter of keyfob. The client sends it only if the server's metadata has
             `device_facts_supported`.
         device_system: The operating system of the client's computer. It is sent and shown as `device_name` is.
     """
@@ -75,10 +76,12 @@ class DeviceRequest:
 
 @light_dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """A pending response that requires the number from the approval page. This is an extension of keyfob.
+    """The response to a poll, if the poll has to contain the number that the approval page shows.
+
+    This is an extension of keyfob.
 
     Attributes:
-        tries_left: How many attempts remain after a wrong number; None if the response does not contain this.
+        tries_left: How many attempts remain after a wrong number; None if the response does not contain this member.
     """
 
     tries_left: int | None = None

@@ -41,8 +41,8 @@ class Fields:
         """Check the member `version` of a stored document.
 
         Raises:
-            Malformed: The version is not in `readable`. The error's field is "version" only if a later version of
-                keyfob wrote the document.
+            Malformed: The version is not in `readable`. The error's field is "version" if a later version of keyfob
+                wrote the document, and "" in any other case.
         """
         version = self.values.get("version")
         if isinstance(version, int) and not isinstance(version, bool):

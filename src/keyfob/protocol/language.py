@@ -24,7 +24,7 @@ def accepted_language(header: str) -> Language:
 
 
 def wanted_language(tags: Iterable[str]) -> Language | None:
-    """Return the language of the first tag, such as `de-AT` (BCP 47), that names a supported one; None if none does."""
+    """Return the first supported language that a tag, such as `de-AT` (BCP 47), names; None if no tag names one."""
     for tag in tags:
         primary = tag.strip().lower().partition("-")[0]
         for language in LANGUAGES:

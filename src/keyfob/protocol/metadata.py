@@ -40,8 +40,8 @@ class ServerMetadata:
     Attributes:
         device_facts_supported: Whether the device authorization endpoint accepts `device_name` and `device_system`.
             This is a member of keyfob.
-        more: Members for which this class has no field. `write` adds them unchanged, even if a value is false. Of the
-            fields of this class, `write` omits false values.
+        more: Members for which this class has no field. `write` adds all of them unchanged, even members whose value is
+            false. In contrast, `write` omits a field of this class if its value is false.
     """
 
     issuer: str

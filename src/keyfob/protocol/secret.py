@@ -24,7 +24,10 @@ class Secret:
         return self.__value
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the value, as a cache key. Use this only for values that cannot be guessed."""
+        """Return the SHA-256 of the value, as a cache key.
+
+        Use this only for values that cannot be guessed, since the hash shows whether a guess is right.
+        """
         return hashlib.sha256(self.__value.encode("utf-8", "surrogatepass")).digest()
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ class Target:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0.
+        """Parse form or JSON parameters. `audience` takes precedence over `resource`, as at Auth0.
 
         Raises:
             Malformed: A parameter names more than one API.

@@ -26,12 +26,12 @@ class TokenAnswer:
     Attributes:
         expires_in: The access token's lifetime; None if absent.
         scope: The granted scope; None means the requested scope (RFC 6749 §5.1).
-        refresh_expires_in: The lifetime of the refresh token, if it is not used. Servers use different names for this
-            member. `read` accepts all of them. `write` adds two members: `refresh_token_timeout`, which is the name in
-            the draft above, and `refresh_expires_in`, which is Keycloak's name.
+        refresh_expires_in: The lifetime of the refresh token, if it is not used; None if unknown. Servers use different
+            names for this member. `read` accepts all of them. `write` adds the lifetime under two names:
+            `refresh_token_timeout` (draft-ietf-oauth-refresh-token-expiration) and `refresh_expires_in` (Keycloak).
         authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
-            adds it to the response. `read` leaves this field None. Of the two lifetimes, `read` stores the shorter one
-            in `refresh_expires_in`.
+            adds it to the response. `read` leaves this field None. If the response contains this lifetime, and it is
+            shorter than `refresh_token_timeout` or the only one, `read` stores it in `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 
@@ -93,7 +93,10 @@ def _whole(span: timedelta) -> int:
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:
-    """Return the refresh token's lifetime, or None if it has none. Wrong values and Keycloak's 0 count as none."""
+    """Return the refresh token's lifetime; None if the response contains no usable lifetime.
+
+    Values of a wrong form are not usable. Neither is 0, which Keycloak sends.
+    """
     for names in _REFRESH_LIVES:
         lives = [life for name in names if (life := _life(fields, name))]
         if lives:

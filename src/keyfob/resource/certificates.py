@@ -1,7 +1,8 @@
 """Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-This module does not validate the certificate; the proxy that terminates TLS can validate it. The API only has to learn
-whether the caller has the private key of the certificate to which the token is bound.
+The proxy terminates TLS. In the TLS handshake, the caller proves that it has the private key of the certificate. To
+accept a token that is bound to the certificate, the API needs only this proof. So this module does not validate the
+certificate's issuer and expiry. The proxy can validate them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class CertificateHeader:
         """Parse the networks.
 
         Raises:
-            Misuse: The name or the proxies are empty, or a proxy is not an address.
+            Misuse: The name is empty or not in lower case, there is no proxy, or a proxy is not an IP address or a
+                network.
         """
         if not self.name or self.name != self.name.lower() or not self.proxies:
             raise Misuse("a certificate header needs a name in lower case, and the proxies that it is taken from")
@@ -60,7 +62,8 @@ class CertificateHeader:
     def read(self, request: Request) -> str | None:
         """Return the thumbprint of the certificate that a trusted proxy sent.
 
-        Return None if the header is absent, repeated or unreadable, or was sent by anyone else.
+        Return None if the header is absent, repeated or unreadable, or if the request does not come from a trusted
+        proxy.
         """
         values = request.header_values(self.name)
         if len(values) != 1 or not self._trusts(request.peer):
@@ -78,7 +81,10 @@ class CertificateHeader:
 
 
 def is_same(shown: str | None, bound: str) -> bool:
-    """Return whether a certificate's thumbprint equals the thumbprint to which a token is bound."""
+    """Return whether the thumbprint of the caller's certificate equals the thumbprint to which a token is bound.
+
+    Return False if `shown` is None, that is, if the caller presented no certificate.
+    """
     return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
 
 

@@ -145,7 +145,10 @@ def _claims(
 
 
 def _until(problem: InvalidToken, names: tuple[str, ...]) -> Iterator[Check]:
-    """Yield the passed checks and then the failed check. The results of later checks are unknown."""
+    """Yield the checks of `names` up to the check that failed with `problem`: the passed checks, then the failed one.
+
+    The checks after the failed one are not yielded, since their results are unknown.
+    """
     for name in names:
         if name == problem.check:
             yield Check(name, holds=False, why=problem.message)

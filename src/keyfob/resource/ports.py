@@ -44,9 +44,9 @@ class KeySource(Protocol):
     def current(self) -> KeySet | None:
         """Return the cached keys if the caller need not wait for a fetch, else None.
 
-        Fresh keys are always returned. Stale keys are returned while another caller fetches, or if the last fetch was
-        too recent for a new one. Return None if a fetch is due. Also return None if no keys are cached, or only keys
-        that are too old for `usable`.
+        Fresh keys are always returned. Stale keys are returned in two cases: another caller fetches the keys at the
+        moment, or the last fetch was too recent for a new one. In all other cases, None is returned: the keys are stale
+        and a fetch is due, no keys are cached, or the keys are too old for `usable`.
         """
         ...
 
@@ -59,18 +59,19 @@ class KeySource(Protocol):
         ...
 
     def refresh(self) -> Pending[None] | None:
-        """Return a fetch of missing or stale keys.
+        """Return a fetch of the issuer's keys, or None if no fetch is needed or allowed at the moment.
 
-        If a fetch is in progress, return that fetch. Otherwise, return a new fetch. Return None if the keys are fresh,
-        or if the last fetch was too recent for a new one.
+        If a fetch is in progress, return that fetch. If none is in progress, return None in two cases: the keys are
+        fresh, or the last fetch was too recent for a new one. Otherwise, return a new fetch.
         """
         ...
 
     def seek(self, key_id: str | None, seen: KeySet) -> Pending[None] | None:
         """Return a fetch that could find an unknown key.
 
-        If a fetch is in progress, return that fetch. Otherwise, return a new fetch. Return None in three cases: `seen`
-        is not the newest cached key set, the last fetch was too recent, or a recent fetch did not find `key_id`.
+        If a fetch is in progress, return that fetch. If none is in progress, return None in three cases: `seen` is not
+        the newest cached key set, the last fetch was too recent for a new one, or a recent fetch did not find `key_id`.
+        Otherwise, return a new fetch.
 
         Args:
             key_id: The key ID in the token; None if the token has none.

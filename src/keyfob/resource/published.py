@@ -66,9 +66,9 @@ class Published:
         return Response(found.status, found.headers) if request.method == "HEAD" else found
 
     def address_of(self, request: Request) -> str:
-        """Return the URL without a query to which a DPoP proof's `htu` must be equal.
+        """Return the request's URL without its query. A DPoP proof's `htu` must be equal to this URL.
 
-        This URL is the address that the caller used. If the request's path does not start with the path of the API's
+        It is the URL that the caller used. If the request's path does not start with the path of the API's
         address, a proxy has removed that path. In that case, this method puts the path in front again.
         """
         parts = urlsplit(self.metadata.resource)

@@ -31,6 +31,9 @@ class CachedKeys:
     """An issuer's keys, and the times of the last fetches by a monotonic clock.
 
     Attributes:
+        fetched_at: The time of the last successful fetch; None if no fetch has succeeded yet.
+        tried_at: The time of the last fetch, even if it failed; None if there was no fetch yet.
+        life: How long the keys are fresh after `fetched_at`.
         missing: The key IDs that a fetch did not find, each with the time of that fetch. The key ID None stands for
             tokens without a `kid`. The mapping stays small, since each fetch adds at most one entry and old entries are
             dropped.
@@ -52,7 +55,10 @@ class CachedKeys:
         object.__setattr__(self, "fresh_until", until)
 
     def is_usable(self, steady: timedelta) -> bool:
-        """Return whether the keys may be used: they are fresh, or have been stale for at most `LONGEST_STALE`."""
+        """Return whether the keys are fresh, or have been stale for at most `LONGEST_STALE`.
+
+        `steady` is the present time by the monotonic clock. Return False if no fetch has succeeded yet.
+        """
         return self.fetched_at is not None and steady - self.fetched_at <= self.life + LONGEST_STALE
 
     @property
@@ -69,7 +75,7 @@ class CachedKeys:
 def is_due(cached: CachedKeys, steady: timedelta) -> bool:
     """Return whether to fetch now because the keys are missing or stale.
 
-    Return False if the last fetch was too recent.
+    Return False if the keys are fresh, or if the last fetch was too recent, even if it failed.
     """
     if _cools_down(cached, steady):
         return False

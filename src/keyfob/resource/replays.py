@@ -13,7 +13,7 @@ MOST: Final = 100_000
 
 
 class Replays(Protocol):
-    """A record of used proofs. Implement it on a shared store if several processes serve one API."""
+    """A record of used proofs. If several processes serve one API, implement it with a shared database."""
 
     def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
         """Record a proof, and return whether it is new.
@@ -33,7 +33,10 @@ class Replays(Protocol):
 
 
 class ReplaysInMemory:
-    """A record in the memory of one process. `use_once` raises Unreachable if unexpired proofs fill the record."""
+    """A record of used proofs in the memory of one process.
+
+    If the record is full of unexpired proofs, `use_once` raises `Unreachable`.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

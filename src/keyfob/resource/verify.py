@@ -120,7 +120,9 @@ def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
 def verify_parsed(
     unverified: Unverified, keys: KeySet, policy: Policy, now: datetime, fields: Fields | None = None
 ) -> Principal | KeyNeeded:
-    """Verify a parsed token, bound or not. The caller has to check `key_thumbprint` and `certificate_thumbprint`.
+    """Verify a parsed token, except for its binding to a key or a certificate.
+
+    If the result has a `key_thumbprint` or a `certificate_thumbprint`, the caller has to verify the binding.
 
     Args:
         unverified: The token.

@@ -151,6 +151,12 @@ def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask:
     """Return the `case` branches for bash or zsh that complete the value of each flag.
 
     A flag that takes any value is completed with nothing.
+
+    Args:
+        words: All commands and verbs.
+        opening: The text before a list of values, in the shell's syntax.
+        closing: The text after a list of values.
+        ask: The expression with which the shell lists the names of the profiles.
     """
     return "".join(
         f"    '{' '.join(word.path)} {flag.name}') "

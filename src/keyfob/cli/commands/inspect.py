@@ -163,7 +163,9 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error that prevented fetching them. Neither is returned for an unknown issuer.
+    """Return the issuer's keys, or the error that prevented fetching them.
+
+    Return neither if the issuer is unknown, or if the token is opaque or encrypted (not `is_readable`).
 
     Raises:
         Misuse: The CA file cannot be used.

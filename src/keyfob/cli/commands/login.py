@@ -199,7 +199,10 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with more scopes: `added`, and its stored login's scopes that keyfob did not add itself."""
+    """Return the profile with more scopes: `added`, and the scopes of its stored login.
+
+    The scopes that keyfob requests by itself (`Profile.added_scope`) are not taken from the stored login.
+    """
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -210,9 +213,9 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
-    """Return a login step that fails if the user logs in with another account than the settings require.
+    """Return `log_in` with a check, which fails if the user logs in with another account than the settings require.
 
-    If no login was stored before, the failed step also logs the other account out.
+    If no login was stored before, the function also logs the wrong account out when the check fails.
     """
     if chosen.subject is None:
         return log_in
@@ -260,11 +263,7 @@ def _login_command(profile: Profile) -> str:
 
 
 def _pending_profile(flags: Namespace) -> Profile:
-    """Return the profile of the pending login.
-
-    Raises:
-        LoginRequired: There is no pending login.
-    """
+    """Return the profile of the pending login. Raise `LoginRequired` if there is no pending login."""
     name = name_of(flags)
     profile = PendingFiles().profile(name)
     if profile is None:
@@ -320,18 +319,17 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
 
 
 def _given_token() -> Secret:
-    """Return the token on stdin.
-
-    Raises:
-        Misuse: stdin is empty, or is a terminal, which would display the token.
-    """
+    """Return the token on stdin. Raise `Misuse` if stdin is closed, or is a terminal, which would display the token."""
     if sys.stdin is None or sys.stdin.isatty():
         raise Misuse("--with-token reads the token from stdin", hint="For example: keyfob login --with-token < FILE")
     return Secret(sys.stdin.read(LARGEST + 1))
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the profile's stored login if its client or issuer differs from the requested one. Ask to replace it.
+    """Return the stored login if its client or its issuer is not that of `app`, else None.
+
+    Also report this login, which the new login will replace: with --json, as an event; without a terminal, as a remark.
+    At a terminal, ask the user whether to replace it.
 
     Raises:
         Misuse: The user wants to keep the stored login.
@@ -358,9 +356,11 @@ def _account_switch(
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
     """Return a function that decides whether a new login may replace the stored login of another account.
 
-    If the stored login is of another client, the function agrees only for the login `replaced`, of which the user was
-    informed before. If not, it refuses a new login of another account than `pinned`. Otherwise, a flag or the user
-    decides.
+    The first rule that applies decides:
+    1. The stored login is of another client: yes if `_other_login` reported this client's login (`replaced`), else no.
+    2. The new login is of another account than `pinned`: no.
+    3. The flag --switch-account is set: yes.
+    4. There is a terminal, and no --json: ask the user. Otherwise: no.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:

@@ -27,7 +27,7 @@ class Ended:
 
     @property
     def exit(self) -> int:
-        """The exit code: that of the error, if any; FAILED if the server did not revoke the login; otherwise DONE."""
+        """The error's exit code if there is an error; else FAILED if the server did not revoke the login; else DONE."""
         if self.problem is not None:
             return self.problem.exit
         return FAILED if self.done is not None and self.done.revoked is False else DONE

@@ -49,7 +49,7 @@ class Report:
 
     Attributes:
         was_asked: Whether the issuer has responded to a request that tested this login.
-        place: The storage place of the vault's key, or "file"; None if no place was chosen yet.
+        place: The storage place of the vault's key; "file" if logins are not encrypted; None if none was chosen yet.
         problem: The error that occurred while the state was determined.
         is_known: Whether the issuer and the client id are known.
         pinned: The settings in a project's file that select this login.
@@ -169,7 +169,7 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     """Test a login that has no refresh token, by a request to the userinfo endpoint (OIDC Core §5.3).
 
     Raises:
-        Malformed: The response has no `sub`, or the `sub` of another user.
+        Malformed: The response has no `sub`, or its `sub` is not that of the logged-in user.
     """
     if report.status.state == "login-needed":
         return report

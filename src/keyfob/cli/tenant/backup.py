@@ -67,7 +67,7 @@ def _folder_of(flags: Namespace) -> Path:
     """Return the tenant's folder.
 
     Raises:
-        Misuse: The data is in PostgreSQL.
+        Misuse: The tenant's data is in PostgreSQL, which has its own tools for backups.
     """
     if folder.database_of(flags):
         hint = "Use pg_dump and pg_restore, or continuous archiving: keyfob help docs/operations.md"

@@ -42,7 +42,7 @@ def _judge_odds(odds: float, limit: GuessLimit, live: int) -> Finding:
 
 
 def _now(limit: GuessLimit, live: int) -> str:
-    """Return a sentence on how many wrong codes all users together may type at once, while `live` codes are in use."""
+    """Return a sentence: how many wrong codes all users together may type in a row, while `live` codes are in use."""
     if live > limit.most_live:
         return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"

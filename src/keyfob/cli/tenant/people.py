@@ -142,7 +142,7 @@ def _wanted_fields(user: User) -> PersonWanted:
 
 
 def _password(flags: Namespace) -> Secret:
-    """Return a generated password, or one from the terminal or stdin.
+    """Return the password: generated with --generate, else typed twice at the terminal, else read from stdin.
 
     Raises:
         Misuse: The two passwords that were typed at the terminal differ.

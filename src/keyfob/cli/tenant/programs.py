@@ -206,7 +206,7 @@ def _without_secrets(table: Table) -> Table:
 
 
 def _table_of_flags(flags: Namespace, family: RegistrationKind) -> tuple[Table, Secret | None]:
-    """Return the registration that the flags describe, and a new client secret, or None if it needs no secret."""
+    """Return the registration that the flags describe, and its new client secret, or None if it needs no secret."""
     if family.array == "apis":
         asked: list[str] = flags.scope or []
         pairs = [scope.partition("=") for scope in asked]

@@ -32,7 +32,8 @@ def find_bound(tool: str, url: str, named: str | None) -> App | None:
 
     Raises:
         LoginRequired: The bound profile has no login.
-        Misuse: The bound profile now has another login, or several logins are possible.
+        Misuse: The login of the bound profile has changed since it was bound. Or no login is bound, and the URL fits
+            several logins.
         Refused: Another account than the settings require is logged in.
     """
     if not is_safe(url):

@@ -7,7 +7,10 @@ from keyfob.errors import Misuse
 
 
 class CurlHelper(Helper):
-    """The helper for `curl -K -`. The user chooses the URL, so it is an error if no login is bound to the origin."""
+    """The helper for `curl -K -`.
+
+    If no login is bound to the URL's origin, the helper fails: the user named the URL in order to send a token there.
+    """
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if len(call.words) != 1:

@@ -1,4 +1,4 @@
-"""Edits of other programs' settings files. `apply` adds lines of keyfob, and `undo` removes exactly these lines.
+"""Edits of other programs' settings files. `apply` adds keyfob's lines, and `undo` removes exactly these lines.
 
 Both are pure functions of the file's text, which is None if there is no file.
 """

@@ -36,10 +36,11 @@ class GitHelper(Helper):
         return TokenWanted(url, details)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the token, in the form that this git accepts.
+        """Return the token, as a Bearer credential or as a password.
 
-        If this git and the server support Bearer credentials, the reply is one, which other helpers do not store.
-        Otherwise, the token is the password.
+        The reply is a Bearer credential if both this version of git and the server support Bearer credentials. The
+        reply tells git's other helpers not to store the credential. Otherwise, the reply is a user name and the token
+        as the password.
         """
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
@@ -76,5 +77,8 @@ def _last(given: dict[str, list[str]], key: str) -> str:
 
 
 def _takes_bearer(challenges: list[str]) -> bool:
-    """Return whether the server accepts Bearer tokens (RFC 6750 §3). Many servers accept tokens only as passwords."""
+    """Return whether the server accepts Bearer tokens (RFC 6750 §3). Without challenges, assume that it does.
+
+    Many servers accept a token only as the password of Basic authentication.
+    """
     return not challenges or any(challenge[:6].lower() == "bearer" for challenge in challenges)

@@ -18,7 +18,10 @@ _INFO = "KUBERNETES_EXEC_INFO"
 
 
 class KubectlHelper(Helper):
-    """The helper for kubectl, which calls no other helper. So a URL to which no login is bound is an error."""
+    """The helper for kubectl.
+
+    If no login is bound to the cluster's URL, the helper fails, since kubectl has no other helper to call.
+    """
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         try:

@@ -145,7 +145,10 @@ def plan_docker(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pip(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for pip and uv, which call the command `keyring`. If it is not installed, write a launcher."""
+    """Return the plan for pip and uv, which call the command `keyring`.
+
+    If no other program has installed this command, the plan contains a launcher of this name, which starts keyfob.
+    """
     _refuse_windows("pip")
     setting = re.compile(r"\s*keyring[-_]provider\s*[=:]")
     pip = MarkedBlock(
@@ -167,14 +170,17 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_npm(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for npm. npm has no helpers, so it reads the token from a variable that `keyfob run` sets."""
+    """Return the plan for npm. npm calls no helper, so it reads the token from a variable that `keyfob run` sets."""
     lines = (f"{_registry(wanted)}:_authToken=${{{_VARIABLE}}}",)
     example = f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE"
     return SetupPlan("", (_npmrc(wanted, lines, "npm"),), example=example)
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the plan for pnpm, which calls a helper. Replace the line for npm, since pnpm would prefer that line."""
+    """Return the plan for pnpm, which calls a helper.
+
+    The plan replaces the line that `keyfob setup npm` wrote, since pnpm would prefer that line to the helper.
+    """
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
@@ -227,9 +233,10 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of the command `keyfob`, which is usually on PATH.
+    """Return the folder for a launcher: the folder of the command `keyfob`, which is usually on PATH.
 
-    Return keyfob's own folder `bin` if that folder is read-only, or if no such command started keyfob.
+    If the folder of the command is read-only, or if keyfob was started in another way (`python -m keyfob`), return the
+    folder `bin` in keyfob's home folder.
     """
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()

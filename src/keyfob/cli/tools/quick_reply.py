@@ -1,6 +1,7 @@
 """Reply to a tool with the token that is cached in the quick file, without slow imports.
 
-Git calls its helper at every fetch, so this module must be fast. `cli/commands/helper.py` handles unusual cases.
+Git calls its helper at every fetch, so this module must be fast. If it finds no such token, `cli/commands/helper.py`
+replies.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def _reply(words: list[str]) -> HelperReply | None:
 
 
 def _parse(words: list[str]) -> tuple[str, str, dict[str, str], list[str]] | None:
-    """Return the helper, the profile, the helper's flags and the other arguments. Return None for unusual arguments."""
+    """Return the helper, the profile, the helper's flags and the other arguments.
+
+    Return None if `cli/commands/helper.py` must parse the arguments.
+    """
     if len(words) < 2 or words[0] != "helper" or words[1] not in PROTOCOLS or words[1] == "aws":
         return None
     options: dict[str, str] = {}
@@ -72,7 +76,10 @@ def _parse(words: list[str]) -> tuple[str, str, dict[str, str], list[str]] | Non
 
 
 def plain_origin(url: str) -> str:
-    """Return the origin of a URL, as `origin_of` does; "" for an unusual or unsafe URL."""
+    """Return the origin of a URL, as `origin_of` does.
+
+    Return "" if the URL may not receive a token (plain http to another machine), or if this function cannot parse it.
+    """
     scheme, _, rest = url.partition("://")
     host, colon, port = rest.partition("/")[0].lower().partition(":")
     if scheme not in _PORTS or not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:

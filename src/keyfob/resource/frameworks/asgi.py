@@ -25,7 +25,8 @@ _DENIAL_EXTENSION = "websocket.http.response"
 def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
     """Return the application behind a guard, which stores the caller in `scope["keyfob.principal"]`.
 
-    If the guard has an address, it also serves the API's metadata (RFC 9728 §3) to requests without a token.
+    If the guard has an address, the returned application also serves the API's metadata (RFC 9728 §3), for which no
+    token is needed.
     """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:

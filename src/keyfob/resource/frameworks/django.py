@@ -40,8 +40,8 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
 def middleware(verifier: Verifier, needs: Needs, published: Published | None) -> Callable[[GetResponse], GetResponse]:
     """Return a middleware that guards all views.
 
-    If the guard has an address, the middleware also serves the API's metadata (RFC 9728 §3) to requests without a
-    token.
+    If the guard has an address, the middleware also serves the API's metadata (RFC 9728 §3), for which no token is
+    needed.
     """
 
     @sync_and_async_middleware
@@ -68,7 +68,7 @@ def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal |
 
 
 def _read(request: HttpRequest) -> tuple[Request, MutableMapping[str, Any], bytes | None]:
-    """Return the converted request, a mapping that is stored with the request, and the caller's certificate."""
+    """Return the converted request, a mapping that is stored with the request, and the caller's certificate or None."""
     if isinstance(request, ASGIRequest):
         scope = cast("MutableMapping[str, Any]", request.scope)
         return asgi.request_of(scope), scope, asgi.certificate_of(scope)

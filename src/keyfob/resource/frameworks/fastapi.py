@@ -33,7 +33,7 @@ class Scheme(SecurityBase):
         self.scheme_name = re.sub(r"[^A-Za-z0-9._-]", "_", realm)
 
     async def __call__(self) -> None:
-        """Do nothing, since the dependency checks the token."""
+        """Do nothing. The dependency that `requires` returns checks the token."""
 
 
 def requires(

@@ -77,7 +77,8 @@ def authentication(verifier: Verifier) -> type[BaseAuthentication]:
 def permission(verifier: Verifier, needs: Needs) -> type[BasePermission]:
     """Return a permission class.
 
-    The class does not return False but raises the denial. So REST framework's `|` never tries the second operand.
+    The class does not return False but raises the denial. So if the class is `A` in the permission `A | B`, REST
+    framework never tries `B`.
     """
 
     class GuardPermission(BasePermission):

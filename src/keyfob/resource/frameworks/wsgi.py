@@ -24,7 +24,8 @@ def guarded(
 ) -> WSGIApplication:
     """Return the application behind a guard, which stores the caller in `environ["keyfob.principal"]`.
 
-    If the guard has an address, it also serves the API's metadata (RFC 9728 §3) to requests without a token.
+    If the guard has an address, the returned application also serves the API's metadata (RFC 9728 §3), for which no
+    token is needed.
     """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

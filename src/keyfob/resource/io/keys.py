@@ -119,7 +119,7 @@ class IssuerKeys:
 def _without(cached: CachedKeys, sought: tuple[str | None] | None, now: timedelta) -> CachedKeys:
     """Return the cached keys. If the sought key is not among them, record that the issuer does not have it.
 
-    `sought` is a tuple with the sought key ID, or None if the keys were fetched for another reason.
+    `sought` is a tuple with the sought key ID. It is None if the keys were fetched because they were missing or stale.
     """
     if sought is None or any(key.key_id == sought[0] for key in cached.keys.keys):
         return cached
