@@ -53,9 +53,15 @@ LOGINS = st.builds(
     recovery_code=st.none() | st.text(min_size=1, max_size=20).map(Secret),
     answer=MAPPINGS,
     email=TEXTS,
+    name=TEXTS,
+    way=TEXTS,
     problem=TEXTS,
+    count=st.integers(0, 9),
     status=st.sampled_from([200, 400, 403, 429]),
     told=TEXTS,
+    typed_by=HASHES,
+    number=TEXTS,
+    end_link=TEXTS,
 )
 
 

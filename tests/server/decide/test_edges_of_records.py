@@ -7,31 +7,67 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.errors import InvalidToken
+from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import SigningKey
-from keyfob.jose.proofs import judge_proof, write_proof
+from keyfob.jose.proofs import (
+    LONGEST_ID,
+    NEWEST,
+    OLDEST,
+    WINDOW,
+    NonceNeeded,
+    Nonces,
+    Possession,
+    judge_proof,
+    nonce_at,
+    write_proof,
+)
 from keyfob.protocol.dpop import Proof
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
-from keyfob.server.decide.access import ApiAccess, decide_client_access
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access
+from keyfob.server.decide.authorization_request import CallbackError, check_request
 from keyfob.server.decide.device import SLOWER_BY, Pace, decide_pace
-from keyfob.server.decide.multifactor import FactorWrong, decide_message, is_from_before, write_digits
+from keyfob.server.decide.limits import LONGEST_NAME, LONGEST_PARAMETER, PARAMETERS, bounded
+from keyfob.server.decide.multifactor import (
+    STEP,
+    FactorWrong,
+    decide_message,
+    enrolment_address,
+    is_from_before,
+    matching_step,
+    one_time_code,
+    step_of,
+    write_digits,
+    write_recovery_code,
+)
 from keyfob.server.decide.presented import PresentedRefreshToken, RefreshFacts
 from keyfob.server.records import Authenticator
 from keyfob.testing.example_records import MFA, REFRESH
-from keyfob.testing.example_tenant import ORDERS, SIGNER, example_config
+from keyfob.testing.example_tenant import CALLBACK, ORDERS, SIGNER, WEB, example_config
 from keyfob.testing.fake_time import NOON
 
 SENT = replace(MFA, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
 SECOND = timedelta(seconds=1)
+INSTANT = timedelta(microseconds=1)
+ADDRESS = "https://api.example/"
+KEY = SigningKey.generate("ES256")
 
 
 def test_an_early_poll_makes_the_interval_longer_and_does_not_count_as_a_poll() -> None:
     """[AS-8628-03]."""
     pace = Pace(NOON, timedelta(seconds=5))
     assert decide_pace(pace, NOON + SECOND) == ("slow_down", Pace(NOON, pace.interval + SLOWER_BY))
+
+
+def test_a_newest_token_is_known_by_its_generation_and_its_secret() -> None:
+    login = replace(REFRESH, generation=5, current_hashes=(b"one", b"two"))
+    assert PresentedRefreshToken(5, b"one", "program").is_current(login)
+    assert PresentedRefreshToken(5, b"two", "program").is_current(login)
+    assert not PresentedRefreshToken(5, b"another", "program").is_current(login)
+    assert not PresentedRefreshToken(4, b"one", "program").is_current(login)
 
 
 def test_a_token_before_the_newest_is_known_by_its_generation_and_its_secret() -> None:
@@ -104,3 +140,123 @@ def test_a_login_has_expired_at_the_instant_at_which_it_expires() -> None:
     assert facts.has_expired()
     assert not replace(facts, now=NOON - timedelta(microseconds=1)).has_expired()
     assert replace(facts, record=replace(login, expires_at=NOON, idle_expires_at=NOON + SECOND)).has_expired()
+
+
+def judged(proof: Proof, nonces: Nonces | None = None) -> Possession | NonceNeeded:
+    return judge_proof(write_proof(proof, KEY), method="GET", address=ADDRESS, now=NOON, nonces=nonces)
+
+
+def test_a_proof_is_fresh_to_the_last_instant_and_is_kept_until_it_is_stale() -> None:
+    """RFC 9449 §11.1. `iat` has whole seconds here."""
+    for issued_at in (NOON - OLDEST, NOON + NEWEST):
+        found = judged(Proof("x" * LONGEST_ID, "GET", ADDRESS, issued_at))
+        assert isinstance(found, Possession)
+        assert found.until == NOON + timedelta(minutes=2, seconds=30)
+    for issued_at in (NOON - OLDEST - SECOND, NOON + NEWEST + SECOND):
+        with pytest.raises(InvalidToken, match="too old, or from the future"):
+            judged(Proof("one", "GET", ADDRESS, issued_at))
+
+
+def test_a_nonce_is_valid_in_its_window_and_in_the_next_one() -> None:
+    """RFC 9449 §8."""
+    nonces = Nonces(b"k" * 32, are_needed=False)
+    for ago, is_valid in [(0, True), (1, True), (2, False), (-1, False)]:
+        nonce = nonce_at(nonces.key, NOON - ago * WINDOW)
+        found = judged(Proof("one", "GET", ADDRESS, NOON, nonce=nonce), nonces)
+        assert isinstance(found, Possession) is is_valid
+    assert isinstance(judged(Proof("one", "GET", ADDRESS, NOON), nonces), Possession)
+    assert judged(Proof("one", "GET", ADDRESS, NOON), replace(nonces, are_needed=True)) == NonceNeeded()
+
+
+def test_the_one_time_codes_are_those_of_the_standard() -> None:
+    """RFC 4226 App. D."""
+    codes = [one_time_code(b"12345678901234567890", count) for count in range(10)]
+    assert codes == [
+        "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489",
+    ]  # fmt: skip
+
+
+def test_a_one_time_code_is_taken_one_step_early_or_late_and_never_again() -> None:
+    """RFC 6238 §5.2."""
+    secret, now = b"12345678901234567890", step_of(NOON)
+    for step in (now - 1, now, now + 1):
+        code = one_time_code(secret, step)
+        assert matching_step(secret, f" {code[:3]} {code[3:]}", NOON, None) == step
+        assert matching_step(secret, code, NOON, step - 1) == step
+        assert matching_step(secret, code, NOON, step) is None
+    for step in (now - 2, now + 2):
+        assert matching_step(secret, one_time_code(secret, step), NOON, None) is None
+    assert (step_of(NOON + STEP - INSTANT), step_of(NOON + STEP)) == (now, now + 1)
+
+
+def test_a_recovery_code_has_a_letter_for_each_of_24_bytes() -> None:
+    assert write_recovery_code(bytes(range(24)) + b"more") == "ABCDEFGHJKLMNPQRSTUVWXYZ"
+    assert write_recovery_code(bytes(range(24, 48))) == "23456789ABCDEFGHJKLMNPQR"
+
+
+def test_an_authenticator_app_scans_all_that_it_needs() -> None:
+    assert enrolment_address("A tenant", "a/b@example.com", b"12345678901234567890") == (
+        "otpauth://totp/A%20tenant:a%2Fb%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=A%20tenant"
+        "&algorithm=SHA1&digits=6&period=30"
+    )
+
+
+@pytest.mark.parametrize(("users", "is_open"), [("allow_all", True), ("require_grant", True), ("deny_all", False)])
+def test_an_api_that_is_closed_to_users_is_closed_to_a_client_with_a_grant_too(users: str, *, is_open: bool) -> None:
+    config = example_config("https://login.example/")
+    apis = tuple(replace(api, users=users) for api in config.apis)  # type: ignore[arg-type]
+    found = decide_access(replace(config, apis=apis), WEB, Target(ORDERS), Scope.of(["read:orders"]))
+    assert isinstance(found, ApiAccess) is is_open
+    assert is_open or found == NoAccess("api_closed", {"client_id": "web", "audience": ORDERS})
+
+
+def fields_of(count: int, **more: object) -> Fields:
+    return Fields({f"name{number}": "x" for number in range(count)} | more, "request")
+
+
+def test_a_request_has_as_many_parameters_as_the_limit_and_no_more() -> None:
+    assert bounded(fields_of(PARAMETERS))
+    with pytest.raises(Malformed, match=r"^request: there are too many parameters$"):
+        bounded(fields_of(PARAMETERS + 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"), [("anything", LONGEST_PARAMETER), ("client_id", 256), ("client_secret", 1024)]
+)
+def test_a_parameter_is_as_long_as_its_limit_and_no_longer(name: str, longest: int) -> None:
+    assert bounded(fields_of(0, **{name: "x" * longest}))
+    with pytest.raises(Malformed, match=rf"^request: {name} is too long$") as refused:
+        bounded(fields_of(0, **{name: "x" * (longest + 1)}))
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("x" * LONGEST_NAME, "x" * LONGEST_NAME), ("x" * (LONGEST_NAME + 1), "a parameter"), ("a b", "a parameter")],
+)
+def test_an_error_names_a_parameter_only_if_its_name_is_short_and_plain(name: str, shown: str) -> None:
+    for value in ("a\0", ["a", ["\0"]]):
+        with pytest.raises(Malformed, match=rf"^request: {shown} contains U\+0000$"):
+            bounded(fields_of(0, **{name: value}))
+
+
+NATIVE_REQUEST = {"client_id": "native", "redirect_uri": CALLBACK, "response_type": "code", "audience": ORDERS}
+
+
+@pytest.mark.parametrize(
+    ("changed", "mode", "state"),
+    [
+        ({}, "query", None),
+        ({"state": "s", "response_mode": "form_post"}, "form_post", "s"),
+        ({"state": "", "response_mode": "fragment"}, "query", None),
+        ({"state": ["s"], "response_mode": ["form_post"]}, "query", None),
+    ],
+)
+def test_an_error_goes_back_by_the_way_and_with_the_state_that_the_request_names(
+    changed: dict[str, object], mode: str, state: str | None
+) -> None:
+    """RFC 6749 §4.1.2.1: although the rest of the request is malformed."""
+    config = example_config("https://login.example/")
+    found = check_request(config, Fields({**NATIVE_REQUEST, "max_age": "soon", **changed}, "request"))
+    assert isinstance(found, CallbackError)
+    assert (found.redirect_uri, found.response_mode, found.state) == (CALLBACK, mode, state)

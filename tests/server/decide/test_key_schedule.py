@@ -170,6 +170,22 @@ def test_a_revoked_key_is_replaced_at_once_and_the_one_before_does_not_sign_agai
     assert revocation((first, second), "first", now) == Changes(dropped=("first",))
 
 
+def test_of_two_keys_that_wait_the_earlier_signs_at_once() -> None:
+    old, waiting = key("old", NOON, NOON), key("new", NOON, NOON + DAY)
+    later = key("later", NOON, NOON + 2 * DAY)
+
+    changes = rotation((old, later, waiting), ("RS256",), NOON + HOUR, at_once=True)
+    assert changes == Changes(changed=(replace(waiting, signs_at=NOON + HOUR),))
+
+
+def test_a_revoked_key_is_followed_by_the_key_that_waits_and_takes_those_along_that_are_gone() -> None:
+    gone, revoked = key("gone", NOON - 9 * DAY, NOON - 9 * DAY), key("revoked", NOON - 8 * DAY, NOON - 8 * DAY)
+    waiting = key("waiting", NOON, NOON + DAY)
+
+    changes = revocation((gone, revoked, waiting), "revoked", NOON)
+    assert changes == Changes(dropped=("revoked", "gone"), changed=(replace(waiting, signs_at=NOON),))
+
+
 def test_a_key_outlives_tokens_that_were_longer_before() -> None:
     """A key remembers the longest lifetime, so that shorter ones later do not remove it too early."""
     keys = (key("old", NOON, NOON, HOUR),)

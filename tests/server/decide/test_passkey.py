@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from keyfob.jose.passkey import Ceremony
 from keyfob.server.decide.passkey import (
+    LONGEST_ID,
     LONGEST_NAME,
     ceremony,
     id_of,
@@ -16,8 +21,13 @@ from keyfob.server.decide.passkey import (
     read_passkey_name,
     relying_party,
     user_handle,
+    write_creation,
+    write_request,
 )
 from keyfob.server.keyed_hash import write_token
+from keyfob.testing.example_records import USER
+
+ASKED = Ceremony(b"challenge", "login.example", "https://login.example")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +85,46 @@ def test_any_text_is_an_answer_or_none(text: str) -> None:
 
 @given(st.text())
 @example("0 \x00 0")
+@example("x" * (LONGEST_NAME - 1) + " x")
 def test_a_name_is_one_short_printable_line(typed: str) -> None:
     name = read_passkey_name(typed)
     assert len(name) <= LONGEST_NAME
     assert name.isprintable()
     assert name == read_passkey_name(name)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(0, False), (1, True), (LONGEST_ID, True), (LONGEST_ID + 1, False)])
+def test_a_credential_id_is_neither_empty_nor_longer_than_the_standard_allows(length: int, *, is_read: bool) -> None:
+    """WebAuthn §4."""
+    encoded = base64.urlsafe_b64encode(b"i" * length).rstrip(b"=").decode()
+    found = read_answer(json.dumps({"id": encoded, "response": {}}))
+    assert (found is not None) is is_read
+
+
+def test_the_browser_is_told_all_that_a_new_passkey_needs() -> None:
+    """WebAuthn §5.4."""
+    assert json.loads(write_creation(ASKED, "Tenant", USER, [b"known"])) == {
+        "rp": {"id": "login.example", "name": "Tenant"},
+        "user": {"id": write_token(user_handle("auth0|1")), "name": "Person@Example.com", "displayName": "Pat"},
+        "challenge": write_token(b"challenge"),
+        "pubKeyCredParams": [{"type": "public-key", "alg": algorithm} for algorithm in (-7, -8, -257)],
+        "timeout": 300_000,
+        "excludeCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "authenticatorSelection": {
+            "residentKey": "required",
+            "requireResidentKey": True,
+            "userVerification": "required",
+        },
+        "attestation": "none",
+    }
+
+
+def test_the_browser_is_told_all_that_a_login_with_a_passkey_needs() -> None:
+    """WebAuthn §5.5."""
+    assert json.loads(write_request(ASKED, [b"known"])) == {
+        "challenge": write_token(b"challenge"),
+        "rpId": "login.example",
+        "allowCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "timeout": 300_000,
+        "userVerification": "required",
+    }
