@@ -81,7 +81,8 @@ def test_only_a_step_of_the_table_follows(login: BrowserLogin, step: Step) -> No
         return
     assert step in STEPS[login.step]
     assert after.step == step
-    assert (after.problem, after.told, after.recovery_code, after.answer) == ("", "", None, None)
+    cleared = (after.problem, after.count, after.status, after.told, after.recovery_code, after.answer)
+    assert cleared == ("", 0, 200, "", None, None)
     if step in AFTER_PASSWORD:
         assert after.user_id
         assert after.factor_hash
@@ -129,7 +130,8 @@ def test_only_the_session_that_decided_is_led_to_the_end(stage: Stage, session: 
 
 
 @pytest.mark.parametrize(
-    "members", [{}, {"step": "x"}, {"step": "login"}, {"step": "login", "began": 1, "expires": 2, "device": "?"},
+    "members", [{}, {"step": "x", "began": 1, "expires": 2}, {"step": "login"},
+                {"step": "login", "began": 1, "expires": 2, "device": "?"},
                 {"step": "login", "began": 1, "expires": 2, "request": "x"}],
 )  # fmt: skip
 def test_what_is_no_login_is_not_read(members: dict[str, object]) -> None:

@@ -21,6 +21,7 @@ from keyfob.jose.proofs import (
     nonce_at,
     write_proof,
 )
+from keyfob.protocol.claims import AccessClaims
 from keyfob.protocol.dpop import Proof
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.grants import ClientCredentialsGrant
@@ -28,7 +29,10 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access
+from keyfob.server.decide.active import TokenRecords, is_active
+from keyfob.server.decide.authorization_facts import ArrivalFacts
 from keyfob.server.decide.authorization_request import CallbackError, check_request
+from keyfob.server.decide.contrast import contrast
 from keyfob.server.decide.device import SLOWER_BY, Pace, decide_pace
 from keyfob.server.decide.limits import LONGEST_NAME, LONGEST_PARAMETER, PARAMETERS, bounded
 from keyfob.server.decide.multifactor import (
@@ -45,8 +49,8 @@ from keyfob.server.decide.multifactor import (
 )
 from keyfob.server.decide.presented import PresentedRefreshToken, RefreshFacts
 from keyfob.server.records import Authenticator
-from keyfob.testing.example_records import MFA, REFRESH
-from keyfob.testing.example_tenant import CALLBACK, ORDERS, SIGNER, WEB, example_config
+from keyfob.testing.example_records import MFA, PUSHED, REFRESH, USER
+from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, SIGNER, WEB, example_config
 from keyfob.testing.fake_time import NOON
 
 SENT = replace(MFA, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
@@ -260,3 +264,59 @@ def test_an_error_goes_back_by_the_way_and_with_the_state_that_the_request_names
     found = check_request(config, Fields({**NATIVE_REQUEST, "max_age": "soon", **changed}, "request"))
     assert isinstance(found, CallbackError)
     assert (found.redirect_uri, found.response_mode, found.state) == (CALLBACK, mode, state)
+
+
+CLAIMS = AccessClaims("https://login.example/", USER.user_id, (ORDERS,), REFRESH.client_id, NOON, NOON + SECOND)
+RECORDS = TokenRecords(NATIVE, USER, REFRESH, is_revoked=False)
+
+
+@pytest.mark.parametrize(
+    ("records", "found"),
+    [
+        (RECORDS, True),
+        (replace(RECORDS, is_revoked=True), False),
+        (replace(RECORDS, application=None), False),
+        (replace(RECORDS, login=None), False),
+        (replace(RECORDS, login=replace(REFRESH, has_ended=True)), False),
+        (replace(RECORDS, login=replace(REFRESH, expires_at=NOON + INSTANT)), True),
+        (replace(RECORDS, login=replace(REFRESH, expires_at=NOON)), False),
+        (replace(RECORDS, login=replace(REFRESH, client_id="another")), False),
+        (replace(RECORDS, login=replace(REFRESH, user_id="another")), False),
+        (replace(RECORDS, user=None), False),
+        (replace(RECORDS, user=replace(USER, is_blocked=True)), False),
+    ],
+)
+def test_a_token_of_a_user_is_active_as_long_as_all_that_it_refers_to(records: TokenRecords, *, found: bool) -> None:
+    """RFC 7662 §2.2."""
+    assert is_active(CLAIMS, records, NOON) is found
+
+
+def test_a_token_of_a_client_is_active_without_a_user_and_a_login() -> None:
+    claims = replace(CLAIMS, subject=f"{CLAIMS.client_id}@clients")
+    assert is_active(claims, TokenRecords(NATIVE, None, None, is_revoked=False), NOON)
+
+
+def test_a_pushed_request_belongs_to_its_client_until_the_instant_at_which_it_expires() -> None:
+    """RFC 9126 §4."""
+    facts = ArrivalFacts(None, PUSHED.client_id, True, PUSHED, PUSHED.expires_at - INSTANT)
+    assert not facts.is_not_pushed()
+    assert replace(facts, now=PUSHED.expires_at).is_not_pushed()
+    assert replace(facts, client_id="another").is_not_pushed()
+    assert replace(facts, pushed=None).is_not_pushed()
+    assert not replace(facts, is_pushed=False, pushed=None).is_not_pushed()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [
+        ("#000000", "#ffffff", 21.0),
+        ("#ffffff", "#777777", 4.478),
+        ("#767676", "#ffffff", 4.542),
+        ("#0a0a0a", "#000000", 1.0607),
+        ("#ff0000", "#00ff00", 2.914),
+        ("#0000ff", "#ffffff", 8.592),
+    ],
+)
+def test_the_contrast_of_two_colours_is_that_of_the_standard(one: str, other: str, ratio: float) -> None:
+    """WCAG 2.2: relative luminance."""
+    assert contrast(one, other) == pytest.approx(ratio, abs=0.001)
