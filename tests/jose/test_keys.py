@@ -119,8 +119,9 @@ def test_a_sealed_box_opens_with_its_key_and_context_only() -> None:
         (b"kf1", key, "signing-key 1"),
     ]
     for damaged, wrong, context in attempts:
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed) as refused:
             unseal(damaged, wrong, context=context)
+        assert refused.value.field == "signing-key"
 
 
 def test_a_stretched_passphrase_depends_on_each_of_its_inputs() -> None:
@@ -130,6 +131,21 @@ def test_a_stretched_passphrase_depends_on_each_of_its_inputs() -> None:
     assert key == stretch(b"correct horse", b"salt", cost=4)
     others = stretch(b"correct horsf", b"salt", cost=4), stretch(b"correct horse", b"salu", cost=4)
     assert key not in {*others, stretch(b"correct horse", b"salt", cost=5)}
+
+
+def test_a_passphrase_is_stretched_as_the_standard_does_it() -> None:
+    """RFC 7914 §12, the vector with N = 2^14, r = 8 and p = 1."""
+    key = stretch(b"pleaseletmein", b"SodiumChloride", cost=14)
+    assert key.hex() == "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+
+
+def test_random_bytes_make_each_private_number_below_the_order_and_never_zero() -> None:
+    """FIPS 186-5 A.2.1."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    for number, expected in ((0, 1), (order - 2, order - 1), (order - 1, 1), (order, 2)):
+        handle = SigningKey.from_chance("ES256", number.to_bytes(48)).handle
+        assert isinstance(handle, ec.EllipticCurvePrivateKey)
+        assert handle.private_numbers().private_value == expected
 
 
 def public_pem(key: object) -> bytes:

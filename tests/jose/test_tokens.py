@@ -10,7 +10,8 @@ from keyfob.errors import InvalidToken
 from keyfob.jose import tokens
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import SigningKey
-from keyfob.jose.tokens import LONGEST_TOKEN, believe, sign, take_apart
+from keyfob.jose.tokens import LONGEST_TOKEN, believe, peek, sign, take_apart
+from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
 
 KEYS = {algorithm: SigningKey.generate(algorithm) for algorithm in ALGORITHMS}
@@ -69,6 +70,31 @@ def test_what_is_no_signed_token_is_refused(text: str) -> None:
     """[RS-7515-02] [RS-8725-04]."""
     with pytest.raises(InvalidToken):
         take_apart(Secret(text))
+
+
+def test_a_token_is_as_long_as_the_limit_and_no_longer() -> None:
+    made = (sign({"a": "x" * size}, KEYS["Ed25519"], token_type="JWT") for size in range(12_000, LONGEST_TOKEN))
+    token = next(token for token in made if len(token) == LONGEST_TOKEN)
+    assert believe(take_apart(token), KEYS["Ed25519"].public_key())
+    with pytest.raises(InvalidToken, match=r"^the token is too long$"):
+        take_apart(Secret(token.reveal() + "A"))
+
+
+@pytest.mark.parametrize("text", ["e30.e30", "e30.e30.e30.e30", "e30..e30.e30.e30"])
+def test_what_has_not_three_parts_is_no_signed_token(text: str) -> None:
+    """An encrypted token has five."""
+    with pytest.raises(InvalidToken, match=r"^the token is not a signed JWT$"):
+        take_apart(Secret(text))
+
+
+def test_what_can_be_shown_of_a_token_is_shown_without_an_error() -> None:
+    header, payload = peek(SPOKEN)
+    assert header is not None
+    assert header.text("alg") == "ES256"
+    assert payload is not None
+    assert payload.values == {"a": 1}
+    assert peek(Secret("e30")) == (Fields({}, "token"), None)
+    assert peek(Secret("\ud800.e30.x")) == (None, Fields({}, "token"))
 
 
 @given(st.text(max_size=300))

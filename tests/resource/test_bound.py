@@ -361,6 +361,7 @@ def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMake
         "é",
         "x" * 20000,
         FORMS["client-cert"][:-9],
+        FORMS["client-cert"][:-1] + "x",
     ],
 )
 def test_a_header_that_cannot_be_read_is_no_certificate(mint: TokenMaker, value: str) -> None:

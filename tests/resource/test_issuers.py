@@ -11,9 +11,10 @@ import pytest
 from keyfob.errors import InvalidToken, Misuse
 from keyfob.guard import Guard, Policy, Principal, choose_policy, verify
 from keyfob.jose.keys import KeySet, SigningKey
-from keyfob.jose.tokens import sign
+from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.secret import Secret
+from keyfob.resource.verify import verify_parsed
 from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -74,6 +75,14 @@ def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: TokenMaker, oth
     ):
         assert error_of(guard.check(call(token))) == (401, "invalid_token")
     assert isinstance(guard.check(call(mint.good())), Principal)
+
+
+def test_an_algorithm_of_one_issuers_policy_is_off_anothers_list(mint: TokenMaker) -> None:
+    """[RS-8725-01]: although the key of that algorithm is the issuer's own."""
+    curve = replace(mint, key=SigningKey.generate("ES256"))
+    with pytest.raises(InvalidToken, match="algorithm is not on the list") as refused:
+        verify_parsed(take_apart(curve.good()), KeySet((curve.key.public_key(),)), POLICIES[0], NOW)
+    assert refused.value.check == "algorithm"
 
 
 @pytest.mark.parametrize("issuer", ["https://third.example/", "https://login.example", "", None, 7, ["x"], {"a": 1}])
