@@ -174,6 +174,8 @@ def test_a_certificate_for_another_key_or_of_another_authority_is_not_served(aut
     key = new_key()
     assert not authority.stands_behind(authority.certify(key, NOW), new_key(), NOW)
     assert not authority.stands_behind(Authority.new(new_key(), NOW).certify(key, NOW), key, NOW)
+    forger = Authority(authority.certificate, Authority.new(new_key(), NOW).key)
+    assert not authority.stands_behind(forger.certify(key, NOW), key, NOW), "only the name is the authority's"
 
 
 def other_kinds_of_key() -> list[bytes]:

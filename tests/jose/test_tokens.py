@@ -10,6 +10,7 @@ from keyfob.errors import InvalidToken
 from keyfob.jose import tokens
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.keys import SigningKey
+from keyfob.jose.opaque import decrypt, encrypt, is_opaque
 from keyfob.jose.tokens import LONGEST_TOKEN, believe, peek, sign, take_apart
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.secret import Secret
@@ -156,3 +157,38 @@ def test_made_up_headers_fill_no_memory_and_push_out_nothing_that_counts() -> No
     assert info.maxsize is not None
     assert info.currsize <= info.maxsize <= 100
     assert believe(take_apart(SPOKEN), KEYS["ES256"].public_key()).values == {"a": 1}
+
+
+ISSUER = "https://login.example/"
+
+
+@pytest.mark.parametrize("size", range(4))
+def test_an_opaque_token_of_any_length_is_read_by_its_issuer_alone(size: int) -> None:
+    token = encrypt({"a": "x" * size}, b"k" * 32, nonce=b"n" * 12, issuer=ISSUER)
+    assert is_opaque(token)
+    assert decrypt(token, b"k" * 32, issuer=ISSUER).values == {"a": "x" * size}
+
+    header, key, nonce, body, tag = token.reveal().split(".")
+    others = [
+        f"{header}.AAAA.{nonce}.{body}.{tag}",
+        f"{header}.{key}.{nonce}.{body[:2]}!!!!{body[2:]}.{tag}",
+        f"{token.reveal()}.",
+        token.reveal()[:-2],
+        f"{header[:-2]}.{key}.{nonce}.{body}.{tag}",
+    ]
+    for text in others:
+        with pytest.raises(InvalidToken, match="not an opaque token of this server"):
+            decrypt(Secret(text), b"k" * 32, issuer=ISSUER)
+    for master, issuer in ((b"x" * 32, ISSUER), (b"k" * 32, "https://other.example/")):
+        with pytest.raises(InvalidToken, match="not an opaque token of this server"):
+            decrypt(token, master, issuer=issuer)
+
+
+def test_an_opaque_token_is_no_longer_than_any_other() -> None:
+    made = (encrypt({"a": "x" * n}, b"k" * 32, nonce=b"n" * 12, issuer=ISSUER) for n in range(12_000, LONGEST_TOKEN))
+    token = next(token for token in made if len(token) >= LONGEST_TOKEN - 1)
+    more = encrypt({"a": "x" * 12_300}, b"k" * 32, nonce=b"n" * 12, issuer=ISSUER)
+    assert len(token) <= LONGEST_TOKEN < len(more)
+    assert decrypt(token, b"k" * 32, issuer=ISSUER).has("a")
+    with pytest.raises(InvalidToken):
+        decrypt(more, b"k" * 32, issuer=ISSUER)

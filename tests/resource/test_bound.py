@@ -358,10 +358,12 @@ def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMake
         "%",
         "Hash=abc",
         f"Hash={HEX},By=x;Hash={'0' * 64}",
+        f"By=x;Hash={'0' * 64},By=y;Hash={HEX}",
         "é",
         "x" * 20000,
         FORMS["client-cert"][:-9],
         FORMS["client-cert"][:-1] + "x",
+        f"{FORMS['client-cert'][:9]}!{FORMS['client-cert'][9:]}",
     ],
 )
 def test_a_header_that_cannot_be_read_is_no_certificate(mint: TokenMaker, value: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import pytest
 from fastapi import Depends, FastAPI
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -85,6 +85,8 @@ def test_a_malformed_header_is_a_bad_request(verifier: Verifier, header: str) ->
 
 
 @given(st.one_of(st.text("aZ09-._~+/= ,\t\n?é", max_size=12), st.text(max_size=8)))
+@example("  ab== ")
+@example(" =")
 def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -> None:
     """[RS-6750-02]: the grammar of RFC 9110 §11.2, however it is looked for."""
     grammar = re.fullmatch(r" +([A-Za-z0-9\-._~+/]+=*) *", rest, re.ASCII)

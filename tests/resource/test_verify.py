@@ -130,12 +130,59 @@ def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
     assert isinstance(verify(mint.good(), keys_of(mint), allowed, NOW), Principal)
 
 
-@pytest.mark.parametrize("subject", ["program", "program@clients"])
-def test_a_program_is_told_from_a_person(mint: TokenMaker, subject: str) -> None:
+@pytest.mark.parametrize(
+    ("claims", "is_machine"),
+    [
+        ({"sub": "program"}, True),
+        ({"sub": "program@clients"}, True),
+        ({"gty": "client-credentials"}, True),
+        ({"idtyp": "app"}, True),
+        ({"gty": "password", "idtyp": "user"}, False),
+    ],
+)
+def test_a_program_is_told_from_a_person(mint: TokenMaker, claims: dict[str, object], *, is_machine: bool) -> None:
     """[RS-ASVS-01]."""
-    found = verify(mint.saying({"sub": subject}), keys_of(mint), POLICY, NOW)
+    found = verify(mint.saying(claims), keys_of(mint), POLICY, NOW)
     assert isinstance(found, Principal)
-    assert found.is_machine
+    assert found.is_machine is is_machine
+
+
+@pytest.mark.parametrize(
+    ("token_type", "says"), [("", "has no typ, and this API requires one"), ("dpop+jwt", "is not an access token")]
+)
+def test_a_token_of_another_type_is_told_from_one_without_a_type(mint: TokenMaker, token_type: str, says: str) -> None:
+    """[RS-9068-01]."""
+    with pytest.raises(InvalidToken, match=says) as refused:
+        verify(sign(mint.claims().write("auth0"), mint.key, token_type=token_type), keys_of(mint), POLICY, NOW)
+    assert refused.value.check == "typ"
+
+
+@pytest.mark.parametrize(
+    ("changed", "after", "check"),
+    [
+        ({"iss": "https://other.example/"}, 0, "issuer"),
+        ({"aud": "https://other.example/"}, 0, "audience"),
+        ({}, 3630, "exp"),
+        ({"nbf": int(NOW.timestamp()) + 31}, 0, "nbf"),
+        ({}, -31, "iat"),
+        ({"nonce": "n", "scope": None}, 0, "profile"),
+        ({"org": None}, 0, "required"),
+    ],
+)
+def test_the_first_check_that_fails_is_named(
+    mint: TokenMaker, changed: dict[str, object], after: int, check: str
+) -> None:
+    claims = {name: value for name, value in {**mint.claims().write("auth0"), "org": "a", **changed}.items() if value}
+    token, policy = sign(claims, mint.key, token_type="JWT"), replace(POLICY, required=("org",))
+    with pytest.raises(InvalidToken) as refused:
+        verify(token, keys_of(mint), policy, NOW + timedelta(seconds=after))
+    assert refused.value.check == check
+
+
+def test_a_token_may_begin_to_be_valid_as_late_as_the_leeway_allows(mint: TokenMaker) -> None:
+    """[RS-9068-04]."""
+    token = mint.saying({"nbf": int((NOW + POLICY.leeway).timestamp())})
+    assert isinstance(verify(token, keys_of(mint), POLICY, NOW), Principal)
 
 
 @settings(max_examples=200, deadline=None)

@@ -331,6 +331,15 @@ def test_a_login_that_does_not_exist_cannot_be_approved() -> None:
     assert not may_approve(None, b"session", NOON)
 
 
+def test_only_the_session_that_confirmed_a_login_approves_it_and_only_until_it_expires() -> None:
+    login = replace(LOGIN, stage="confirmed", session_hash=b"session")
+    assert may_approve(login, b"session", LOGIN.expires_at - timedelta(microseconds=1))
+    assert not may_approve(login, b"session", LOGIN.expires_at)
+    assert not may_approve(login, b"another", NOON)
+    assert not may_approve(replace(login, stage="waiting"), b"session", NOON)
+    assert not may_approve(replace(login, stage="approved"), b"session", NOON)
+
+
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 def test_an_authorization_request_whose_names_are_no_text_is_unreadable(name: str) -> None:
     config = example_config("https://login.example/")

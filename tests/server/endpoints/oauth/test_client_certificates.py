@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.x509.oid import NameOID
 
 from keyfob.client.auth.client_auth import write_assertion
@@ -321,6 +321,27 @@ def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
 def test_what_is_no_name_is_said_to_be_none(name: str) -> None:
     with pytest.raises(Malformed):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["uri:spiffe://example:8443/robot", "ip:::1", "dns:robot.example", "subject:CN=robot"])
+def test_a_name_of_each_kind_may_have_colons_of_its_own(name: str) -> None:
+    check_name(name)
+
+
+def test_an_authority_whose_key_cannot_sign_has_issued_nothing() -> None:
+    """As an agreement key; its name alone is that of the issuer."""
+    robot = x509.load_der_x509_certificate(ROBOT.der)
+    named = (
+        x509.CertificateBuilder()
+        .subject_name(robot.issuer)
+        .issuer_name(robot.issuer)
+        .public_key(x25519.X25519PrivateKey.generate().public_key())
+        .serial_number(1)
+        .not_valid_before(robot.not_valid_before_utc)
+        .not_valid_after(robot.not_valid_after_utc)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    assert not is_issued_by(ROBOT.der, (named.public_bytes(serialization.Encoding.DER),))
 
 
 def test_certificates_are_read_from_a_text_in_their_order() -> None:
