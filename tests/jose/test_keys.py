@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from joserfc.jwk import RSAKey
+from joserfc.jwk import RSAKey, import_key
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
@@ -75,6 +76,24 @@ def test_a_key_is_chosen_by_its_name_and_only_a_single_one_without() -> None:
     assert KeySet((one,)).choose("RS256", one.key_id) is None
     with pytest.raises(InvalidToken):
         KeySet((one, two)).choose("ES256", None)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "usual", "kind"),
+    [("PS256", "RS256", "RSA"), ("ES256", "ES256", "EC"), ("Ed25519", "Ed25519", "OKP")],
+)
+def test_a_private_key_is_read_with_its_algorithm_or_the_usual_one_of_its_type(
+    algorithm: Algorithm, usual: Algorithm, kind: Literal["RSA", "EC", "OKP"]
+) -> None:
+    key = SigningKey.generate(algorithm)
+    read, key_id = SigningKey.read(key.pem())
+    assert (read.algorithm, read.key_id, key_id) == (usual, key.key_id, None)
+
+    private = import_key(key.pem(), kind).as_dict(private=True)
+    read, key_id = SigningKey.read(json.dumps({**private, "alg": algorithm, "kid": "mine"}).encode())
+    assert (read.algorithm, read.key_id, key_id) == (algorithm, key.key_id, "mine")
+    read, key_id = SigningKey.read(b"  " + json.dumps({**private, "kid": None}).encode())
+    assert (read.algorithm, key_id) == (usual, None)
 
 
 def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | dsa.DSAPrivateKey) -> bytes:

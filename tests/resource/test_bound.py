@@ -338,6 +338,15 @@ def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: Token
     assert isinstance(api.check(replace(request, peer="::1")), Principal)
 
 
+def test_the_certificate_of_the_connection_comes_before_any_header(mint: TokenMaker) -> None:
+    """[RS-8705-01]."""
+    api = guard(mint, certificates=CertificateHeader("client-cert", ("unix",)))
+    request = call(with_certificate(mint), ("client-cert", ":AAAA:"))
+    assert isinstance(api.check(request, certificate=DER), Principal)
+    request = call(with_certificate(mint), ("client-cert", FORMS["client-cert"]))
+    assert error_of(api.check(request, certificate=b"another")) == (401, "invalid_token")
+
+
 @pytest.mark.parametrize("peer", ["192.0.2.1", "", "not an address"])
 def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMaker, peer: str) -> None:
     """[RS-8705-01]: spoofed."""

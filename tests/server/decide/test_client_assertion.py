@@ -10,6 +10,7 @@ import pytest
 from keyfob.errors import InvalidToken
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
+from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.client import (
     LONGEST_ASSERTION,
@@ -18,6 +19,7 @@ from keyfob.server.decide.client import (
     SKEW,
     Assertion,
     audiences_of,
+    claimed_client_id,
     verify_assertion,
 )
 from keyfob.testing.example_tenant import example_config
@@ -127,3 +129,13 @@ def test_only_auth0s_sdks_may_name_an_issuer_on_plain_http_as_if_it_had_tls() ->
     plain = replace(CONFIG, issuer="http://127.0.0.1:8000/")
     assert audiences_of(replace(plain, wire="rfc")) == {"http://127.0.0.1:8000/"}
     assert audiences_of(replace(plain, wire="auth0")) == {"http://127.0.0.1:8000/", "https://127.0.0.1:8000/"}
+
+
+def test_the_client_is_the_one_that_the_request_names_and_else_the_one_of_the_assertion() -> None:
+    """RFC 7521 §4.2."""
+    assert claimed_client_id(Credentials("private_key_jwt", "named", assertion())) == "named"
+    assert claimed_client_id(Credentials("private_key_jwt", "", assertion())) == "signer"
+    for damaged in (assertion(iss=7), assertion(iss=None), Secret("no assertion")):
+        assert claimed_client_id(Credentials("private_key_jwt", "", damaged)) == ""
+    assert claimed_client_id(Credentials("client_secret_post", "", assertion())) == ""
+    assert claimed_client_id(Credentials("private_key_jwt", "")) == ""

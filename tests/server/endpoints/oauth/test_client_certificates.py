@@ -30,6 +30,7 @@ from keyfob.protocol.grants import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRE
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.metadata import aliases
 from keyfob.serve import ApiGrant, Application
+from keyfob.server.decide.client import is_right_certificate
 from keyfob.server.endpoints.oauth.metadata import describe_tenant
 from keyfob.server.settings.config import ForCertificates, Wire
 from keyfob.server.settings.stored_settings import config_of, documents_of
@@ -321,6 +322,14 @@ def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
 def test_what_is_no_name_is_said_to_be_none(name: str) -> None:
     with pytest.raises(Malformed):
         check_name(name)
+
+
+def test_each_of_a_clients_own_certificates_authenticates_it() -> None:
+    """[AS-8705-01]: so that one can follow the other."""
+    client = replace(KEPT, certificates=(OWN.certificate.decode(), ROBOT.certificate.decode()))
+    assert is_right_certificate(client, OWN.der, ())
+    assert is_right_certificate(client, ROBOT.der, ())
+    assert not is_right_certificate(client, make("own", is_authority=True).der, ())
 
 
 @pytest.mark.parametrize("name", ["uri:spiffe://example:8443/robot", "ip:::1", "dns:robot.example", "subject:CN=robot"])
