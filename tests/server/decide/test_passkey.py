@@ -93,6 +93,11 @@ def test_a_name_is_one_short_printable_line(typed: str) -> None:
     assert name == read_passkey_name(name)
 
 
+@pytest.mark.parametrize(("typed", "name"), [(None, ""), (" my\tnew\n key ", "my new key"), ("a\0b\x1bc", "abc")])
+def test_white_space_in_a_name_is_a_space_and_what_cannot_be_printed_is_left_out(typed: str | None, name: str) -> None:
+    assert read_passkey_name(typed) == name
+
+
 @pytest.mark.parametrize(("length", "is_read"), [(0, False), (1, True), (LONGEST_ID, True), (LONGEST_ID + 1, False)])
 def test_a_credential_id_is_neither_empty_nor_longer_than_the_standard_allows(length: int, *, is_read: bool) -> None:
     """WebAuthn §4."""
