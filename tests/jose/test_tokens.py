@@ -57,6 +57,16 @@ def test_an_impossible_curve_signature_is_refused(signature: bytes) -> None:
         believe(bad, key.public_key())
 
 
+def test_a_curve_signature_has_64_bytes_though_a_longer_one_says_the_same() -> None:
+    """[RS-7518-01]: RFC 7518 §3.4."""
+    key = KEYS["ES256"]
+    good = take_apart(sign({"a": 1}, key, token_type="JWT"))
+    longer = good.signature[:32] + b"\0" + good.signature[32:]
+    bad = type(good)(good.algorithm, good.key_id, good.type, good.signing_input, good.payload, longer)
+    with pytest.raises(InvalidToken, match="signature does not hold"):
+        believe(bad, key.public_key())
+
+
 def test_a_key_of_another_algorithm_is_never_tried() -> None:
     """[RS-8725-01]."""
     token = take_apart(sign({"a": 1}, KEYS["RS256"], token_type="JWT"))

@@ -31,7 +31,7 @@ from keyfob.protocol.target import Target
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access
 from keyfob.server.decide.active import TokenRecords, is_active
 from keyfob.server.decide.authorization_facts import ArrivalFacts
-from keyfob.server.decide.authorization_request import CallbackError, check_request
+from keyfob.server.decide.authorization_request import CallbackError, PageError, check_arrival, check_request
 from keyfob.server.decide.contrast import contrast
 from keyfob.server.decide.device import SLOWER_BY, Pace, decide_pace
 from keyfob.server.decide.limits import LONGEST_NAME, LONGEST_PARAMETER, PARAMETERS, bounded
@@ -43,6 +43,7 @@ from keyfob.server.decide.multifactor import (
     is_from_before,
     matching_step,
     one_time_code,
+    read_recovery_code,
     step_of,
     write_digits,
     write_recovery_code,
@@ -72,6 +73,13 @@ def test_a_newest_token_is_known_by_its_generation_and_its_secret() -> None:
     assert PresentedRefreshToken(5, b"two", "program").is_current(login)
     assert not PresentedRefreshToken(5, b"another", "program").is_current(login)
     assert not PresentedRefreshToken(4, b"one", "program").is_current(login)
+
+
+def test_a_token_that_is_not_the_newest_of_a_login_that_never_rotated_was_copied() -> None:
+    facts = RefreshFacts(
+        record=REFRESH, client_id="program", now=NOON, token=PresentedRefreshToken(1, b"another", "program")
+    )
+    assert facts.is_reused()
 
 
 def test_a_token_before_the_newest_is_known_by_its_generation_and_its_secret() -> None:
@@ -198,6 +206,11 @@ def test_a_recovery_code_has_a_letter_for_each_of_24_bytes() -> None:
     assert write_recovery_code(bytes(range(24, 48))) == "23456789ABCDEFGHJKLMNPQR"
 
 
+def test_a_typed_recovery_code_is_read_without_spaces_and_dashes_and_not_beyond_its_limit() -> None:
+    assert read_recovery_code(" abcd-EFGH\u2013jklm 2345.") == "ABCDEFGHJKLM2345"
+    assert read_recovery_code("a" * 101) == "A" * 100
+
+
 def test_an_authenticator_app_scans_all_that_it_needs() -> None:
     assert enrolment_address("A tenant", "a/b@example.com", b"12345678901234567890") == (
         "otpauth://totp/A%20tenant:a%2Fb%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=A%20tenant"
@@ -248,22 +261,30 @@ NATIVE_REQUEST = {"client_id": "native", "redirect_uri": CALLBACK, "response_typ
 
 
 @pytest.mark.parametrize(
-    ("changed", "mode", "state"),
+    ("changed", "mode", "state", "problem"),
     [
-        ({}, "query", None),
-        ({"state": "s", "response_mode": "form_post"}, "form_post", "s"),
-        ({"state": "", "response_mode": "fragment"}, "query", None),
-        ({"state": ["s"], "response_mode": ["form_post"]}, "query", None),
+        ({}, "query", None, "max_age is not a number of seconds"),
+        ({"state": "s", "response_mode": "form_post"}, "form_post", "s", "max_age is not a number of seconds"),
+        ({"state": "", "response_mode": "fragment"}, "query", None, "max_age is not a number of seconds"),
+        ({"state": ["s"], "response_mode": ["form_post"]}, "query", None, "state is not a string"),
     ],
 )
 def test_an_error_goes_back_by_the_way_and_with_the_state_that_the_request_names(
-    changed: dict[str, object], mode: str, state: str | None
+    changed: dict[str, object], mode: str, state: str | None, problem: str
 ) -> None:
     """RFC 6749 §4.1.2.1: although the rest of the request is malformed."""
     config = example_config("https://login.example/")
     found = check_request(config, Fields({**NATIVE_REQUEST, "max_age": "soon", **changed}, "request"))
     assert isinstance(found, CallbackError)
     assert (found.redirect_uri, found.response_mode, found.state) == (CALLBACK, mode, state)
+    assert (found.error, found.description) == ("invalid_request", problem)
+
+
+def test_the_page_says_what_is_wrong_with_a_request_that_cannot_be_read() -> None:
+    facts = ArrivalFacts(Malformed("request: client_id is sent twice"), None, False, None, NOON)
+    assert check_arrival(facts) == PageError("client_id is sent twice")
+    assert check_arrival(replace(facts, problem=Malformed("it is no form"))) == PageError("it is no form")
+    assert check_arrival(replace(facts, problem=None)) is None
 
 
 CLAIMS = AccessClaims("https://login.example/", USER.user_id, (ORDERS,), REFRESH.client_id, NOON, NOON + SECOND)

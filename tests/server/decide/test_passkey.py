@@ -55,6 +55,10 @@ def test_an_ipv6_address_is_no_relying_party() -> None:
     assert relying_party("https://[2001:db8::1]/") == ""
 
 
+def test_the_dot_at_the_end_of_a_host_is_not_part_of_the_relying_party() -> None:
+    assert relying_party("https://login.example./") == "login.example"
+
+
 @pytest.mark.parametrize(
     ("stored", "sent", "is_copied"),
     [(0, 0, False), (0, 1, False), (1, 2, False), (1, 1, True), (2, 1, True), (1, 0, True)],
@@ -75,6 +79,11 @@ def test_a_user_handle_says_nothing_about_the_user_and_names_one_user() -> None:
     assert silent is not None
     assert is_owner(silent, "auth0|1", is_known=True)
     assert not is_owner(silent, "auth0|1", is_known=False)
+
+
+def test_a_stored_passkey_is_found_by_the_same_names_in_every_version() -> None:
+    assert user_handle("auth0|1").hex() == "827e60bc410fe3e1a369a9efcd95b94f2232907ab2dcff1e70c968da91d8c0a8"
+    assert id_of(b"credential id") == "passkey|dev_01F9NYjkEDlZeKHE8Sn8LXWNm-teRnQ_4Ah-LCC0fqA"
 
 
 @given(st.text())
