@@ -8,13 +8,14 @@ from typing import Literal
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from joserfc.jwk import RSAKey, import_key
+from joserfc.jwk import ECKey, RSAKey, import_key
 
 from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.key_formats import read_public_jwk
 from keyfob.jose.keys import KeySet, PublicKey, SigningKey
 from keyfob.jose.sealed import derive, seal, stretch, unseal
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 
 # RFC 7638 §3.1
@@ -61,10 +62,48 @@ def test_a_key_that_will_not_do_is_skipped_and_the_rest_of_the_set_works(change:
     assert [key.key_id for key in found.keys] == [good["kid"]]
 
 
+@pytest.mark.parametrize(
+    ("change", "says", "field"),
+    [
+        ({"kty": "oct"}, "not of a kind we verify with", "kty"),
+        ({"use": "enc"}, "not meant for verifying", "use"),
+        ({"key_ops": ["sign"]}, "not meant for verifying", "use"),
+        ({"alg": "ES256"}, "alg does not fit it", "alg"),
+        ({"alg": "RSA-OAEP"}, "alg does not fit it", "alg"),
+        ({"n": "A" * 685}, "its modulus or exponent is too large", "n"),
+        ({"e": "A" * 7}, "its modulus or exponent is too large", "n"),
+    ],
+)
+def test_a_key_that_will_not_do_says_why(change: dict[str, object], says: str, field: str) -> None:
+    """[RS-7517-01]."""
+    with pytest.raises(Malformed, match=rf"^key: {says}$") as refused:
+        PublicKey.read(RFC_KEY | change)
+    assert refused.value.field == field
+
+
+def test_a_key_of_4096_bits_is_read() -> None:
+    large = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    modulus = base64url((1 << 4095 | large.n).to_bytes(512))
+    key = PublicKey.read({"kty": "RSA", "n": modulus, "e": "AQABAQ", "key_ops": ["verify"], "use": "sig"})
+    assert isinstance(key.handle, rsa.RSAPublicKey)
+    assert key.handle.key_size == 4096
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1()], ids=lambda curve: curve.name)
+def test_a_key_on_another_curve_is_no_key_for_es256(curve: ec.EllipticCurve) -> None:
+    """[RS-7518-01]."""
+    jwk = ECKey.import_key(public_pem(ec.generate_private_key(curve))).as_dict()
+    with pytest.raises(Malformed, match="not of a kind we verify with"):
+        PublicKey.read(jwk)
+    with pytest.raises(Malformed):
+        PublicKey.read({**jwk, "crv": "P-256"})
+
+
 @pytest.mark.parametrize("members", [{}, {"keys": {}}, {"keys": None}, {"keys": "x"}])
 def test_a_key_set_without_keys_is_refused(members: dict[str, object]) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as refused:
         KeySet.read(Fields(members, "keys"))
+    assert refused.value.field == "keys"
 
 
 def test_a_key_is_chosen_by_its_name_and_only_a_single_one_without() -> None:
@@ -74,8 +113,9 @@ def test_a_key_is_chosen_by_its_name_and_only_a_single_one_without() -> None:
     assert KeySet((one,)).choose("ES256", None) == one
     assert KeySet((one,)).choose("ES256", "other") is None
     assert KeySet((one,)).choose("RS256", one.key_id) is None
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidToken) as refused:
         KeySet((one, two)).choose("ES256", None)
+    assert refused.value.check == "key"
 
 
 @pytest.mark.parametrize(
@@ -110,10 +150,16 @@ def test_a_private_key_that_does_not_fit_is_refused() -> None:
         pem_of(ec.generate_private_key(ec.SECP384R1())),
         pem_of(dsa.generate_private_key(2048)),
         SigningKey.generate("ES256").pem(),
+        rsa.generate_private_key(65537, 2048).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"passphrase"),
+        ),
     ]
     for pem in unfit:
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed) as refused:
             SigningKey.from_pem(pem, "RS256")
+        assert refused.value.field in {"key", "kty", "alg"}
 
 
 def test_the_thumbprint_is_that_of_the_rfc() -> None:
@@ -188,12 +234,13 @@ def test_a_public_key_is_found_in_pem_and_as_a_jwk() -> None:
         (b"-----BEGIN PUBLIC KEY-----", "not a public key in PEM"),
         (b"", "not a public key in PEM"),
         (public_pem(dsa.generate_private_key(1024)), "not of a kind we verify with"),
-        (b"{", "not JSON"),
+        (b"{", "^key: not JSON"),
     ],
 )
 def test_a_file_without_a_usable_public_key_says_why(text: bytes, says: str) -> None:
-    with pytest.raises(Malformed, match=says):
+    with pytest.raises(Malformed, match=says) as refused:
         PublicKey.find_jwk(text)
+    assert refused.value.field in {"key", ""}
 
 
 def bare(key: SigningKey) -> dict[str, object]:
@@ -208,14 +255,16 @@ def bare(key: SigningKey) -> dict[str, object]:
         ({**RFC_KEY, "n": RFC_KEY["n"][:-1] + "ü"}, "cannot be read"),
         ({**RFC_KEY, "e": 7}, "cannot be read"),
         ({"kty": "EC", "crv": "P-256", "x": "AA"}, "cannot be read"),
+        ({**bare(SigningKey.generate("Ed25519")), "crv": "P-384"}, "cannot be read"),
         ({"kty": "AKP"}, "cannot be read"),
         ({**bare(SigningKey.generate("Ed25519")), "crv": "X25519"}, "not of a kind we verify with"),
     ],
 )
 def test_a_public_key_that_cannot_be_used_says_why(jwk: dict[str, object], says: str) -> None:
     """[RS-7518-01]: an RSA key of 2048 bits at least, however long it is written."""
-    with pytest.raises(Malformed, match=says):
+    with pytest.raises(Malformed, match=says) as refused:
         read_public_jwk(jwk)
+    assert refused.value.field == ("n" if says == "too short" else "kty")
 
 
 @pytest.mark.parametrize(
@@ -224,9 +273,12 @@ def test_a_public_key_that_cannot_be_used_says_why(jwk: dict[str, object], says:
         ({"kty": "oct", "k": "AA"}, "not of a kind we sign with"),
         ({"kty": "RSA", "n": "A" * 200 + RFC_KEY["n"][:170] + "Q", "e": "AQAB", "d": "AQAB"}, "too short"),
         ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}, "cannot be read"),
+        ({"kty": "EC", "crv": "P-256", "x": "AA", "d": "AA"}, "cannot be read"),
+        ({**bare(SigningKey.generate("Ed25519")), "crv": "P-384", "d": "AA"}, "cannot be read"),
         ({**bare(SigningKey.generate("Ed25519")), "crv": "X25519", "d": "A" * 43}, "not of a kind we sign with"),
     ],
 )
 def test_a_private_key_that_cannot_be_used_says_why(jwk: dict[str, object], says: str) -> None:
-    with pytest.raises(Malformed, match=says):
+    with pytest.raises(Malformed, match=says) as refused:
         SigningKey.read(json.dumps(jwk).encode())
+    assert refused.value.field == ("n" if says == "too short" else "kty")
