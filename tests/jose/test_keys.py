@@ -14,7 +14,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.key_formats import read_public_jwk
 from keyfob.jose.keys import KeySet, PublicKey, SigningKey
-from keyfob.jose.sealed import derive, seal, stretch, unseal
+from keyfob.jose.sealed import derive, seal, stretch, unseal, unseal_any
 from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 
@@ -75,7 +75,7 @@ def test_a_key_that_will_not_do_is_skipped_and_the_rest_of_the_set_works(change:
     ],
 )
 def test_a_key_that_will_not_do_says_why(change: dict[str, object], says: str, field: str) -> None:
-    """[RS-7517-01]."""
+    """RFC 7517 §5."""
     with pytest.raises(Malformed, match=rf"^key: {says}$") as refused:
         PublicKey.read(RFC_KEY | change)
     assert refused.value.field == field
@@ -91,7 +91,7 @@ def test_a_key_of_4096_bits_is_read() -> None:
 
 @pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1()], ids=lambda curve: curve.name)
 def test_a_key_on_another_curve_is_no_key_for_es256(curve: ec.EllipticCurve) -> None:
-    """[RS-7518-01]."""
+    """RFC 7518 §3.4."""
     jwk = ECKey.import_key(public_pem(ec.generate_private_key(curve))).as_dict()
     with pytest.raises(Malformed, match="not of a kind we verify with"):
         PublicKey.read(jwk)
@@ -187,6 +187,15 @@ def test_a_sealed_box_opens_with_its_key_and_context_only() -> None:
         with pytest.raises(Malformed) as refused:
             unseal(damaged, wrong, context=context)
         assert refused.value.field == "signing-key"
+
+
+def test_what_any_of_several_keys_encrypted_is_decrypted() -> None:
+    keys = [derive(bytes([number]) * 32, "signing keys") for number in range(3)]
+    for key in keys:
+        box = seal(b"plain", key, nonce=b"n" * 12, context="c")
+        assert unseal_any(box, keys, context="c") == b"plain"
+    with pytest.raises(Malformed, match="cannot be decrypted"):
+        unseal_any(box, keys[:2], context="c")
 
 
 def test_a_stretched_passphrase_depends_on_each_of_its_inputs() -> None:

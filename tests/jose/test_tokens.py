@@ -58,7 +58,7 @@ def test_an_impossible_curve_signature_is_refused(signature: bytes) -> None:
 
 
 def test_a_curve_signature_has_64_bytes_though_a_longer_one_says_the_same() -> None:
-    """[RS-7518-01]: RFC 7518 §3.4."""
+    """RFC 7518 §3.4."""
     key = KEYS["ES256"]
     good = take_apart(sign({"a": 1}, key, token_type="JWT"))
     longer = good.signature[:32] + b"\0" + good.signature[32:]
@@ -72,6 +72,10 @@ def test_a_key_of_another_algorithm_is_never_tried() -> None:
     token = take_apart(sign({"a": 1}, KEYS["RS256"], token_type="JWT"))
     with pytest.raises(InvalidToken):
         believe(token, KEYS["PS256"].public_key())
+    same = SigningKey.of(KEYS["RS256"].handle, "PS256")
+    with pytest.raises(InvalidToken, match="does not fit its key") as refused:
+        believe(token, same.public_key())
+    assert refused.value.check == "key"
 
 
 @pytest.mark.parametrize(

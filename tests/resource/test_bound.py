@@ -336,10 +336,12 @@ def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: Token
     request = call(with_certificate(mint), (name, FORMS[name]))
     assert isinstance(api.check(replace(request, peer="10.1.2.3")), Principal)
     assert isinstance(api.check(replace(request, peer="::1")), Principal)
+    padded = call(with_certificate(mint), (name, f" {FORMS[name]} "))
+    assert isinstance(api.check(replace(padded, peer="::1")), Principal)
 
 
 def test_the_certificate_of_the_connection_comes_before_any_header(mint: TokenMaker) -> None:
-    """[RS-8705-01]."""
+    """RFC 8705 §3."""
     api = guard(mint, certificates=CertificateHeader("client-cert", ("unix",)))
     request = call(with_certificate(mint), ("client-cert", ":AAAA:"))
     assert isinstance(api.check(request, certificate=DER), Principal)
@@ -372,6 +374,7 @@ def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMake
         "x" * 20000,
         FORMS["client-cert"][:-9],
         FORMS["client-cert"][:-1] + "x",
+        "x" + FORMS["client-cert"][1:],
         f"{FORMS['client-cert'][:9]}!{FORMS['client-cert'][9:]}",
     ],
 )

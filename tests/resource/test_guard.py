@@ -105,6 +105,11 @@ def test_two_headers_are_a_bad_request(mint: TokenMaker, verifier: Verifier) -> 
     found = verifier.check(call(mint.good(), ("authorization", "Bearer other")), READ)
     assert isinstance(found, Denial)
     assert found.status == 400
+    assert challenge_of(found).scheme == "Bearer"
+    twice = Request("GET", "/", (("authorization", "DPoP a"), ("authorization", "DPoP b")))
+    found = read_token(twice, ChallengeSettings(proof_algorithms=("ES256",), proof_required=True))
+    assert isinstance(found, Denial)
+    assert challenge_of(found).scheme == "DPoP"
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
@@ -197,6 +202,7 @@ def test_without_keys_nothing_passes_and_no_token_is_blamed(
     found = verifier.check(call(mint.good()), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.challenges) == (503, ())
+    assert found.description == "The issuer's keys cannot be fetched."
     assert found.response().header("retry-after")
 
 

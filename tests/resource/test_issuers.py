@@ -13,6 +13,7 @@ from keyfob.guard import Guard, Policy, Principal, choose_policy, verify
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.resource.verify import verify_parsed
 from keyfob.testing.flawed_tokens import TokenMaker
@@ -78,7 +79,7 @@ def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: TokenMaker, oth
 
 
 def test_an_algorithm_of_one_issuers_policy_is_off_anothers_list(mint: TokenMaker) -> None:
-    """[RS-8725-01]: although the key of that algorithm is the issuer's own."""
+    """Although the key of that algorithm is the issuer's own."""
     curve = replace(mint, key=SigningKey.generate("ES256"))
     with pytest.raises(InvalidToken, match="algorithm is not on the list") as refused:
         verify_parsed(take_apart(curve.good()), KeySet((curve.key.public_key(),)), POLICIES[0], NOW)
@@ -111,9 +112,14 @@ def test_the_pure_way_with_several_issuers_is_two_steps(mint: TokenMaker, other:
         policy = choose_policy(token, POLICIES)
         assert policy.issuer == issuer
         assert isinstance(verify(token, keys[policy.issuer], policy, NOW), Principal)
-    for token in (mint.saying({"iss": "https://third.example/"}), Secret("rubbish"), Secret("a.b.c")):
-        with pytest.raises(InvalidToken):
+    for token, check in (
+        (mint.saying({"iss": "https://third.example/"}), "issuer"),
+        (Secret("rubbish"), "form"),
+        (Secret("a.b.c"), "form"),
+    ):
+        with pytest.raises(InvalidToken) as refused:
             choose_policy(token, POLICIES)
+        assert refused.value.check == check
 
 
 def test_metadata_names_every_issuer_that_is_trusted(mint: TokenMaker, other: TokenMaker) -> None:
@@ -142,7 +148,7 @@ def test_a_policy_may_ask_for_claims_other_types_and_another_place_for_scopes(mi
     plain = sign(without, mint.key, token_type="", header={"typ": ""})
     found = verify(plain, keys, policy, NOW)
     assert isinstance(found, Principal)
-    assert not found.scope
+    assert found.scope == Scope()
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_program_is_told_from_a_person(mint: TokenMaker, claims: dict[str, obj
     ("token_type", "says"), [("", "has no typ, and this API requires one"), ("dpop+jwt", "is not an access token")]
 )
 def test_a_token_of_another_type_is_told_from_one_without_a_type(mint: TokenMaker, token_type: str, says: str) -> None:
-    """[RS-9068-01]."""
+    """RFC 9068 §4."""
     with pytest.raises(InvalidToken, match=says) as refused:
         verify(sign(mint.claims().write("auth0"), mint.key, token_type=token_type), keys_of(mint), POLICY, NOW)
     assert refused.value.check == "typ"
@@ -167,6 +167,7 @@ def test_a_token_of_another_type_is_told_from_one_without_a_type(mint: TokenMake
         ({}, -31, "iat"),
         ({"nonce": "n", "scope": None}, 0, "profile"),
         ({"org": None}, 0, "required"),
+        ({"iss": "https://other.example/", "org": None}, 3630, "issuer"),
     ],
 )
 def test_the_first_check_that_fails_is_named(
@@ -180,7 +181,7 @@ def test_the_first_check_that_fails_is_named(
 
 
 def test_a_token_may_begin_to_be_valid_as_late_as_the_leeway_allows(mint: TokenMaker) -> None:
-    """[RS-9068-04]."""
+    """RFC 9068 §4."""
     token = mint.saying({"nbf": int((NOW + POLICY.leeway).timestamp())})
     assert isinstance(verify(token, keys_of(mint), POLICY, NOW), Principal)
 
@@ -207,8 +208,24 @@ def test_a_claim_of_any_value_is_read_or_refused(mint: TokenMaker, name: str, va
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"issuer": ""}, {"audience": ""}, {"algorithms": ()}, {"leeway": timedelta(hours=1)}]
+    "wrong",
+    [
+        {"issuer": ""},
+        {"audience": ""},
+        {"algorithms": ()},
+        {"leeway": timedelta(hours=1)},
+        {"jwks_uri": "http://keys.example/"},
+        {"token_types": ("JWT",)},
+    ],
 )
 def test_a_policy_that_could_never_be_safe_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(Misuse):
         Policy(**{"issuer": ISSUER, "audience": AUDIENCE, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("leeway", [timedelta(), timedelta(minutes=5)])
+def test_a_leeway_is_between_none_and_five_minutes(leeway: timedelta) -> None:
+    assert Policy(ISSUER, AUDIENCE, leeway=leeway).leeway == leeway
+    for wrong in (timedelta(microseconds=-1), timedelta(minutes=5, microseconds=1)):
+        with pytest.raises(Misuse, match="leeway"):
+            Policy(ISSUER, AUDIENCE, leeway=wrong)

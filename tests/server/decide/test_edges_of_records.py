@@ -28,7 +28,8 @@ from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
-from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access
+from keyfob.serve import Role
+from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access, permissions_of
 from keyfob.server.decide.active import TokenRecords, is_active
 from keyfob.server.decide.authorization_facts import ArrivalFacts
 from keyfob.server.decide.authorization_request import CallbackError, PageError, check_arrival, check_request
@@ -51,7 +52,7 @@ from keyfob.server.decide.multifactor import (
 from keyfob.server.decide.presented import PresentedRefreshToken, RefreshFacts
 from keyfob.server.records import Authenticator
 from keyfob.testing.example_records import MFA, PUSHED, REFRESH, USER
-from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, SIGNER, WEB, example_config
+from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, SIGNER, STOCK, WEB, example_config
 from keyfob.testing.fake_time import NOON
 
 SENT = replace(MFA, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
@@ -225,6 +226,44 @@ def test_an_api_that_is_closed_to_users_is_closed_to_a_client_with_a_grant_too(u
     found = decide_access(replace(config, apis=apis), WEB, Target(ORDERS), Scope.of(["read:orders"]))
     assert isinstance(found, ApiAccess) is is_open
     assert is_open or found == NoAccess("api_closed", {"client_id": "web", "audience": ORDERS})
+
+
+@pytest.mark.parametrize(
+    ("target", "is_known"),
+    [
+        (Target(ORDERS), True),
+        (Target(ORDERS, is_resource=True), True),
+        (Target("orders"), True),
+        (Target("orders", is_resource=True), False),
+        (Target("orders#part"), True),
+        (Target(f"{ORDERS}#part", is_resource=True), False),
+        (Target("another"), False),
+    ],
+)
+def test_a_resource_is_an_address_without_a_fragment_and_an_audience_any_name(
+    target: Target, *, is_known: bool
+) -> None:
+    """RFC 8707 §2."""
+    config = example_config("https://login.example/")
+    others = (replace(config.apis[0], audience=name) for name in ("orders", "orders#part", f"{ORDERS}#part"))
+    found = decide_access(replace(config, apis=(*config.apis, *others)), WEB, target, Scope())
+    assert isinstance(found, ApiAccess) is is_known
+    assert is_known or found == NoAccess("audience_unknown", {"audience": str(target.audience)})
+
+
+def test_permissions_are_those_of_the_users_roles_and_own_at_this_api_and_of_its_scopes() -> None:
+    config = example_config("https://login.example/")
+    roles = (
+        Role("buyer", ((ORDERS, "read:orders"), (STOCK, "write:orders"))),
+        Role("boss", ((ORDERS, "write:orders"),)),
+    )
+    stock = replace(config.apis[1], scopes={**config.apis[1].scopes, "write:orders": "the same name at another API"})
+    config, orders = replace(config, roles=roles, apis=(config.apis[0], stock)), config.apis[0]
+    assert permissions_of(config, replace(USER, roles=("buyer",)), orders) == ("read:orders",)
+    assert permissions_of(config, replace(USER, roles=("boss", "buyer")), orders) == ("read:orders", "write:orders")
+    assert permissions_of(config, replace(USER, permissions=((ORDERS, "write:orders"),)), orders) == ("write:orders",)
+    assert permissions_of(config, replace(USER, permissions=((STOCK, "write:orders"),)), orders) == ()
+    assert permissions_of(config, replace(USER, permissions=((ORDERS, "gone"),)), orders) == ()
 
 
 def fields_of(count: int, **more: object) -> Fields:

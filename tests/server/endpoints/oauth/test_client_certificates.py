@@ -280,8 +280,9 @@ def made_for(*names: x509.GeneralName) -> bytes:
 
 
 HAS_ALL = made_for(
-    x509.DNSName("robot.example"), x509.DNSName("*.example"), x509.RFC822Name("robot@Example.com"),
-    x509.UniformResourceIdentifier("spiffe://example/robot"), x509.IPAddress(ip_address("::1")),
+    x509.DNSName("robot.example"), x509.DNSName("Other.Robot.Example"), x509.DNSName("*.example"),
+    x509.RFC822Name("robot@Example.com"), x509.UniformResourceIdentifier("spiffe://example/robot"),
+    x509.IPAddress(ip_address("::1")),
 )  # fmt: skip
 
 
@@ -290,6 +291,7 @@ HAS_ALL = made_for(
     [
         ("dns:robot.example", True),
         ("dns:ROBOT.example", True),
+        ("dns:other.robot.example", True),
         ("dns:other.example", False),
         ("dns:*.example", True),
         ("uri:spiffe://example/robot", True),
@@ -320,12 +322,13 @@ def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
 
 @pytest.mark.parametrize("name", ["", "robot", "dns:", "ip:x", "subject:", "subject:x", "serial:1", ":"])
 def test_what_is_no_name_is_said_to_be_none(name: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as refused:
         check_name(name)
+    assert refused.value.field == "certificate_name"
 
 
 def test_each_of_a_clients_own_certificates_authenticates_it() -> None:
-    """[AS-8705-01]: so that one can follow the other."""
+    """So that one can follow the other."""
     client = replace(KEPT, certificates=(OWN.certificate.decode(), ROBOT.certificate.decode()))
     assert is_right_certificate(client, OWN.der, ())
     assert is_right_certificate(client, ROBOT.der, ())
@@ -358,5 +361,6 @@ def test_certificates_are_read_from_a_text_in_their_order() -> None:
     assert read_certificates(text) == (ROBOT.der, AUTHORITY.der)
     assert read_certificate(text) == der_of_pem(text) == ROBOT.der
     for nothing in ("", "hello", "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"):
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed) as refused:
             read_certificates(nothing)
+        assert refused.value.field == "certificate"
