@@ -25,7 +25,9 @@ from keyfob.server.decide.browser_login import (
     Goal,
     Step,
     advance,
+    begin_device,
     begin_for_user,
+    begin_request,
     belongs_to,
     ending,
     has_lapsed,
@@ -127,6 +129,38 @@ def test_only_the_session_that_decided_is_led_to_the_end(stage: Stage, session: 
     device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + LIFETIME, stage, session)
     found = ending(replace(begin_for_user("enter", NOON), device_hash=b"d"), device, b"session", NOON)
     assert (None if found is None else found.step) == step
+
+
+def test_the_end_of_a_login_is_that_of_its_device_and_session_for_an_hour() -> None:
+    begun = replace(begin_for_user("enter", NOON - timedelta(minutes=9)), device_hash=b"d", email="a@b.example")
+    device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + LIFETIME, "approved", b"session")
+    assert ending(begun, device, b"session", NOON) == BrowserLogin(
+        step="allowed", began_at=begun.began_at, expires_at=NOON + timedelta(hours=1), device_hash=b"d",
+        session_hash=b"session",
+    )  # fmt: skip
+
+
+def test_a_login_begins_with_what_is_known_of_it() -> None:
+    device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + timedelta(minutes=5))
+    assert begin_device(device, "BCDF-GHJK", NOON, b"typed") == BrowserLogin(
+        step="compare", began_at=NOON, expires_at=device.expires_at, device_hash=b"d", user_code="BCDF-GHJK",
+        typed_by=b"typed",
+    )  # fmt: skip
+    assert begin_for_user("enter", NOON, "BCDF-GHJK", typed_by=b"typed", goal="enrolment") == BrowserLogin(
+        step="enter", began_at=NOON, expires_at=NOON + LIFETIME, user_code="BCDF-GHJK", typed_by=b"typed",
+        goal="enrolment",
+    )  # fmt: skip
+    request = begin_request({"a": "b"}, "consent", NOON)
+    assert request == BrowserLogin(step="consent", began_at=NOON, expires_at=NOON + LIFETIME, request={"a": "b"})
+    assert not request.is_for_the_user
+    assert not begin_device(device, "", NOON).is_for_the_user
+    assert begin_for_user("login", NOON).is_for_the_user
+    assert [begin_for_user("login", NOON, goal=goal).is_enrolment for goal in ("enrolment", "code")] == [True, False]
+
+
+def test_an_empty_login_is_written_with_no_more_than_its_step_and_times() -> None:
+    login = begin_for_user("login", NOON)
+    assert login.write() == {"step": "login", "began": NOON.timestamp(), "expires": (NOON + LIFETIME).timestamp()}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,19 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
 from keyfob.server.decide.authorization_facts import RequestFacts
-from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, may_approve, move
-from keyfob.server.decide.presented import PresentedRefreshToken
+from keyfob.server.decide.device import (
+    Answer,
+    Issue,
+    Pace,
+    Undecided,
+    approve,
+    decide_pace,
+    decide_poll,
+    is_right_challenge,
+    may_approve,
+    move,
+)
+from keyfob.server.decide.presented import LATE, Account, PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
@@ -34,7 +45,7 @@ from keyfob.server.decide.throttle import (
 from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
 from keyfob.server.keyed_hash import RefreshParts, keyed_hash, read_refresh
 from keyfob.server.records import MOVES, Stage
-from keyfob.testing.example_records import LOGIN, REFRESH
+from keyfob.testing.example_records import LOGIN, REFRESH, USER
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
 
@@ -329,6 +340,74 @@ def test_too_few_random_bytes_make_no_code() -> None:
 
 def test_a_login_that_does_not_exist_cannot_be_approved() -> None:
     assert not may_approve(None, b"session", NOON)
+
+
+def test_an_approval_names_the_user_and_the_time_of_the_login() -> None:
+    login = approve(replace(LOGIN, stage="confirmed"), "auth0|1", NOON - SECOND)
+    assert (login.stage, login.user_id, login.auth_time) == ("approved", "auth0|1", NOON - SECOND)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "method", "is_right"),
+    [
+        (None, None, True),
+        (None, "S256", False),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "S256", True),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "plain", False),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", None, False),
+        ("short", "S256", False),
+    ],
+)
+def test_a_challenge_is_absent_or_s256_and_well_formed(
+    challenge: str | None, method: str | None, *, is_right: bool
+) -> None:
+    """RFC 9700 §2.1.1."""
+    assert is_right_challenge(challenge, method) is is_right
+
+
+def test_an_approved_login_gets_no_tokens_for_an_account_that_was_closed_since() -> None:
+    login = replace(LOGIN, stage="approved")
+    open_account = Account(USER, READY["apis"][0])  # type: ignore[arg-type]
+    assert isinstance(decide_poll(login, "program", NOON, account=open_account), Issue)
+    for closed in (replace(open_account, user=None), replace(open_account, api=None)):
+        assert isinstance(decide_poll(login, "program", NOON, account=closed), Answer)
+    blocked = replace(open_account, user=replace(USER, is_blocked=True))
+    assert isinstance(decide_poll(login, "program", NOON, account=blocked), Answer)
+
+
+def test_an_approval_in_the_last_second_reaches_a_slow_client() -> None:
+    """And nobody later; a login that is not approved ends when it expires."""
+    approved, last = replace(LOGIN, stage="approved"), LOGIN.expires_at + LATE
+    assert isinstance(decide_poll(approved, "program", last - timedelta(microseconds=1)), Issue)
+    assert decide_poll(approved, "program", last) == Answer("expired", replace(approved, stage="lapsed"))
+    assert isinstance(decide_poll(LOGIN, "program", LOGIN.expires_at - timedelta(microseconds=1)), Undecided)
+    assert decide_poll(LOGIN, "program", LOGIN.expires_at) == Answer("expired", replace(LOGIN, stage="lapsed"))
+    assert timedelta(minutes=1) == LATE
+
+
+def test_a_number_is_asked_for_and_three_wrong_ones_end_the_login() -> None:
+    login = replace(LOGIN, stage="approved", number_hash=b"right")
+    assert decide_poll(login, "program", NOON) == Undecided("number_missing")
+    assert isinstance(decide_poll(login, "program", NOON, number_hash=b"right"), Issue)
+    for tries in (1, 2):
+        found = decide_poll(login, "program", NOON, number_hash=b"wrong")
+        assert found == Answer("number_wrong", replace(login, number_tries=tries))
+        login = replace(login, number_tries=tries)
+    found = decide_poll(login, "program", NOON, number_hash=b"wrong")
+    assert found == Answer("number_wrong", replace(login, number_tries=3, stage="denied"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "outcome"),
+    [("waiting", None, "slow_down"), ("confirmed", None, "slow_down"), ("approved", b"number", "slow_down")],
+)
+def test_an_early_poll_is_slowed_down_unless_there_is_something_to_say(
+    stage: Stage, number: bytes | None, outcome: str
+) -> None:
+    login = replace(LOGIN, stage=stage, number_hash=number)
+    assert decide_poll(login, "program", NOON, pace=Pace(NOON, INTERVAL)) == Undecided(outcome)  # type: ignore[arg-type]
+    ready = replace(LOGIN, stage="approved")
+    assert isinstance(decide_poll(ready, "program", NOON, pace=Pace(NOON, INTERVAL)), Issue)
 
 
 def test_only_the_session_that_confirmed_a_login_approves_it_and_only_until_it_expires() -> None:

@@ -196,7 +196,25 @@ def test_a_key_outlives_tokens_that_were_longer_before() -> None:
     assert gone_at(keys[0], (*keys, new)) == NOON + 31 * DAY + MARGIN
 
 
+def test_any_change_is_one_that_the_store_needs() -> None:
+    assert not Changes()
+    for changes in (
+        Changes(made=(("RS256", NOON),)),
+        Changes(dropped=("x",)),
+        Changes(changed=(key("x", NOON, NOON),)),
+    ):
+        assert changes
+
+
+def test_the_first_key_of_each_algorithm_signs_at_once() -> None:
+    changes = due_changes((), {"RS256": DAY, "ES256": DAY}, 90 * DAY, NOON)
+    assert changes == Changes(made=(("ES256", NOON), ("RS256", NOON)))
+
+
 def test_id_tokens_and_all_apis_count_for_the_longest_token() -> None:
     config = ready_config("https://login.example/")
     apis = (*config.apis, Api("https://es.example/", "ES", {}, algorithm="ES256", token_lifetime=2 * DAY))
     assert longest_tokens(replace(config, apis=apis)) == {"RS256": DAY, "ES256": 2 * DAY}
+    applications = (replace(config.applications[0], id_token_lifetime=3 * DAY), *config.applications[1:])
+    slow = replace(config, apis=apis[-1:], applications=applications, default_audience=None)
+    assert longest_tokens(slow) == {"RS256": 3 * DAY, "ES256": 2 * DAY}
