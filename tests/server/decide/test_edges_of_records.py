@@ -28,7 +28,7 @@ from keyfob.protocol.grants import ClientCredentialsGrant
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import Target
-from keyfob.serve import Role
+from keyfob.serve import Api, RefreshPolicy, Role
 from keyfob.server.decide.access import ApiAccess, NoAccess, decide_access, decide_client_access, permissions_of
 from keyfob.server.decide.active import TokenRecords, is_active
 from keyfob.server.decide.authorization_facts import ArrivalFacts
@@ -39,8 +39,10 @@ from keyfob.server.decide.limits import LONGEST_NAME, LONGEST_PARAMETER, PARAMET
 from keyfob.server.decide.multifactor import (
     STEP,
     FactorWrong,
+    check_factor,
     decide_message,
     enrolment_address,
+    is_due,
     is_from_before,
     matching_step,
     one_time_code,
@@ -49,13 +51,16 @@ from keyfob.server.decide.multifactor import (
     write_digits,
     write_recovery_code,
 )
-from keyfob.server.decide.presented import PresentedRefreshToken, RefreshFacts
-from keyfob.server.records import Authenticator
-from keyfob.testing.example_records import MFA, PUSHED, REFRESH, USER
+from keyfob.server.decide.presented import Account, FactorFacts, PresentedRefreshToken, RefreshFacts
+from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
+from keyfob.server.records import Authenticator, RefreshLogin
+from keyfob.server.wire import Outcome
+from keyfob.testing.example_records import FACTOR, MFA, PUSHED, REFRESH, USER
 from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, SIGNER, STOCK, WEB, example_config
 from keyfob.testing.fake_time import NOON
 
-SENT = replace(MFA, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
+SENT = replace(MFA, is_spent=False, oob_hash=b"oob", binding_hash=b"code", oob_expires_at=NOON + timedelta(minutes=5))
+API = Api("https://api.example/", "Api")
 SECOND = timedelta(seconds=1)
 INSTANT = timedelta(microseconds=1)
 ADDRESS = "https://api.example/"
@@ -202,6 +207,109 @@ def test_a_one_time_code_is_taken_one_step_early_or_late_and_never_again() -> No
     assert (step_of(NOON + STEP - INSTANT), step_of(NOON + STEP)) == (now, now + 1)
 
 
+@pytest.mark.parametrize(
+    ("policy", "factors", "is_needed"),
+    [("always", 0, True), ("always", 1, True), ("enrolled", 0, False), ("enrolled", 1, True), ("never", 1, False)],
+)
+def test_a_second_factor_is_due_as_the_tenant_says(policy: str, factors: int, *, is_needed: bool) -> None:
+    assert is_due(policy, iter([FACTOR] * factors)) is is_needed  # type: ignore[arg-type]
+
+
+OPEN = replace(MFA, is_spent=False)
+FACTS = FactorFacts(record=OPEN, client_id="program", now=NOON, key_thumbprint="thumbprint", account=Account(USER, API))
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome"),
+    [
+        ({}, None),
+        ({"lacks_code": True}, "request_malformed"),
+        ({"record": None}, "mfa_token_unknown"),
+        ({"client_id": "another"}, "mfa_token_unknown"),
+        ({"record": MFA}, "mfa_token_unknown"),
+        ({"now": MFA.expires_at - INSTANT}, None),
+        ({"now": MFA.expires_at}, "mfa_token_expired"),
+        ({"key_thumbprint": None}, "mfa_token_unknown"),
+        ({"key_thumbprint": "another"}, "mfa_token_unknown"),
+        ({"key_thumbprint": "another", "account": None}, None),
+        ({"record": replace(OPEN, key_thumbprint=None)}, None),
+        ({"account": Account(None, API)}, "mfa_token_unknown"),
+        ({"account": Account(USER, None)}, "mfa_token_unknown"),
+        ({"has_tries": False}, "attempts_many"),
+        ({"wrong": "otp_wrong"}, "otp_wrong"),
+        ({"wrong": "binding_code_wrong"}, "binding_code_wrong"),
+        ({"wrong": "recovery_code_wrong"}, "recovery_code_wrong"),
+    ],
+)
+def test_an_mfa_token_is_refused_with_the_first_check_that_fails(
+    changed: dict[str, object], outcome: Outcome | None
+) -> None:
+    found = check_factor(replace(FACTS, **changed))  # type: ignore[arg-type]
+    assert found == (changed.get("record", OPEN) if outcome is None else FactorWrong(outcome))
+
+
+BOUND = replace(REFRESH, key_thumbprint="key", idle_expires_at=NOON + 2 * SECOND)
+SHOWN = PresentedRefreshToken(1, b"current".ljust(32), "program", key_thumbprint="key")
+
+
+@pytest.mark.parametrize(
+    ("login", "token", "account", "reason", "ends"),
+    [
+        (BOUND, None, None, "unknown", False),
+        (None, SHOWN, None, "unknown", False),
+        (BOUND, replace(SHOWN, client_id="another"), None, "unknown", False),
+        (replace(BOUND, has_ended=True), SHOWN, None, "unknown", False),
+        (BOUND, replace(SHOWN, generation=0), None, "reused", True),
+        (replace(BOUND, idle_expires_at=NOON), SHOWN, None, "lapsed", True),
+        (BOUND, replace(SHOWN, key_thumbprint=None), None, "key", False),
+        (BOUND, replace(SHOWN, key_thumbprint="another"), None, "key", False),
+        (BOUND, replace(SHOWN, scope=Scope.of(["a", "b"])), None, "scope", False),
+        (BOUND, SHOWN, Account(None, API), "unknown", False),
+        (BOUND, SHOWN, Account(USER, None), "closed", True),
+    ],
+)
+def test_a_refused_refresh_has_its_reason_and_ends_the_login_only_if_it_must(
+    login: RefreshLogin | None, token: PresentedRefreshToken | None, account: Account | None, reason: str, *, ends: bool
+) -> None:
+    """RFC 9700 §4.14.2."""
+    found = decide_refresh(login, token, RefreshPolicy(), NOON, b"next", account)
+    assert isinstance(found, Refuse)
+    assert found.reason == reason
+    assert found.login == (replace(login, has_ended=True) if login and ends else None)
+
+
+def test_a_refresh_keeps_the_login_alive_but_not_beyond_its_end() -> None:
+    policy = RefreshPolicy(idle=timedelta(days=1))
+    for expires_at, idle in ((NOON + timedelta(days=9), NOON + timedelta(days=1)), (NOON + SECOND, NOON + SECOND)):
+        login = replace(BOUND, expires_at=expires_at, repeats=3, used_at=None)
+        kept = replace(login, idle_expires_at=idle, used_at=NOON)
+        found = decide_refresh(login, SHOWN, replace(policy, rotates=False), NOON, b"next")
+        assert found == Renew(kept, login.scope, rotates=False)
+
+        rotated = replace(
+            kept, generation=2, current_hashes=(b"next",), previous_hashes=login.current_hashes, rotated_at=NOON,
+            repeats=0,
+        )  # fmt: skip
+        assert decide_refresh(login, SHOWN, policy, NOON, b"next") == Renew(rotated, login.scope, rotates=True)
+
+        again = decide_refresh(replace(rotated, used_at=None), SHOWN, policy, NOON, b"next")
+        assert again == Renew(replace(rotated, repeats=1), login.scope, rotates=True)
+
+
+def test_a_renewed_token_has_the_scope_that_is_asked_for_and_still_allowed() -> None:
+    login = replace(BOUND, scope=Scope.of(["a", "b"]))
+    asked = replace(SHOWN, scope=Scope.of(["a"]))
+    for token, account, names in (
+        (SHOWN, None, {"a", "b"}),
+        (asked, None, {"a"}),
+        (SHOWN, Account(USER, API, Scope.of(["b", "c"])), {"b"}),
+    ):
+        found = decide_refresh(login, token, RefreshPolicy(), NOON, b"next", account)
+        assert isinstance(found, Renew)
+        assert found.scope == Scope.of(names)
+        assert found.login.scope == login.scope
+
+
 def test_a_recovery_code_has_a_letter_for_each_of_24_bytes() -> None:
     assert write_recovery_code(bytes(range(24)) + b"more") == "ABCDEFGHJKLMNPQRSTUVWXYZ"
     assert write_recovery_code(bytes(range(24, 48))) == "23456789ABCDEFGHJKLMNPQR"
@@ -213,8 +321,8 @@ def test_a_typed_recovery_code_is_read_without_spaces_and_dashes_and_not_beyond_
 
 
 def test_an_authenticator_app_scans_all_that_it_needs() -> None:
-    assert enrolment_address("A tenant", "a/b@example.com", b"12345678901234567890") == (
-        "otpauth://totp/A%20tenant:a%2Fb%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=A%20tenant"
+    assert enrolment_address("A/tenant", "a/b@example.com", b"12345678901234567890") == (
+        "otpauth://totp/A%2Ftenant:a%2Fb%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=A%2Ftenant"
         "&algorithm=SHA1&digits=6&period=30"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -131,6 +132,8 @@ def test_the_browser_is_told_all_that_a_new_passkey_needs() -> None:
         },
         "attestation": "none",
     }
+    nameless = json.loads(write_creation(ASKED, "Tenant", replace(USER, name=""), []))
+    assert nameless["user"]["displayName"] == USER.email
 
 
 def test_the_browser_is_told_all_that_a_login_with_a_passkey_needs() -> None:
