@@ -26,6 +26,7 @@ from keyfob.server.decide.device import (
     approve,
     decide_pace,
     decide_poll,
+    is_open,
     is_right_challenge,
     may_approve,
     move,
@@ -340,6 +341,7 @@ def test_too_few_random_bytes_make_no_code() -> None:
 
 def test_a_login_that_does_not_exist_cannot_be_approved() -> None:
     assert not may_approve(None, b"session", NOON)
+    assert not is_open(None, NOON)
 
 
 def test_an_approval_names_the_user_and_the_time_of_the_login() -> None:

@@ -51,7 +51,7 @@ from keyfob.server.decide.multifactor import (
     write_digits,
     write_recovery_code,
 )
-from keyfob.server.decide.presented import Account, FactorFacts, PresentedRefreshToken, RefreshFacts
+from keyfob.server.decide.presented import Account, FactorFacts, PresentedRefreshToken, RefreshFacts, is_bound_to
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.records import Authenticator, RefreshLogin
 from keyfob.server.wire import Outcome
@@ -63,6 +63,10 @@ SENT = replace(MFA, is_spent=False, oob_hash=b"oob", binding_hash=b"code", oob_e
 API = Api("https://api.example/", "Api")
 SECOND = timedelta(seconds=1)
 INSTANT = timedelta(microseconds=1)
+CHALLENGE, VERIFIER = (
+    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+)
 ADDRESS = "https://api.example/"
 KEY = SigningKey.generate("ES256")
 
@@ -392,6 +396,19 @@ def test_a_parameter_is_as_long_as_its_limit_and_no_longer(name: str, longest: i
     with pytest.raises(Malformed, match=rf"^request: {name} is too long$") as refused:
         bounded(fields_of(0, **{name: "x" * (longest + 1)}))
     assert refused.value.field == name
+    assert bounded(fields_of(0, **{name: 7}))
+
+
+@pytest.mark.parametrize(
+    ("challenge", "verifier", "is_bound"),
+    [(CHALLENGE, VERIFIER, True), (CHALLENGE, None, False), (None, VERIFIER, False), (None, None, True)],
+)
+def test_a_verifier_comes_with_its_challenge_or_not_at_all(
+    challenge: str | None, verifier: Secret | None, *, is_bound: bool
+) -> None:
+    """RFC 7636 App. B, RFC 9700 §4.8.2."""
+    assert is_bound_to(challenge, verifier) is is_bound
+    assert not is_bound_to(challenge or CHALLENGE, Secret("x" * 43))
 
 
 @pytest.mark.parametrize(

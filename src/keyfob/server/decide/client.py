@@ -101,7 +101,7 @@ class ClientFacts:
         Secrets and keys are too long to be guessed, so right credentials need no limit. A limit could also hit honest
         processes of the client that share a network with an attacker.
         """
-        return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
+        return bool(self.wait) and self.is_unauthenticated()
 
     def is_a_guess(self) -> bool:
         """Return whether a failure counts as a guess: the client is registered and allows the authentication method."""

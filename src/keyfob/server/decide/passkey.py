@@ -144,7 +144,7 @@ def is_cloned(stored: int, sent: int) -> bool:
 
     Passkeys that are synchronized between devices have no counter and always send 0.
     """
-    return (stored > 0 or sent > 0) and sent <= stored
+    return stored > 0 and sent <= stored
 
 
 def read_passkey_name(typed: str | None) -> str:
