@@ -97,6 +97,9 @@ def test_the_authority_signs_certificates_and_nothing_else(authority: Authority)
     usage = extensions.get_extension_for_class(x509.KeyUsage)
     constraints = extensions.get_extension_for_class(x509.NameConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
+    own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    name = f"CN=keyfob local authority {own.hex()[:8]}"
+    assert authority.certificate.subject.rfc4514_string() == authority.certificate.issuer.rfc4514_string() == name
     assert (usage.critical, usage.value.key_cert_sign, usage.value.crl_sign) == (True, True, True)
     assert not usage.value.digital_signature
     assert constraints.critical

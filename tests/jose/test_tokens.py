@@ -184,6 +184,8 @@ def test_an_opaque_token_of_any_length_is_read_by_its_issuer_alone(size: int) ->
 
     header, key, nonce, body, tag = token.reveal().split(".")
     others = [
+        header,
+        "\ud800",
         f"{header}.AAAA.{nonce}.{body}.{tag}",
         f"{header}.{key}.{nonce}.{body[:2]}!!!!{body[2:]}.{tag}",
         f"{token.reveal()}.",

@@ -108,7 +108,9 @@ def test_a_proof_for_something_else_is_refused(mint: TokenMaker, changed: dict[s
 def test_a_proof_by_another_key_is_refused(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
-    assert error_of(guard(mint).check(shown(token, proof(token, OTHER)))) == (401, "invalid_token")
+    found = guard(mint).check(shown(token, proof(token, OTHER)))
+    assert error_of(found) == (401, "invalid_token")
+    assert challenges_of(found)["DPoP"].parameters["error"] == "invalid_token"
 
 
 def test_a_proof_is_used_once(mint: TokenMaker) -> None:

@@ -82,6 +82,7 @@ def test_a_malformed_header_is_a_bad_request(verifier: Verifier, header: str) ->
     found = verifier.check(Request("GET", "/orders", (("authorization", header),)), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.error) == (400, "invalid_request")
+    assert challenge_of(found).scheme == "Bearer"
 
 
 @given(st.one_of(st.text("aZ09-._~+/= ,\t\n?é", max_size=12), st.text(max_size=8)))

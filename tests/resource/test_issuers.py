@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from keyfob.errors import InvalidToken, Misuse
-from keyfob.guard import Guard, Policy, Principal, choose_policy, verify
+from keyfob.guard import Guard, Policy, Principal, choose_policy, require, verify
 from keyfob.jose.keys import KeySet, SigningKey
 from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.http import Request, Response
@@ -120,6 +120,15 @@ def test_the_pure_way_with_several_issuers_is_two_steps(mint: TokenMaker, other:
         with pytest.raises(InvalidToken) as refused:
             choose_policy(token, POLICIES)
         assert refused.value.check == check
+
+
+def test_a_login_is_as_old_as_the_longest_leeway_of_all_issuers_allows(mint: TokenMaker, other: TokenMaker) -> None:
+    policies = (replace(POLICIES[0], leeway=timedelta()), replace(POLICIES[1], leeway=timedelta(minutes=5)))
+    guard = Guard(*policies, send=Issuers(mint, other), clock=lambda: NOW)
+    for age, is_fresh in ((timedelta(minutes=15), True), (timedelta(minutes=15, seconds=1), False)):
+        token = mint.saying({"auth_time": int((NOW - age).timestamp())})
+        found = guard.check(call(token), require(max_age=timedelta(minutes=10)))
+        assert isinstance(found, Principal) is is_fresh
 
 
 def test_metadata_names_every_issuer_that_is_trusted(mint: TokenMaker, other: TokenMaker) -> None:

@@ -22,6 +22,7 @@ from keyfob.server.decide.authorization_request import CallbackError, PageError,
 from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.records import Consent
 from keyfob.server.settings.config import TenantConfig, Wire
+from keyfob.server.wire import TABLE
 from keyfob.testing.example_tenant import CALLBACK, NATIVE, ORDERS, WEB, WEB_CALLBACK, example_config
 from keyfob.testing.fake_time import NOON
 
@@ -197,6 +198,21 @@ def consent(*names: str) -> Consent:
 
 
 LOGGED_IN = LoginState("auth0|1", NOON, consent("openid", "read:orders"))
+
+
+def test_an_api_that_is_closed_to_the_clients_users_is_not_named_in_a_code() -> None:
+    config = config_of()
+    apis = tuple(replace(api, users="deny_all") for api in config.apis)
+    found = checked(WEB_REQUEST, replace(config, apis=apis))
+    assert isinstance(found, CallbackError)
+    assert found.error == TABLE["api_closed"][1][1]
+
+
+def test_a_public_client_asks_for_consent_each_time() -> None:
+    asked = accepted("openid read:orders")
+    public = replace(asked, application=replace(WEB, auth_methods=("none",), secrets=(), requires_par=False))
+    assert next_step(asked, LOGGED_IN, NOON) == "issue"
+    assert next_step(public, LOGGED_IN, NOON) == "consent"
 
 
 def test_a_login_is_as_old_as_the_request_allows_and_no_older() -> None:

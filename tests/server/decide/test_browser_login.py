@@ -91,6 +91,15 @@ def test_only_a_step_of_the_table_follows(login: BrowserLogin, step: Step) -> No
         assert after.session_hash
 
 
+def test_the_texts_and_secrets_of_a_step_end_with_it() -> None:
+    login = replace(
+        begin_for_user("login", NOON), problem="x", count=1, status=400, told="y", recovery_code=Secret("z"),
+        answer={"a": "b"}, email="a@b.example",
+    )  # fmt: skip
+    assert advance(login, "login") == replace(begin_for_user("login", NOON), email="a@b.example")
+    assert advance(login, "denied").step == "denied"
+
+
 @pytest.mark.parametrize("step", sorted(AFTER_PASSWORD))
 def test_no_step_after_the_password_is_reached_without_it(step: Step) -> None:
     """[FS-01]."""

@@ -275,7 +275,15 @@ def test_a_refused_request_waits_and_is_not_counted() -> None:
     assert count_request(whole, many, span, NOON).wait == timedelta(microseconds=1)
 
 
-@pytest.mark.parametrize(("back", "seconds"), [(timedelta(milliseconds=1), 20), (timedelta(days=1), 0)])
+@pytest.mark.parametrize(
+    ("back", "seconds"),
+    [
+        (timedelta(milliseconds=1), 20),
+        (timedelta(minutes=1), 20),
+        (timedelta(minutes=1, microseconds=1), 0),
+        (timedelta(days=1), 0),
+    ],
+)
 def test_a_clock_that_is_set_back_locks_nobody_out(back: timedelta, seconds: int) -> None:
     """By a little, as time servers do it, it gives no requests away either."""
     span = timedelta(minutes=1)
@@ -332,6 +340,38 @@ def test_unknown_scopes_are_dropped_and_offline_access_is_the_apis_to_allow() ->
 )
 def test_an_ipv6_network_counts_as_one_guesser(one: str, other: str, *, same: bool) -> None:
     assert (network_of(one) == network_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1:2::3", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:8000::", "2001:db8:0:1::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_network_is_an_ipv4_address_or_64_bits_of_ipv6(peer: str, network: str) -> None:
+    assert network_of(peer) == network
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("BCDF-GHJK", "BCDF-GHJK"),
+        (" b c d f g h j k! ", "BCDF-GHJK"),
+        ("BCDF-GHJKA", None),
+        ("BCDF-GHJ", None),
+        ("BCDF-GHJKL", None),
+        ("1BCDF-GHJK", None),
+        ("the code is bcdf-ghjk", "BCDF-GHJK"),
+        ("BCDF-GHJK or LMNP-QRST", None),
+        ("https://login.example/activate?user_code=BCDF-GHJK", "BCDF-GHJK"),
+    ],
+)
+def test_a_code_is_eight_letters_alone_or_the_only_one_in_a_text(typed: str, code: str | None) -> None:
+    assert read_user_code(typed) == code
 
 
 def test_too_few_random_bytes_make_no_code() -> None:

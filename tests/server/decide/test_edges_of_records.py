@@ -296,7 +296,9 @@ def test_a_refresh_keeps_the_login_alive_but_not_beyond_its_end() -> None:
         )  # fmt: skip
         assert decide_refresh(login, SHOWN, policy, NOON, b"next") == Renew(rotated, login.scope, rotates=True)
 
-        again = decide_refresh(replace(rotated, used_at=None), SHOWN, policy, NOON, b"next")
+        again = decide_refresh(
+            replace(rotated, used_at=None, idle_expires_at=NOON + INSTANT), SHOWN, policy, NOON, b"next"
+        )
         assert again == Renew(replace(rotated, repeats=1), login.scope, rotates=True)
 
 
@@ -312,6 +314,7 @@ def test_a_renewed_token_has_the_scope_that_is_asked_for_and_still_allowed() -> 
         assert isinstance(found, Renew)
         assert found.scope == Scope.of(names)
         assert found.login.scope == login.scope
+    assert isinstance(decide_refresh(replace(login, key_thumbprint=None), SHOWN, RefreshPolicy(), NOON, b"next"), Renew)
 
 
 def test_a_recovery_code_has_a_letter_for_each_of_24_bytes() -> None:
@@ -417,8 +420,9 @@ def test_a_verifier_comes_with_its_challenge_or_not_at_all(
 )
 def test_an_error_names_a_parameter_only_if_its_name_is_short_and_plain(name: str, shown: str) -> None:
     for value in ("a\0", ["a", ["\0"]]):
-        with pytest.raises(Malformed, match=rf"^request: {shown} contains U\+0000$"):
+        with pytest.raises(Malformed, match=rf"^request: {shown} contains U\+0000$") as refused:
             bounded(fields_of(0, **{name: value}))
+        assert refused.value.field == name
 
 
 NATIVE_REQUEST = {"client_id": "native", "redirect_uri": CALLBACK, "response_type": "code", "audience": ORDERS}
@@ -448,6 +452,7 @@ def test_the_page_says_what_is_wrong_with_a_request_that_cannot_be_read() -> Non
     facts = ArrivalFacts(Malformed("request: client_id is sent twice"), None, False, None, NOON)
     assert check_arrival(facts) == PageError("client_id is sent twice")
     assert check_arrival(replace(facts, problem=Malformed("it is no form"))) == PageError("it is no form")
+    assert check_arrival(replace(facts, problem=Malformed("request: a: b"))) == PageError("a: b")
     assert check_arrival(replace(facts, problem=None)) is None
 
 
@@ -487,6 +492,7 @@ def test_a_pushed_request_belongs_to_its_client_until_the_instant_at_which_it_ex
     assert not facts.is_not_pushed()
     assert replace(facts, now=PUSHED.expires_at).is_not_pushed()
     assert replace(facts, client_id="another").is_not_pushed()
+    assert (facts.was_opened(), replace(facts, is_new=False).was_opened()) == (False, True)
     assert replace(facts, pushed=None).is_not_pushed()
     assert not replace(facts, is_pushed=False, pushed=None).is_not_pushed()
 

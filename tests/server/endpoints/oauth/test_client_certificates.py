@@ -311,6 +311,12 @@ def test_a_name_is_compared_as_a_whole(name: str, is_its: bool) -> None:
     assert has_name(HAS_ALL, name) is is_its
 
 
+def test_only_the_host_of_an_address_is_compared_without_case() -> None:
+    quoted = made_for(x509.RFC822Name('"a@B"@Example.com'))
+    assert has_name(quoted, 'email:"a@B"@EXAMPLE.com')
+    assert not has_name(quoted, 'email:"a@b"@example.com')
+
+
 def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
     assert not has_name(made_for(), "dns:robot.example")
     assert not has_name(b"", "dns:robot.example")
