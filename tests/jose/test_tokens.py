@@ -183,6 +183,7 @@ def test_an_opaque_token_of_any_length_is_read_by_its_issuer_alone(size: int) ->
     assert decrypt(token, b"k" * 32, issuer=ISSUER).values == {"a": "x" * size}
 
     header, key, nonce, body, tag = token.reveal().split(".")
+    assert (key, len(nonce), len(tag)) == ("", 16, 22), "RFC 7518 §5.3: 96 and 128 bits"
     others = [
         header,
         "\ud800",

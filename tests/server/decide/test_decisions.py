@@ -372,6 +372,8 @@ def test_a_network_is_an_ipv4_address_or_64_bits_of_ipv6(peer: str, network: str
 )
 def test_a_code_is_eight_letters_alone_or_the_only_one_in_a_text(typed: str, code: str | None) -> None:
     assert read_user_code(typed) == code
+    assert read_user_code(" " * 292 + "BCDFGHJK") == "BCDF-GHJK"
+    assert read_user_code(" " * 293 + "BCDFGHJK") is None
 
 
 def test_too_few_random_bytes_make_no_code() -> None:

@@ -92,6 +92,17 @@ def test_a_token_that_is_not_the_newest_of_a_login_that_never_rotated_was_copied
     assert facts.is_reused()
 
 
+def test_the_token_before_the_newest_is_taken_twenty_times_and_no_more() -> None:
+    login = replace(REFRESH, generation=2, current_hashes=(b"new",), previous_hashes=(b"old",), rotated_at=NOON)
+    shown = PresentedRefreshToken(1, b"old", "program")
+    found = decide_refresh(replace(login, repeats=19), shown, RefreshPolicy(), NOON, b"new")
+    assert isinstance(found, Renew)
+    assert found.login.repeats == 20
+    refused = decide_refresh(found.login, shown, RefreshPolicy(), NOON, b"new")
+    assert isinstance(refused, Refuse)
+    assert refused.reason == "reused"
+
+
 def test_a_token_before_the_newest_is_known_by_its_generation_and_its_secret() -> None:
     login = replace(REFRESH, generation=5, previous_hashes=(b"before",))
     assert PresentedRefreshToken(4, b"before", "program").is_previous(login)
@@ -177,6 +188,12 @@ def test_a_proof_is_fresh_to_the_last_instant_and_is_kept_until_it_is_stale() ->
     for issued_at in (NOON - OLDEST - SECOND, NOON + NEWEST + SECOND):
         with pytest.raises(InvalidToken, match="too old, or from the future"):
             judged(Proof("one", "GET", ADDRESS, issued_at))
+
+
+def test_nodes_of_every_version_agree_on_the_nonce() -> None:
+    assert nonce_at(b"k" * 32, NOON) == "BlszlHxnz44HO-9ZiI4ypQ"
+    assert nonce_at(b"k" * 32, NOON + timedelta(minutes=5) - INSTANT) == nonce_at(b"k" * 32, NOON)
+    assert nonce_at(b"k" * 32, NOON + timedelta(minutes=5)) != nonce_at(b"k" * 32, NOON)
 
 
 def test_a_nonce_is_valid_in_its_window_and_in_the_next_one() -> None:
@@ -386,6 +403,7 @@ def fields_of(count: int, **more: object) -> Fields:
 
 
 def test_a_request_has_as_many_parameters_as_the_limit_and_no_more() -> None:
+    assert PARAMETERS == 100
     assert bounded(fields_of(PARAMETERS))
     with pytest.raises(Malformed, match=r"^request: there are too many parameters$"):
         bounded(fields_of(PARAMETERS + 1))

@@ -108,6 +108,7 @@ def test_a_token_that_has_not_expired_verifies_with_any_copy_of_the_keys(
 def test_the_overlap_is_longer_than_every_cache() -> None:
     """The announcement outlives our max-age, our guard's longest copy, and ten hours as in Auth0's SDK."""
     cached = dict(CACHED)["cache-control"]
+    assert (LONGEST_CACHE, MARGIN) == (DAY, HOUR)
     assert ANNOUNCED_FOR > LONGEST_CACHE >= max(life_of(cached), LONGEST_LIFE, timedelta(hours=10))
 
 

@@ -103,7 +103,9 @@ def test_a_name_is_one_short_printable_line(typed: str) -> None:
     assert name == read_passkey_name(name)
 
 
-@pytest.mark.parametrize(("typed", "name"), [(None, ""), (" my\tnew\n key ", "my new key"), ("a\0b\x1bc", "abc")])
+@pytest.mark.parametrize(
+    ("typed", "name"), [(None, ""), ("x" * 61, "x" * 60), (" my\tnew\n key ", "my new key"), ("a\0b\x1bc", "abc")]
+)
 def test_white_space_in_a_name_is_a_space_and_what_cannot_be_printed_is_left_out(typed: str | None, name: str) -> None:
     assert read_passkey_name(typed) == name
 
