@@ -249,7 +249,7 @@ def test_a_public_key_is_found_in_pem_and_as_a_jwk() -> None:
 def test_a_file_without_a_usable_public_key_says_why(text: bytes, says: str) -> None:
     with pytest.raises(Malformed, match=says) as refused:
         PublicKey.find_jwk(text)
-    assert refused.value.field in {"key", ""}
+    assert refused.value.field == ("" if text == b"{" else "key")
 
 
 def bare(key: SigningKey) -> dict[str, object]:

@@ -172,14 +172,23 @@ def test_an_empty_login_is_written_with_no_more_than_its_step_and_times() -> Non
     assert login.write() == {"step": "login", "began": NOON.timestamp(), "expires": (NOON + LIFETIME).timestamp()}
 
 
+TIMES = {"began": 1, "expires": 2}
+
+
 @pytest.mark.parametrize(
-    "members", [{}, {"step": "x", "began": 1, "expires": 2}, {"step": "login"},
-                {"step": "login", "began": 1, "expires": 2, "device": "?"},
-                {"step": "login", "began": 1, "expires": 2, "request": "x"}],
-)  # fmt: skip
-def test_what_is_no_login_is_not_read(members: dict[str, object]) -> None:
-    with pytest.raises(Malformed):
+    ("members", "field"),
+    [
+        ({}, "step"),
+        ({"step": "x", **TIMES}, "step"),
+        ({"step": "login"}, "began"),
+        ({"step": "login", **TIMES, "device": "?"}, "device"),
+        ({"step": "login", **TIMES, "request": "x"}, "request"),
+    ],
+)
+def test_what_is_no_login_is_not_read(members: dict[str, object], field: str) -> None:
+    with pytest.raises(Malformed) as refused:
         BrowserLogin.read(Fields(members, "page"))
+    assert refused.value.field == field
 
 
 @pytest.mark.parametrize("missing", FACTS)
