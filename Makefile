@@ -31,12 +31,12 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 # The tools that write pages; tools.api, which writes the list of public names, is not run by `make docs`.
-PAGES := map standards promises wire checks tables tenant_schema commands python_api diagrams interop sizing performance
+PAGES := map standards promises wire checks tables tenant_schema commands python_api diagrams variants interop sizing performance
 
 # Directories count too, so that a file that goes away is noticed.
 SOURCES := $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help demo test quick others check fix bench performance fuzz dist map api docs docs-site pins clean
+.PHONY: help demo test quick coverage others check fix bench performance fuzz dist map api docs docs-site pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -56,9 +56,14 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 		$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(K),-k "$(K)") $(ARGS)
 
 # Two at once, since these tests never wait.
-quick: $(VENV)/dev ## the pure tests, in a minute, and whether they run every branch of the pure packages
+PURE_TESTS = -m pytest --part pure -q -n 2 --dist worksteal $(ARGS)
+
+quick: $(VENV)/dev ## the pure tests, in under a minute
+	PYTHONPATH=src $(PY) $(PURE_TESTS)
+
+coverage: $(VENV)/dev ## the pure tests, and whether they run every branch of the pure packages; twice as long
 	@rm -f .cache/coverage*
-	PYTHONPATH=src $(BIN)/coverage run -m pytest --part pure -q -n 2 --dist worksteal $(ARGS)
+	PYTHONPATH=src $(BIN)/coverage run $(PURE_TESTS)
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

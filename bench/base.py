@@ -1,6 +1,6 @@
-"""The source tree of an earlier revision, which the benchmarks measure beside this one.
+"""The source tree of an older revision, which the benchmarks compare with the present revision.
 
-It is the newest tag, or else `LAST`; `BASE=REVISION make bench ARGS=stages` names another.
+The revision is the newest tag, or `LAST` if there is no tag. `BASE=REVISION make bench ARGS=stages` selects another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LAST = "c49af53"
 
 @contextmanager
 def base_tree() -> Iterator[tuple[str, Path] | None]:
-    """Yield the name of the revision and its `src` and `bench`, or None if git does not have it."""
+    """Yield the name of the revision and a folder with its `src` and `bench`, or None if git lacks the revision."""
     revision = os.environ.get("BASE") or _git("describe", "--tags", "--abbrev=0").decode().strip() or LAST
     archive = _git("archive", "--format=tar", revision, "src", "bench")
     if not archive:

@@ -1,6 +1,6 @@
-"""Kill a tenant and its database 1,000 times under load, on each store; what clients had been told must hold.
+"""Kill a tenant and its database 1,000 times under load, on each store. Every response to a client must stay true.
 
-`CRASHES=100 make bench ARGS=crash` does it that many times.
+`CRASHES=100 make bench ARGS=crash` kills them 100 times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROUNDS = int(os.environ.get("CRASHES", "1000"))
 
 
 def main() -> None:
-    """Print what was lost and doubled; stop if anything was."""
+    """Print the lost and the duplicated results; stop if there are any."""
     with tempfile.TemporaryDirectory() as folder:
         show("SQLite", *timed(Path(folder) / "data", None))
     if programs() is None:

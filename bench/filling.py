@@ -1,4 +1,4 @@
-"""Fill a store in bulk with records that are real: a tenant with the same master key redeems their codes and tokens."""
+"""Fill a store in bulk with valid records: a tenant with the same master key can redeem their codes and tokens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TABLES = {"users": rows.PERSON, "refresh logins": rows.REFRESH, "pending logins"
 
 @dataclass(frozen=True)
 class Size:
-    """How many records a store has. A tenth as many users as refresh logins have one session each."""
+    """The number of records in a store. There are a tenth as many users as refresh logins, with one session each."""
 
     refreshes: int
     pending: int
@@ -44,7 +44,7 @@ class Size:
 
 
 def random_bytes(kind: str, number: int, size: int = 32) -> bytes:
-    """Return bytes that look random, the same for every store."""
+    """Return pseudo-random bytes, which are the same for every store."""
     return hashlib.blake2b(f"{kind} {number}".encode(), digest_size=size).digest()
 
 
@@ -63,7 +63,7 @@ def user_id(number: int) -> str:
 
 
 def records(table: rows.Table, size: Size, now: datetime) -> Iterator[list]:
-    """Yield the rows of a table. One record is written as the server writes it, and its keys are replaced."""
+    """Yield the rows of a table: copies of one row that the server's code wrote, with other keys."""
     if table is rows.PERSON:
         make = _maker(table, User("", "", "Pat Example", HASHED, now))
         for number in range(size.users):
@@ -113,7 +113,7 @@ async def fill_sqlite(path: Path, size: Size, now: datetime) -> dict[str, float]
 
 
 async def fill_postgres(url: str, size: Size, now: datetime) -> dict[str, float]:
-    """Fill a database with the present schema. Return the same as `fill_sqlite`."""
+    """Fill a database that has the present schema. Return the bytes of a row in each table, with its indexes."""
     connection = await asyncpg.connect(url)
     taken = {}
     slot = rows.SLOT.write(RING.slot(MASTER, bytes(12), now))
@@ -130,7 +130,7 @@ async def fill_postgres(url: str, size: Size, now: datetime) -> dict[str, float]
 
 
 def _maker(table: rows.Table, record: object) -> Callable[..., list]:
-    """Return a function that returns the row of a record with other values in some columns."""
+    """Return a function that creates a row from a record, with the given values in some columns."""
     row, places = list(table.write(record)), {name: at for at, name in enumerate(columns(table))}
 
     def make(**changed: object) -> list:

@@ -1,4 +1,4 @@
-"""What floods of unauthenticated callers leave in memory and on disk, at the usual limits.
+"""Measure the memory and disk space that floods of unauthenticated requests occupy, with the usual limits.
 
 `python bench/floods.py TREE` measures an older source tree too. Linux only: memory is read from /proc, and the honest
 login comes from 127.0.0.2.
@@ -140,7 +140,7 @@ def main(*older: str) -> None:
 
 @contextlib.contextmanager
 def serving(tree: Path | None) -> Iterator[Server]:
-    """Run a tenant of that source tree, or of this one."""
+    """Run a tenant from the given source tree, or from this tree if it is None."""
     environment = {**os.environ, "PYTHONPATH": str(tree)} if tree else dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
@@ -156,7 +156,7 @@ def serving(tree: Path | None) -> Iterator[Server]:
 
 
 def post_all(server: Server, path: str, bodies: list[str]) -> str:
-    """Post them over a few connections, and return how many were answered with which status."""
+    """Post the bodies over a few connections, and return the number of responses for each status."""
 
     def post(share: list[str]) -> Counter[int]:
         statuses: Counter[int] = Counter()

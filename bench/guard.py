@@ -1,4 +1,4 @@
-"""Validation of a token: `keyfob.guard` compared with a bare signature check, PyJWT, Authlib, joserfc and npm's jose.
+"""Measure the validation of a token by `keyfob.guard`, a bare signature check, PyJWT, Authlib, joserfc and npm's jose.
 
 Each library has the key in memory and checks the signature, issuer, audience and time. Processor time is measured,
 which excludes other processes and includes other threads of the library.
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _side_by_side(timers: Mapping[str, Timer], beside: str) -> dict[str, float]:
-    """Measure many short rounds and compare within each round: a slow moment affects all of its measurements."""
+    """Measure many short rounds and compare within each round, since a slow moment affects the whole round."""
     seconds: dict[str, list[float]] = {name: [] for name in timers}
     for timer in timers.values():
         timer(CALLS)

@@ -1,6 +1,6 @@
 """Measure several functions alternately, so that a slow moment of the machine affects all of them.
 
-Results for docs/sizing.md are saved in docs/sizing.json; `make docs` brings the page up to date.
+`save` writes the results for docs/sizing.md to docs/sizing.json, from which `make docs` updates the page.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _machine() -> str:
 
 
 def _python() -> str:
-    """Return the version of Python and how it was built: an unoptimised one takes 10 to 20 % longer."""
+    """Return the version of Python, and whether it is an optimised build: another build takes 10 to 20 % longer."""
     arguments = sysconfig.get_config_var("CONFIG_ARGS")
     kind = "" if arguments is None else ", optimised" if "--enable-optimizations" in arguments else ", not optimised"
     return f"Python {platform.python_version()}{kind} build" if kind else f"Python {platform.python_version()}"

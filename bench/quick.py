@@ -1,4 +1,4 @@
-"""`keyfob token` with a valid stored token, as whole processes, compared with bare Python and with other commands."""
+"""Measure `keyfob token` with a valid stored token, as a process, compared with bare Python and other commands."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 @contextmanager
 def _gnome_keyring(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a GNOME keyring on its own bus; yield the environment for it, or {} if it is not installed."""
+    """Start a GNOME keyring on its own bus. Yield the environment variables for it, or {} if it is not installed."""
     found = [shutil.which(name) for name in ("dbus-daemon", "gnome-keyring-daemon")]
     if None in found:
         yield {}
@@ -105,7 +105,7 @@ def _find(program: str) -> str | None:
 
 
 def _login(home: Path, clean: Mapping[str, str], keyfob: str, *vault: list[str]) -> dict[str, str]:
-    """Store a login; return the environment for it, or {} if that vault is not supported here."""
+    """Store a login. Return the environment variables that select it, or {} if this machine lacks the kind of vault."""
     store_login(home)
     found = {**clean, "KEYFOB_HOME": str(home)}
     for words in vault:

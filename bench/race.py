@@ -1,4 +1,4 @@
-"""A hundred processes refresh one expired login: at a tenant, with kills and old copies, and at a strict issuer."""
+"""Refresh one expired login in a hundred processes, at a tenant (with kills and old copies) and at a strict issuer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def torture() -> None:
-    """Print what came of signals and full disks; stop where a login was lost to anything but SIGKILL."""
+    """Print the logins that signals and full disks ended. Stop if anything but SIGKILL lost a login."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         came = refresh_torture.run(Path(folder), processes=PROCESSES)

@@ -1,4 +1,4 @@
-"""What growth costs: refreshes and polls with up to a million logins beside an empty store, on SQLite and PostgreSQL.
+"""Measure refreshes and polls with up to a million logins and with an empty store, on SQLite and PostgreSQL.
 
 `make bench ARGS=scale` takes about ten minutes and 3 GB on a disk. It writes docs/sizing.json, from which `make docs`
 writes the tables and the plot of docs/sizing.md. KEYFOB_BENCH_ROWS=10000 is quicker, and writes nothing.
@@ -173,7 +173,7 @@ def _note(event: Mapping[str, object]) -> None:
 
 
 async def _costs(filled: dict[tuple[str, Size], Filled]) -> dict[str, dict[str, dict[str, object]]]:
-    """Return the processor seconds of a request on each store, by work and by store, with the noise of the rounds."""
+    """Return the processor seconds of a request, by kind of request and by store, with the range over the rounds."""
     rounds: dict[tuple[str, str, Size], list[tuple[float, float]]] = defaultdict(list)
     for _ in range(ROUNDS):
         for work in WORKS:
@@ -197,7 +197,7 @@ async def _costs(filled: dict[tuple[str, Size], Filled]) -> dict[str, dict[str, 
 
 
 async def _cpu_for(one: Filled, work: Callable[[], Awaitable[None]], calls: int, at_once: int) -> tuple[float, float]:
-    """Send some requests, several at once. Return the processor seconds of the node and of its database for one."""
+    """Send `calls` requests, several at once. Return the processor seconds of the node and of the database for each."""
     node, database = time.process_time(), one.database_cpu()
     left = iter(range(calls))
 
@@ -210,7 +210,7 @@ async def _cpu_for(one: Filled, work: Callable[[], Awaitable[None]], calls: int,
 
 
 async def _stalls(one: Filled, expired: int = 0) -> dict[str, float]:
-    """Refresh and poll for a while. Return the longest stalls in milliseconds, and the slowest answers."""
+    """Refresh and poll for a while. Return the longest stalls and the slowest responses, in milliseconds."""
     past = datetime.now(UTC) - timedelta(hours=2)
     await one.add(list(devices(expired, past, past, first=10**9)))
     gc.collect()
@@ -239,7 +239,7 @@ async def _stalls(one: Filled, expired: int = 0) -> dict[str, float]:
 
 
 async def _gaps(stop: float) -> list[float]:
-    """Return the time of each turn of the event loop, without the time in which another process had the processor."""
+    """Return the seconds of each iteration of the event loop, minus the time in which another process ran."""
     found, delays = [], os.open("/proc/thread-self/schedstat", os.O_RDONLY)
     try:
         at, waited = time.perf_counter(), _waited(delays)
@@ -254,7 +254,7 @@ async def _gaps(stop: float) -> list[float]:
 
 
 def _waited(delays: int) -> float:
-    """Return the seconds in which this thread was ready and had no processor (proc(5), schedstat)."""
+    """Return the seconds in which this thread was ready but another thread ran (proc(5), schedstat)."""
     return int(os.pread(delays, 100, 0).split()[1]) / 1e9
 
 
@@ -288,7 +288,7 @@ def _rows(size: Size) -> str:
 
 
 def _in_random_order(number: int) -> Iterator[int]:
-    """Yield numbers in a random order, the same in every run."""
+    """Yield numbers in a random order, which is the same in every run."""
     order, step = random.Random(number), number
     numbers = list(range(step))
     order.shuffle(numbers)

@@ -1,4 +1,4 @@
-"""The processor time of requests in process, stage by stage, beside that of an earlier revision (bench/base.py).
+"""Measure the processor time of requests in process, stage by stage, for this and an older revision (bench/base.py).
 
 The ASGI application is called without a socket, on SQLite with its audit log in a file. Both revisions are measured in
 turns; each figure is the least of many short batches. Results are saved for docs/performance.md.
@@ -30,7 +30,7 @@ WITHOUT = {
 
 
 def main() -> None:
-    """Print the microseconds of each work and stage, and save them."""
+    """Print the microseconds of each kind of request and of each stage, and save the results."""
     with ExitStack() as stack:
         base = stack.enter_context(base_tree())
         trees = {NOW: ROOT} if base is None else {NOW: ROOT, base[0]: base[1]}
@@ -48,7 +48,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that measures: what it can, by groups, and the seconds of one call."""
+    """A process that measures calls. It has the names of the calls, by groups, and returns the seconds of one call."""
 
     names: dict[str, list[str]]
     seconds: Callable[[str], float]
@@ -58,7 +58,7 @@ class Worker:
 
 
 def _measure(workers: dict[str, Worker]) -> dict[str, dict[str, float]]:
-    """Return the least microseconds of each name in each tree that has it."""
+    """Return the least microseconds for each name in each source tree that contains the name."""
     least: dict[str, dict[str, float]] = {tree: {} for tree in workers}
     for round_number in range(ROUNDS + 1):
         for name in (one for group in workers[NOW].names.values() for one in group):
@@ -71,7 +71,7 @@ def _measure(workers: dict[str, Worker]) -> dict[str, dict[str, float]]:
 
 
 def _rows(names: list[str]) -> list[str]:
-    """Return the names of the rows: instead of the stages that contain others, their differences."""
+    """Return the names of the rows. A stage that contains other stages is replaced by the difference."""
     inner = {part for pair in WITHOUT.values() for part in pair[1:]}
     found: list[str] = []
     for name in names:
@@ -84,7 +84,7 @@ def _rows(names: list[str]) -> list[str]:
 
 
 def _row(least: dict[str, dict[str, float]], name: str) -> dict[str, float]:
-    """Return the microseconds of a row in each tree that has it."""
+    """Return the microseconds of a row for each source tree that contains its stages."""
     work, _, stage = name.partition(": ")
     if stage not in WITHOUT:
         return {tree: all_of_it[name] for tree, all_of_it in least.items() if name in all_of_it}
@@ -94,7 +94,7 @@ def _row(least: dict[str, dict[str, float]], name: str) -> dict[str, float]:
 
 @contextmanager
 def _worker(tree: Path) -> Iterator[Worker]:
-    """Start the worker of a tree, or this one's if that has none."""
+    """Start the worker script of a source tree, or the script of this tree if the other tree has none."""
     own = tree / "bench" / "peers" / "stages.py"
     script = own if own.is_file() else HERE / "peers" / "stages.py"
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""Start-up time of whole processes, compared with bare Python.
+"""Measure the start-up time of whole processes, compared with bare Python.
 
-This is processor time where the system reports it, which excludes other processes. The elapsed time also has the waits.
+If the system reports processor time, the result excludes other processes. Otherwise it is the elapsed time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 
 
 def main() -> None:
-    """Print the ratio to the time of bare Python, and the difference from it."""
+    """Print the ratio to the time of bare Python, and the difference from that time."""
     with tempfile.TemporaryDirectory() as folder:
         store_login(Path(folder))
         things = THINGS | {"an App with a stored token is used": [sys.executable, "-c", STORED, folder]}

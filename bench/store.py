@@ -1,4 +1,4 @@
-"""The stores of the server without sockets: device requests, pending polls and refreshes, on SQLite and in memory."""
+"""Measure device requests, pending polls and refreshes without sockets, with SQLite in a file and in memory."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The server over HTTP on SQLite and PostgreSQL, beside other servers with their store in memory; each has a core.
+"""Measure the server over HTTP, with SQLite and PostgreSQL, and other servers with a store in memory, on one core each.
 
-The others are npm's oidc-provider, Zitadel's library for Go if there is a Go toolchain, and an earlier revision of our
-own (bench/base.py). All are measured in turns. The results are saved for docs/sizing.md and docs/performance.md.
-PostgreSQL runs beside the node, and its processor time is counted apart.
+The other servers are npm's oidc-provider, Zitadel's library for Go if there is a Go toolchain, and an older revision of
+keyfob (bench/base.py). All servers are measured alternately. The results are saved for docs/sizing.md and
+docs/performance.md. PostgreSQL runs on the same machine as the node, and its processor time is counted separately.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Server:
 class Taken:
     """The result of one load: requests per second of a node's processor time, and the database's time for one.
 
-    The rates of two nodes add up: it is what they do in a second if each has a core.
+    The rate of two nodes is the sum of their rates, as if each node had its own core.
     """
 
     rate: float
@@ -125,7 +125,7 @@ def _programs(
 def _measure(
     work: str, programs: Callable[[ExitStack], dict[str, Program]], database: Postgres, raw: dict[str, list[float]]
 ) -> list[dict[str, Taken]]:
-    """Return the results of each round. Each load is preceded by a measurement of raw signing."""
+    """Return the results of each round. Before each load, the speed of bare signing is measured."""
     rounds: list[dict[str, Taken]] = []
     # A refresh gets new servers for each round: the memory of oidc-provider has a thousand entries.
     at_once = 1 if "refresh" in work else ROUNDS
@@ -143,7 +143,7 @@ def _measure(
 
 
 def _show(work: str, rounds: list[dict[str, Taken]], raw: dict[str, list[float]]) -> dict[str, dict[str, object]]:
-    """Print one work, and return what is saved of it: medians, and the ratio to oidc-provider within each round."""
+    """Print the results of one kind of request. Return the medians, and the ratios to oidc-provider in each round."""
     found: dict[str, dict[str, object]] = {}
     for name in rounds[0]:
         own = [one[name] for one in rounds]
@@ -246,7 +246,7 @@ def _serving(program: Program) -> Iterator[Server]:
 
 @contextmanager
 def _node(command: list[str], variables: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Start one node. Yield its process, and what it says once it is ready."""
+    """Start one node. Yield its process ID, and the JSON that the node prints when it is ready."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -268,7 +268,7 @@ def _node(command: list[str], variables: Mapping[str, str]) -> Iterator[tuple[in
 
 
 def _build(folder: Path) -> Path | None:
-    """Build the server in Go, and return its program; None without a toolchain or its modules."""
+    """Build the Go server and return the program, or None if the Go toolchain or the modules are missing."""
     compiler = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if compiler is None:
         print(f"  there is no Go toolchain: {GO} is left out")

@@ -17,7 +17,8 @@ from tests.postgres import Postgres, programs, running
 HERE = Path(__file__).parent
 # Tests of real connections can reach this machine and no other.
 REAL_CONNECTIONS = ("stories/real", "attacks/real", "wild/", "scripts/")
-# What `make quick` runs: the tests of pure code, but for those that start programs or try thousands of requests.
+# What `make quick` and `make coverage` run: the tests of pure code, but for those that start programs or try
+# thousands of requests.
 PURE = (
     "attacks/test_", "client/auth/", "client/flows/", "client/model/", "client/session/", "jose/", "protocol/",
     "resource/", "server/decide/", "server/endpoints/", "server/settings/", "server/test_", "stories/test_", "vectors/",
@@ -97,7 +98,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_pure(path: Path) -> bool:
-    """Return whether `make quick` runs a file."""
+    """Return whether a file is part of the pure tests."""
     place = path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
     return place.startswith(PURE) and not place.startswith(SLOW)
 

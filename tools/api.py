@@ -72,7 +72,7 @@ def listed(tree: ast.Module) -> list[str] | None:
 
 
 def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    """Return the origin of each imported name of a module: the other module and the name there."""
+    """Return the origin of each name that a module imports: the other module, and the name in that module."""
     return {alias.asname or alias.name: (module, alias.name) for module, alias in imports(tree)}
 
 
@@ -122,7 +122,7 @@ def members(kind: ast.ClassDef) -> Iterator[str]:
 
 
 def hidden(name: str) -> bool:
-    """Return whether a name is private; a few dunder methods are public."""
+    """Return whether a name is private. A few methods such as `__init__` are public."""
     return name.startswith("_") and name not in {"__init__", "__call__", "__enter__", "__aenter__", "__iter__"}
 
 

@@ -1,6 +1,6 @@
 """Print the order of the checks at /oauth/token and /authorize, and the steps of a login in a browser.
 
-All of it comes from the tables that the server runs.
+The text comes from the tables of checks that the server runs.
 
 python -m tools.checks            bring docs/checks.md up to date
 python -m tools.checks --check    fail if docs/checks.md is not up to date
@@ -30,36 +30,37 @@ PAGE = ROOT / "docs" / "checks.md"
 TOP = """\
 # The order of checks
 
-If a request has several errors, the response reports the first row that fails. `make docs` generates the tables from
-those that the server runs:
+The server runs the checks of a table from top to bottom. If a request has several errors, the response reports the
+error of the first check that fails. `make docs` generates the tables on this page from the tables in the source:
 [`decide/token_checks.py`](../src/keyfob/server/decide/token_checks.py),
 [`decide/authorization_checks.py`](../src/keyfob/server/decide/authorization_checks.py) and, for the pages,
-[`decide/browser_login.py`](../src/keyfob/server/decide/browser_login.py). The status, error and text of
-each outcome are in [The wire](wire.md#every-refusal).
+[`decide/browser_login.py`](../src/keyfob/server/decide/browser_login.py). [The wire](wire.md#every-refusal) lists the
+status, error and text of each outcome.
 """
 TOKEN = """\
 ## /oauth/token
 
-The checks of a code or token run first on a snapshot of its record, and again in the transaction that spends it. So of
-two requests at the same time, one is answered as if it had come after the other.
+The checks of a code or token run first on a snapshot of its record, and again in the transaction that redeems the code
+or token. Therefore two simultaneous requests with the same code get the same responses as two successive requests.
 """
 AUTHORIZATION = """\
 ## /authorize and /oauth/par
 
-*page*: the redirect URI is not verified yet, so the error is shown to the user on a page; /oauth/par answers
-`invalid_request`. Every other error is sent to the redirect URI; /oauth/par answers it with status 400. /oauth/par
-first runs the checks of the client and of the DPoP proof from the table above.
+In the table, *page* means that a page shows the error to the user, since the redirect URI is not verified yet. Every
+other error of /authorize is sent to the redirect URI; /oauth/par returns such an error with status 400. Before these
+checks, /oauth/par runs the checks of the client and of the DPoP proof from the table of /oauth/token.
 """
 
 PAGES = """\
 ## The pages
 
-A login in a browser is one state, which the pages carry encrypted
-([0027](decisions/0027-a-browser-login-is-one-state.md)). Each row is a step that may follow another; nothing else may
-([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)).
-From `factor` on, the state names the user, the browser session and what the password began. The user's connection is
-checked when the password is verified, at the second factor, when the login is completed, and when tokens are issued.
-A form is answered with 303, so that neither a reload nor "back" sends it again.
+The pages contain the state of a login in a browser, encrypted ([0027](decisions/0027-a-browser-login-is-one-state.md)).
+Each row of the table is an allowed change from one step of the login to the next; no other change is allowed
+([picture](reference/diagrams.md#the-steps-of-a-login-in-a-browser)). From the step `factor` on, the state names the
+user, the browser session, and the record of the unfinished login (`MfaLogin`), which the tenant creates after the
+correct password. The user's connection is checked when the password is verified, at the second factor, when the login
+is completed, and when tokens are issued. The response to a form is a redirect with status 303, so that neither a reload
+nor "back" sends the form again.
 """
 
 

@@ -1,7 +1,7 @@
 """Generate docs/reference/commands.md from the argument parsers and `cli/manual.py`.
 
 python -m tools.commands            bring docs/reference/commands.md up to date
-python -m tools.commands --check    only report whether it is
+python -m tools.commands --check    only report whether the page is up to date
 """
 
 import importlib
@@ -40,7 +40,7 @@ def verbs_of(parser: ArgumentParser) -> dict[str, tuple[str, ArgumentParser]]:
 
 
 def tables(parser: ArgumentParser) -> Iterator[str]:
-    """Yield a table of the arguments of a command, and one with a title for each group of flags."""
+    """Yield a table of a command's arguments, and for each group of flags a table with a title."""
     usual, *groups = [(group.title or "", group._group_actions) for group in parser._action_groups]  # noqa: SLF001
     together = [*usual[1], *groups.pop(0)[1]]  # argparse's own groups: arguments without and with dashes
     for title, actions in [("", together), *groups]:

@@ -1,9 +1,9 @@
 """Draw the flows and the steps of a login in a browser, for docs/reference/diagrams.md.
 
     python -m tools.diagrams            bring the page and its pictures up to date
-    python -m tools.diagrams --check    only report whether they are
+    python -m tools.diagrams --check    only report whether they are up to date
 
-The flows are recorded requests (tools/traces.py), and the steps are the table that the server runs.
+The flows are requests that tools/traces.py records. The steps come from the table that the server runs.
 """
 
 import sys
@@ -26,13 +26,14 @@ TOP = """\
 # The flows, request by request
 
 `make docs` runs each flow in memory and draws its requests. The client, the authorization server and the API are real.
-Parameters and members are named without their values. Pages that follow each other are one arrow.
+The tables contain the names of parameters and members, without values. One arrow represents several consecutive pages.
 """
 STEPS_TEXT = """\
 ## The steps of a login in a browser
 
-A login in a browser is one state, whatever it is for. ↻ is a step that may follow itself; the steps on the right
-end the login. [The order of checks](../checks.md#the-pages) says when each follows.
+The picture shows the steps of every login in a browser, for a device login or an authorization request. A step with ↻
+may repeat; the steps on the right end the login. [The order of checks](../checks.md#the-pages) explains when a step
+follows.
 
 ![The steps of a login in a browser, and which may follow which](flow-pages.svg)
 """
@@ -55,7 +56,7 @@ BOX_LEFT, BOX_WIDTH, BOX_HEIGHT, ROW = 190, 150, 42, 78
 
 
 def svg(title: str, width: int, height: int, parts: Sequence[str]) -> str:
-    """Return a picture for light and dark pages."""
+    """Return an SVG picture whose colours suit light and dark pages."""
     body = "\n".join([f'<rect class="paper" x="1" y="1" width="{width - 2}" height="{height - 2}" rx="8"/>', *parts])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">\n'
@@ -68,7 +69,7 @@ def text(x: float, y: float, words: str, kind: str = "plain") -> str:
 
 
 def joined(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return the exchanges with consecutive pages as one."""
+    """Return the exchanges, in which consecutive pages are joined to one exchange."""
     found: list[Exchange] = []
     for one in exchanges:
         if one.is_page and found and found[-1].is_page:
@@ -97,14 +98,14 @@ def sequence(title: str, exchanges: Sequence[Exchange]) -> str:
 
 
 def flat(exchanges: Sequence[Exchange]) -> Iterator[Exchange]:
-    """Yield every exchange; those within another follow it."""
+    """Yield every exchange. The exchanges within an exchange follow that exchange."""
     for one in exchanges:
         yield one
         yield from flat(one.before_answer)
 
 
 def arrows(exchanges: Sequence[Exchange], at: Mapping[Party, float], down: int, parts: list[str]) -> int:
-    """Add the arrows of the exchanges to `parts`, and return where the next one begins."""
+    """Add the arrows of the exchanges to `parts`, and return the vertical position below the last arrow."""
     for one in exchanges:
         begin, end = at[one.source], at[one.target]
         wide = abs(end - begin)
@@ -129,7 +130,7 @@ def line_to(kind: str, path: str) -> str:
 
 
 def steps() -> str:
-    """Return the picture of the steps: those that go on below each other, those that end the login beside them."""
+    """Return the picture of the steps of a login. The steps that end the login are beside the other steps."""
     going: list[Step] = [step for step, after in STEPS.items() if after]
     row: dict[Step, int] = {step: 30 + ROW * number for number, step in enumerate(going)}
     parts: list[str] = []
@@ -153,7 +154,7 @@ def steps() -> str:
 
 
 def steps_between(going: Sequence[Step]) -> list[tuple[Step, Step]]:
-    """Return each step and one that may follow it; neither ends the login."""
+    """Return each pair of a step and a step that may follow, without the steps that end the login."""
     return [(step, other) for step in going for other in STEPS[step] if other in going and other != step]
 
 

@@ -44,7 +44,7 @@ def from_path() -> str | None:
 
 
 def from_playwright() -> str | None:
-    """Return the browser that Playwright has downloaded, if it is still there."""
+    """Return the browser that Playwright has downloaded, if the file still exists."""
     code = (
         "from playwright.sync_api import sync_playwright as start\n"
         "with start() as playwright: print(playwright.chromium.executable_path)"

@@ -26,8 +26,8 @@ class Program:
     """A program of Debian.
 
     Attributes:
-        needed: The files of the packages that it needs to run, without database clients, fonts and the like.
-        path: Its path below the folder.
+        needed: The package files that the program needs to run, without packages such as database clients and fonts.
+        path: The path of the program below the folder.
     """
 
     needed: tuple[str, ...]
@@ -61,7 +61,7 @@ def run(command: list[str]) -> bool:
 
 
 def fetch(name: str, folder: Path, apt: str) -> bool:
-    """Download the packages. A new image often has empty package lists, so the second attempt follows an update."""
+    """Download the packages. After a failure, update the package lists and retry, since a new image has empty lists."""
     (folder / "partial").mkdir(parents=True, exist_ok=True)
     options = ("-o", f"Dir::Cache::archives={folder.absolute()}", "-o", "Debug::NoLocking=1")
     words = ["install", "--yes", "--quiet", "--no-install-recommends", "--reinstall", "--download-only"]
@@ -108,7 +108,7 @@ def runs(name: str, folder: Path) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """Unpack what is missing or does not start; return 0 in any case."""
+    """Unpack the programs that are missing or do not start; return 0 in any case."""
     for name in PROGRAMS:
         folder = Path(words[0], name)
         if not runs(name, folder) and (unpack(name, folder) is None or not runs(name, folder)):

@@ -2,7 +2,7 @@
 
     python -m tools.find_postgresql FOLDER
 
-The machine's own server is used if it has one: on the PATH, or where the packages of Debian and others put it. Else
+A server of this machine is used if one is on the PATH, or in a folder of Debian's or other packages. Otherwise,
 the build of the package `pgserver` is downloaded from PyPI by its hash, and unpacked into FOLDER: it needs no other
 package, runs from any folder, and is one file where Debian's are thirty. If that fails, the reason is printed to
 stderr, nothing is printed to stdout, and the tests on PostgreSQL are skipped.
@@ -52,7 +52,7 @@ def find() -> Path | None:
 
 
 def fetch(folder: Path) -> Path | None:
-    """Download the build of PyPI into a folder, unless it is there. Return the folder of its programs, or None."""
+    """Download the build from PyPI, unless the folder contains it. Return the folder of the programs, or None."""
     programs = folder / "pgserver" / "pginstall" / "bin"
     if version(programs):
         return programs

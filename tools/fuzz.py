@@ -86,7 +86,7 @@ _HEADERS = ("authorization", "dpop", "cookie", "origin", "x-forwarded-for", "for
 
 
 class Target:
-    """A tenant with a login of every kind begun, whose codes and tokens are among the values that are sent."""
+    """A tenant in which a login of every kind has begun. Some requests contain codes and tokens of these logins."""
 
     def __init__(self, config: TenantConfig | None = None) -> None:
         self.scene = Scene(config or replace(example_config(ISSUER), allows_password=True))
@@ -129,7 +129,7 @@ class Target:
             _must(not is_table or len(cast("Sized", table)) <= limits.REMEMBERED, f"{name} has no limit")
 
     def rest(self) -> None:
-        """Let time pass, so that rows expire, and forget what was recorded for tests."""
+        """Advance the clock, so that rows expire, and delete the records that are kept for tests."""
         self.scene.time.go(timedelta(minutes=2))
         self.scene.events.clear()
         self.scene.outbox.sent.clear()
@@ -137,7 +137,7 @@ class Target:
 
 
 def _accepted(codes: dict[str, str], tokens: dict[str, str], form: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
-    """Return a request of each kind with its parameters, by path."""
+    """Return requests of each kind: a path and the parameters."""
     native, web = {"client_id": "native"}, {"client_id": "web", "client_secret": SECRET.reveal()}
     user = {"username": EMAIL, "password": PASSWORD, "client_id": "legacy", "audience": ORDERS}
     asked = {**native, "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid", "state": "s", "nonce": "n"}
@@ -206,7 +206,7 @@ def _odd() -> st.SearchStrategy[str]:
 
 
 def requests(target: Target) -> st.SearchStrategy[Request]:
-    """Requests to all endpoints: forms, JSON, queries, headers, and bodies of any bytes."""
+    """Return a strategy of requests to all endpoints: forms, JSON, queries, headers, and bodies of any bytes."""
     values = st.sampled_from(target.values) | _odd()
     names = st.sampled_from(_NAMES) | st.text(max_size=10)
     pairs = st.lists(st.tuples(names, values), max_size=12)
@@ -245,7 +245,7 @@ def requests(target: Target) -> st.SearchStrategy[Request]:
 
 
 def nearly_right(target: Target) -> st.SearchStrategy[Request]:
-    """Requests that are right but for one or two odd values, so that the code behind the first checks runs."""
+    """Return a strategy of valid requests with one or two odd values, which pass the first checks."""
     odd = st.dictionaries(st.integers(0, 20), st.sampled_from(target.values) | _odd(), min_size=1, max_size=2)
 
     def made(base: tuple[str, dict[str, str]], wrong: dict[int, str], is_json: bool) -> Request:  # noqa: FBT001
@@ -267,7 +267,7 @@ def _bytes(text: str) -> bytes:
 
 
 def memory() -> int:
-    """Return the resident memory of this process, or 0 where the system does not say."""
+    """Return the resident memory of this process in bytes, or 0 if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
     except OSError:
@@ -275,7 +275,7 @@ def memory() -> int:
 
 
 def run(target: Target, number: int, examples: int = BATCH) -> None:
-    """Send one batch, which the number determines."""
+    """Send one batch of requests. The batch number is the seed."""
 
     @seed(number)
     @settings(

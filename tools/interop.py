@@ -1,11 +1,11 @@
 """Generate docs/interop.md: third-party clients at the keyfob server, and keyfob at third-party servers.
 
     python -m tools.interop            bring docs/interop.md up to date
-    python -m tools.interop --check    only report whether it is
+    python -m tools.interop --check    only report whether the page is up to date
 
 A test in tests/wild fills a cell with the decorator `@passes("flow", "client", ..., wires=("rfc",))`; without `wires`
-it is for both dialects. For servers the decorator is `@logs_in("flow", "server", ...)`. The decorators are read from
-the source, so the programs are not needed.
+the cell is for both dialects. For servers the decorator is `@logs_in("flow", "server", ...)`. This tool reads the
+decorators from the source, so the third-party programs need not be installed.
 """
 
 import ast
@@ -58,15 +58,16 @@ FLOWS = (
 NOTES = {
     "openid-client": "requires `allowInsecureRequests` for plain http.",
     "oauth4webapi": "does not retry a request that needs a DPoP nonce: the caller sends it again.",
-    "requests-oauth2client": "requires `testing=True` for plain http, and `aud=` the issuer with `private_key_jwt`. It "
-    "omits the device endpoint from the discovered metadata. It cannot validate an ID token that is issued with a "
-    "DPoP-bound token (1.8 raises `TypeError`: pass `validate=False`).",
-    "Authlib": "does not implement the device flow: poll in a loop. Give `PrivateKeyJWT` the issuer and an `exp` "
-    "within five minutes. It does not validate ID tokens.",
-    "auth0-python": 'requires `protocol="http"` for plain http. It still signs client assertions for https, which the '
-    "dialect `auth0` accepts and `rfc` does not. It does not implement the device flow.",
-    "curl": "does not encode the value of `--user`: send a secret with `+` or `%` in the body, or encode it yourself "
-    "(RFC 6749 App. B). Authlib and requests-oauth2client do not encode it in the header either.",
+    "requests-oauth2client": "requires `testing=True` for plain http, and the issuer as `aud=` with `private_key_jwt`. "
+    "The library omits the device endpoint from the discovered metadata. If the access token is bound to a DPoP key, "
+    "the library cannot validate the ID token (1.8 raises `TypeError`: pass `validate=False`).",
+    "Authlib": "does not implement the device flow: your program must poll in a loop. To `PrivateKeyJWT`, pass the "
+    "issuer and an `exp` that is at most five minutes from now. Authlib does not validate ID tokens.",
+    "auth0-python": 'requires `protocol="http"` for plain http. Even then, the library signs client assertions with '
+    "the https address of the issuer as audience, which the dialect `auth0` accepts and the dialect `rfc` refuses. The "
+    "library does not implement the device flow.",
+    "curl": "does not encode the value of `--user` as RFC 6749 App. B requires: send a secret with `+` or `%` in the "
+    "body, or encode the secret yourself. Authlib and requests-oauth2client do not encode the header either.",
 }
 SERVERS = ("oidc-provider", "glewlwyd", "django-oauth-toolkit")
 
@@ -104,29 +105,31 @@ LOGINS = (
 
 # Properties of each server that these tests have shown.
 NOTES_ON_SERVERS = {
-    "oidc-provider": "sends no `interval`, so keyfob polls every five seconds. It identifies an API by `resource`: use "
-    "`--resource` instead of `--audience`. In the browser it drops `offline_access` if the user is not asked for "
-    "consent (`prompt=consent`, OpenID Connect Core §11). There is no refresh token then, and keyfob reports that. Its "
-    "authorization response is a form (`form_post`).",
-    "glewlwyd": "compares the ports of redirect URIs: register some of them, and pass `--port` for each. It answers "
-    "`access_denied` for a spent device code, which looks as if the user had declined; its pages have no way to "
-    "decline. It refuses with 400 or 403 and an empty body. It does not decode the Basic header: send a secret with "
-    "`+` in the body. With `private_key_jwt` it accepts only assertions for its token endpoint, and those of keyfob "
-    "are for the issuer. Only confidential clients with the client credentials grant can revoke tokens. With "
-    "`oauth-as-iss-id` it encodes the issuer twice in a form, and keyfob "
-    "refuses that.",
+    "oidc-provider": "sends no `interval`, so keyfob polls every five seconds. The server identifies an API by "
+    "`resource`: use `--resource`, not `--audience`. In the browser flow, the server drops `offline_access` unless it "
+    "asks the user for consent (`prompt=consent`, OpenID Connect Core §11). Without `offline_access` there is no "
+    "refresh token, and keyfob reports this. The server sends the authorization response as a form (`form_post`).",
+    "glewlwyd": "compares the ports of redirect URIs: register several redirect URIs, and pass the port of each with "
+    "`--port`. For a used device code, the server returns `access_denied`, as if the user had declined. The server's "
+    "pages have no button to decline. The server refuses requests with 400 or 403 and an empty body. The server does "
+    "not decode the Basic header: send a secret with `+` in the body. With `private_key_jwt`, the server accepts only "
+    "assertions for its token endpoint, but keyfob's assertions are for the issuer. Only confidential clients with "
+    "the client credentials grant can revoke tokens. With the setting `oauth-as-iss-id`, the server escapes the "
+    "parameter `iss` of a `form_post` response twice. keyfob then refuses the response, since `iss` is another text "
+    "than the issuer.",
     "django-oauth-toolkit": "has no device endpoint in its metadata, and no revocation endpoint in its OpenID Connect "
-    "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. A client "
-    "has one grant there, so the device flow and the browser flow need two clients. The device flow returns no ID "
-    "token, so the user is not identified. It issues tokens again for a spent device code.",
+    "metadata: use `--endpoint device_authorization_endpoint=URL` and `--endpoint revocation_endpoint=URL`. At this "
+    "server, a client has only one grant, so the device flow and the browser flow need two clients. The device flow "
+    "returns no ID token, so the user is not identified. The server issues tokens again for a used device code.",
 }
 ELSEWHERE = (
-    "A dash means that the program does not implement the flow, or that it stores nothing that a test can check. Auth0",
-    "has no introspection and no `iss` in the authorization response, so only `rfc` is tested there.",
+    "A dash means that the program does not implement the flow, or that a test cannot see whether the program handles",
+    "it. Auth0 has no introspection and no `iss` in the authorization response, so these are tested with the dialect",
+    "`rfc` only.",
 )
 ELSEWHERE_ON_SERVERS = (
-    "A dash means that the server does not support the flow, or that a note below explains it. glewlwyd is the package",
-    "of Debian, unpacked and not installed; its tests are skipped on systems without apt.",
+    "A dash means that the server does not support the flow, or that a note below explains the missing test. glewlwyd",
+    "is Debian's package, unpacked but not installed; the tests of glewlwyd are skipped on systems without apt.",
 )
 
 
@@ -142,7 +145,7 @@ def plain(node: ast.expr) -> str:
 
 
 def cells_in(path: Path, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the flow, program and dialect of each decorator of that name in a file."""
+    """Yield the flow, program and dialect of each decorator with the given name in a file."""
     for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for decorator in test.decorator_list if isinstance(test, ast.FunctionDef) else []:
             if isinstance(call := decorator, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name:
@@ -178,7 +181,7 @@ def versions() -> dict[str, str]:
 
 
 def shown(wires: set[str]) -> str:
-    """Return the text of a cell."""
+    """Return the text of a cell: the dialects in which a flow passes."""
     return "both" if wires == set(BOTH) else ", ".join(sorted(wires)) or "–"
 
 
@@ -203,12 +206,13 @@ def page() -> str:
     lines = [
         "# Interoperability",
         "",
-        "Generated by `make docs` from the tests in `tests/wild`. `make test` runs them on one machine, each program",
-        "in its own process.",
+        "`make docs` generates this page from the tests in `tests/wild`. `make test` runs these tests on one machine,",
+        "each program in its own process.",
         "",
         "## Clients at the keyfob server",
         "",
-        "A scripted user opens the real pages. *Both* means the dialects `auth0` and `rfc`.",
+        "In these tests, third-party programs log in at a keyfob server, and a scripted user opens the server's pages.",
+        "*Both* means that the tests pass with the dialects `auth0` and `rfc`.",
         "",
         *rows(passed, FLOWS, CLIENTS, shown),
         "",
@@ -221,7 +225,7 @@ def page() -> str:
         *verifiers.section(WILD, versions()),
         "## keyfob at other servers",
         "",
-        "`keyfob.login` logs in at unmodified servers. A scripted user opens the pages of the server.",
+        "In these tests, `keyfob.login` logs in at unmodified servers, and a scripted user opens the server's pages.",
         "",
         *rows(logged_in, LOGINS, SERVERS, lambda wires: "yes" if wires else "–"),
         "",

@@ -1,8 +1,8 @@
 """List every module with its purpose, read from its docstring, in docs/map.md.
 
     python -m tools.map            print each module, its length and its purpose; bring the page up to date
-    python -m tools.map --quiet    only bring it up to date
-    python -m tools.map --check    only report whether it is
+    python -m tools.map --quiet    only bring the page up to date
+    python -m tools.map --check    only report whether the page is up to date
 
 The page omits the lengths, so that it does not change with every added line.
 """
@@ -22,7 +22,7 @@ on each other is in [ARCHITECTURE.md](../ARCHITECTURE.md).
 
 
 def in_order() -> list[Module]:
-    """Return the modules: those at the top first, and each package before its files."""
+    """Return the modules in order: top-level modules first, and each package before its files."""
     return sorted(
         modules(), key=lambda m: (m.path.parent != SOURCE, m.path.parent, m.path.name != "__init__.py", m.place)
     )

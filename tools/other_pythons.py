@@ -1,9 +1,9 @@
 """Run the tests that need no network on every other Python of this machine.
 
-python -m tools.other_pythons              find them, and run the tests on each
-python -m tools.other_pythons --newest     only the newest of them
-python -m tools.other_pythons --ends       the first and the last case of each test; other arguments go to pytest, too
-python -m tools.other_pythons --list       only print what was found
+python -m tools.other_pythons              run the tests on each other Python
+python -m tools.other_pythons --newest     run the tests on the newest only
+python -m tools.other_pythons --ends       run the first and the last case of each test; pytest gets all other arguments
+python -m tools.other_pythons --list       only print the other Pythons
 
 A Python is found on the PATH or among pyenv's versions. Tests of real connections and foreign programs run on one
 Python only, that of `make test`; the tests of the repository need no second Python.
@@ -28,7 +28,7 @@ UV: Final = Path(sys.executable).with_name("uv")
 
 
 def found() -> dict[str, Path]:
-    """Return an interpreter for each other version of Python that starts here."""
+    """Return an interpreter for each other version of Python that starts on this machine."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     mine = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons: dict[str, Path] = {}
@@ -49,7 +49,7 @@ def version_of(python: Path) -> str:
 
 
 def run_tests(name: str, python: Path, arguments: list[str]) -> int:
-    """Install the pinned packages and the built wheel into an environment of that Python, and run the tests in it."""
+    """Install the pinned packages and the built wheel into an environment of a Python, and run the tests in it."""
     place = OTHERS / name
     inside = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     wheel = next((ROOT / ".venv" / "built").glob("*.whl"))
@@ -66,7 +66,7 @@ def run_tests(name: str, python: Path, arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests on each, and return 1 if they fail on one."""
+    """Run the tests on each other Python, and return 1 if they fail on any."""
     pythons = found()
     if not pythons:
         print("There is no other Python on this machine.")

@@ -1,9 +1,9 @@
 """Write the figures of docs/performance.md and its plot from docs/sizing.json, which the benchmarks save.
 
     python -m tools.performance            bring docs/performance.md and docs/performance.svg up to date
-    python -m tools.performance --check    only report whether they are
+    python -m tools.performance --check    only report whether they are up to date
 
-`make performance` measures again first. The text of the page is written by hand, as that of docs/sizing.md.
+`make performance` runs the benchmarks before it runs this tool. The text around the figures is written by hand.
 """
 
 import json
@@ -34,7 +34,7 @@ P99: Final = 0.5
 
 
 def machine(found: Found) -> str:
-    """Where it was measured, and beside what."""
+    """Return the lines about the measuring machine, and about the servers and the revision compared."""
     http, stages = found["http"], found["stages"]
     others = "; ".join(f"{name} {version}" for name, version in http["versions"].items())
     return (
@@ -44,7 +44,7 @@ def machine(found: Found) -> str:
 
 
 def in_process(found: Found) -> str:
-    """Whole requests in process, before and now, with their aims."""
+    """Return the table of whole requests in process, before and now, with their aims."""
     works, base = found["stages"]["works"], found["stages"]["base"]
     rows: list[list[object]] = []
     for name, row in works.items():
@@ -57,7 +57,7 @@ def in_process(found: Found) -> str:
 
 
 def aim_us(found: Found, name: str) -> float | None:
-    """Return the aim of a work in process, or None."""
+    """Return the aim for a request in process, in microseconds, or None if there is no aim."""
     if name == "mint RS256":
         signature: float = found["stages"]["stages"]["bare RS256"]["now"]
         return signature + MINT_RS256_MORE_US
@@ -65,7 +65,7 @@ def aim_us(found: Found, name: str) -> float | None:
 
 
 def stages(found: Found) -> str:
-    """The stages of a poll and a mint, before and now."""
+    """Return the table of the stages of a poll and a client credentials request, before and now."""
     base = found["stages"]["base"]
     rows: list[list[object]] = [
         [name, f"{row[base]:.1f}" if base in row else "–", f"{row['now']:.1f}"]
@@ -75,7 +75,7 @@ def stages(found: Found) -> str:
 
 
 def over_http(found: Found) -> str:
-    """Requests for a second of processor time, beside oidc-provider."""
+    """Return the table of requests for a second of processor time, compared with oidc-provider."""
     rows: list[list[object]] = []
     for work, servers in found["http"]["work"].items():
         for name, one in servers.items():
@@ -88,14 +88,14 @@ def over_http(found: Found) -> str:
 
 
 def aim_ratio(work: str, server: str) -> float | None:
-    """Return the aim of a server beside oidc-provider, or None."""
+    """Return the aimed ratio between a server and oidc-provider, or None if there is no aim."""
     if server == NOW:
         return OVER_HTTP[work]
     return REFRESH_ON_POSTGRESQL if server == ONE_NODE and work.startswith("refresh") else None
 
 
 def two_nodes(found: Found) -> str:
-    """The works that were measured with two nodes, beside one."""
+    """Return the table of the requests that were measured with two nodes, compared with one node."""
     rows: list[list[object]] = []
     for work, servers in found["http"]["work"].items():
         if TWO_NODES in servers:
@@ -106,7 +106,7 @@ def two_nodes(found: Found) -> str:
 
 
 def latency(found: Found) -> str:
-    """The slowest of a hundred answers, beside oidc-provider."""
+    """Return the table of the 99th percentiles of the response times, compared with oidc-provider."""
     rows: list[list[object]] = []
     for work, servers in found["http"]["work"].items():
         own, peer = servers[NOW]["p99_ms"], servers[PEER]["p99_ms"]
@@ -117,7 +117,7 @@ def latency(found: Found) -> str:
 
 
 def signing(found: Found) -> str:
-    """Minting, beside the bare signatures that one core makes."""
+    """Return the table that compares client credentials requests with bare signatures on one core."""
     rows: list[list[object]] = []
     for algorithm, raw in found["http"]["raw"].items():
         ratio = found["http"]["work"][f"mint {algorithm}"][NOW]["rate"] / raw
@@ -173,7 +173,7 @@ def page(found: Found, text: str) -> str:
 
 
 def main(*, check: bool) -> int:
-    """Write or compare both files."""
+    """Write the page and the plot, or check whether they are up to date."""
     found = json.loads(DATA.read_text(encoding="utf-8"))
     fresh = {PAGE: page(found, PAGE.read_text(encoding="utf-8")), PLOT: plot(found)}
     return max(settle(path, text, check=check, remedy="make docs") for path, text in fresh.items())

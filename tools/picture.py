@@ -1,6 +1,6 @@
 """Draw docs/login.png, the picture of the README: a device login in the terminal, and the page that approves it.
 
-python -m tools.picture     both are the real ones; needs a browser, as `make test` does
+python -m tools.picture     needs a browser, like `make test`; terminal output and page are real
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Generate docs/promises.md: for each promise of SECURITY.md, the tests that prove it.
 
     python -m tools.promises            bring docs/promises.md up to date
-    python -m tools.promises --check    only report whether it is
+    python -m tools.promises --check    only report whether the page is up to date
 
 A promise is an item of SECURITY.md that begins with its name: `- **S-01** ...`. docs/promises.json names its tests.
 """
@@ -26,7 +26,7 @@ def promises() -> dict[str, str]:
     """Return the text of each promise by its name.
 
     Raises:
-        SystemExit: A name stands twice.
+        SystemExit: Two promises have the same name.
     """
     found: dict[str, str] = {}
     for name, text in PROMISE.findall(SECURITY.read_text(encoding="utf-8")):
@@ -50,7 +50,7 @@ def tests_in(path: Path) -> frozenset[str]:
 
 
 def mistakes(promised: dict[str, str], proved: dict[str, list[str]]) -> list[str]:
-    """Return what does not fit together: promises without a test, and tests that do not exist."""
+    """Return a message for each promise without a test, and for each named test that does not exist."""
     found = [f"SECURITY.md promises {name}, and no test proves it" for name in promised if not proved.get(name)]
     found += [
         f"docs/promises.json names {name}, which SECURITY.md does not" for name in proved.keys() - promised.keys()

@@ -1,9 +1,9 @@
 """Generate a page about each public module from its signatures and docstrings.
 
     python -m tools.python_api            bring docs/reference/keyfob.*.md up to date
-    python -m tools.python_api --check    only report whether they are
+    python -m tools.python_api --check    only report whether they are up to date
 
-The source is read and not imported, as for the list of public names (tools/api.py).
+This tool reads the source without importing it, like tools/api.py.
 """
 
 import ast
@@ -26,7 +26,7 @@ Source = dict[str, Module]
 
 
 def prose(docstring: str | None) -> str:
-    """Return a docstring as Markdown: its sections become lists, and the pages that it names links."""
+    """Return a docstring as Markdown: sections become lists, and names of pages become links."""
 
     def section(found: re.Match[str]) -> str:
         lines = [line[4:] for line in found[2].splitlines()]
@@ -82,7 +82,7 @@ def code(text: str) -> str:
 def described(
     name: str, module: Module, statement: ast.stmt, source: Source, public: set[str], depth: int
 ) -> Iterator[str]:
-    """Yield the blocks about a public name, whose heading has that depth."""
+    """Yield the blocks about a public name. `depth` is the level of the heading."""
     match statement:
         case ast.ClassDef():
             yield from class_blocks(name, statement, list(lineage(module, statement, source, public)), depth)
@@ -94,7 +94,7 @@ def described(
 
 
 def class_blocks(name: str, kind: ast.ClassDef, chain: list[ast.ClassDef], depth: int) -> Iterator[str]:
-    """Yield the blocks about a class: how it is made, its fields and its methods, also those of private bases."""
+    """Yield the blocks about a class: constructor, fields and methods, including those of private base classes."""
     bases = [ast.unparse(base) for base in kind.bases]
     fields = [ast.unparse(one) for part in chain for one in part.body if is_public_field(one)]
     made = next((one for part in chain for one in part.body if is_function(one, "__init__")), None)
@@ -111,7 +111,7 @@ def class_blocks(name: str, kind: ast.ClassDef, chain: list[ast.ClassDef], depth
 
 
 def methods(chain: list[ast.ClassDef]) -> list[Function]:
-    """Return the public methods of a class and its bases; those of the class come first, and replace others."""
+    """Return the public methods of a class and its bases. The methods of the class come first, and override others."""
     found: dict[str, Function] = {}
     for part in chain:
         for one in part.body:
@@ -149,7 +149,7 @@ def names_of(module: Module, source: Source, depth: int) -> Iterator[str]:
 
 
 def page(name: str, source: Source) -> str:
-    """Return the page of a module; that of `keyfob.testing` has its submodules."""
+    """Return the page of a module. The page of `keyfob.testing` contains its submodules."""
     blocks = [f"# {name}", prose(source[name].docstring), *names_of(source[name], source, 2)]
     if name == "keyfob.testing":
         for below in sorted(one for one in source if one.startswith(f"{name}.") and public_names(source[one])):

@@ -3,7 +3,7 @@
     python -m tools.release https://HOST/OWNER/NAME
 
 A clone does not know where it is published; the release workflow does. PyPI shows README.md without the files beside
-it, so there its links and its picture need that address.
+it, so on PyPI the links and the picture need the address of the repository.
 """
 
 import re
@@ -30,7 +30,7 @@ def with_urls(project: str, address: str) -> str:
 
 
 def with_links(readme: str, address: str) -> str:
-    """Return README.md with links that lead to the repository; pictures are fetched as files."""
+    """Return README.md with links to the repository. The links of pictures lead to the raw files."""
 
     def link(found: re.Match[str]) -> str:
         image, words, place, anchor = found[1], found[2], found[3], found[4] or ""

@@ -36,7 +36,7 @@ Nav = Sequence["str | dict[str, str | Nav]"]
 
 
 def sources() -> dict[str, Path]:
-    """Return the files of the site by their places on it."""
+    """Return the source files by their paths on the site."""
     files = [path for path in (ROOT / "docs").rglob("*") if path.suffix in FILES and path.name not in PRIVATE]
     places = {path.relative_to(ROOT / "docs").as_posix(): path for path in sorted(files)}
     places |= {path.name: path for path in sorted(ROOT.glob("*.md"))}
@@ -44,7 +44,7 @@ def sources() -> dict[str, Path]:
 
 
 def relinked(text: str, page: Path, place: str, places: dict[Path, str], repository: str) -> str:
-    """Return a page with its links as the site has them. Code is left alone."""
+    """Return a page whose links are changed to paths on the site. Links within code stay unchanged."""
 
     def change(found: re.Match[str]) -> str:
         image, words, address, anchor = found[1], found[2], found[3], found[4] or ""
@@ -63,7 +63,7 @@ def relinked(text: str, page: Path, place: str, places: dict[Path, str], reposit
 
 
 def expanded(nav: Nav, places: Sequence[str]) -> Nav:
-    """Return the navigation with the pages that each `*` stands for."""
+    """Return the navigation, in which each `*` is replaced by the pages that it represents."""
     named = set(names(nav))
 
     def pages(pattern: str) -> list[str]:
@@ -125,7 +125,7 @@ def stage() -> None:
 
 
 def fetched(site: Path) -> list[str]:
-    """Return the addresses elsewhere that a browser would fetch for a page."""
+    """Return the addresses on other hosts that a browser would fetch for any page."""
     found = set[str]()
     for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
         for addresses in FETCHED.findall(path.read_text(encoding="utf-8")):

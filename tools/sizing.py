@@ -1,9 +1,9 @@
 """Write the figures of docs/sizing.md and its plot from docs/sizing.json, which the benchmarks save.
 
     python -m tools.sizing            bring docs/sizing.md and docs/sizing.svg up to date
-    python -m tools.sizing --check    only report whether they are
+    python -m tools.sizing --check    only report whether they are up to date
 
-The text of the page is written by hand. What stands between `<!-- figures: NAME -->` and `<!-- end -->` is not.
+The text of the page is written by hand, except for the figures between `<!-- figures: NAME -->` and `<!-- end -->`.
 """
 
 import json
@@ -51,10 +51,10 @@ def seconds(found: Found, work: str, store: str) -> tuple[float, float]:
 
 
 def work(found: Found) -> str:
-    """What one core does in a second."""
+    """Return the table of requests for a second of processor time."""
     head = (
-        "requests | SQLite, /s | PostgreSQL: node, /s | its database, /s | oidc-provider, /s | "
-        "PostgreSQL, all in all | SQLite | PostgreSQL"
+        "requests | SQLite, /s | PostgreSQL: node, /s | PostgreSQL: database, /s | oidc-provider, /s | "
+        "PostgreSQL, node and database | SQLite | PostgreSQL"
     )
     rows: list[list[object]] = []
     for name in (*found["http"]["work"], "login with a password"):
@@ -71,7 +71,7 @@ def work(found: Found) -> str:
 
 
 def growth(found: Found) -> str:
-    """What a store with many rows costs beside an empty one."""
+    """Return the table of processor times with many rows in the store, compared with an empty store."""
     rows: list[list[object]] = []
     for name in ("refresh", "poll"):
         for store in STORES:
@@ -79,11 +79,11 @@ def growth(found: Found) -> str:
             for size in sorted(sizes, key=int)[1:]:
                 low, middle, high = sizes[size]["ratio"]
                 rows.append([name, store, f"{int(size):,}", f"{middle:.2f} ×", f"{low:.2f}–{high:.2f}"])
-    return table("request | store | refresh logins | processor time beside an empty store | half of the rounds", rows)
+    return table("request | store | refresh logins | processor time compared with an empty store | middle half", rows)
 
 
 def stalls(found: Found) -> str:
-    """How long the event loop stood still."""
+    """Return the table of the stalls of the event loop."""
     rows: list[list[object]] = [
         [name, *(f"{one[at]:.0f}" for at in ("longest_ms", "p999_ms", "over_20_ms", "slowest_answer_ms"))]
         for name, one in found["scale"]["stalls"].items()
@@ -92,14 +92,14 @@ def stalls(found: Found) -> str:
 
 
 def rows(found: Found) -> str:
-    """The bytes of a row."""
+    """Return the table of the bytes of each kind of row."""
     sizes = found["scale"]["bytes"]
     lines: list[list[object]] = [[name, *(f"{sizes[at][name]:.0f}" for at in STORES)] for name in sizes["SQLite"]]
     return table("rows of | SQLite, bytes | PostgreSQL, bytes", lines)
 
 
 def peak(users: int) -> dict[str, float]:
-    """Return the requests of a second in the busiest hour of a tenant, by work."""
+    """Return the rate of each kind of request in a tenant's busiest hour, in requests a second."""
     day = users * ACTIVE * PEAK / 3600
     logins = day * LOGINS
     return {
@@ -111,7 +111,7 @@ def peak(users: int) -> dict[str, float]:
 
 
 def cores(found: Found, users: int, store: str) -> tuple[float, float]:
-    """Return the busy cores of all nodes and of the database in that hour."""
+    """Return the busy cores of all nodes, and those of the database, in the busiest hour."""
     needed = [(rate, *seconds(found, name, store)) for name, rate in peak(users).items()]
     return sum(rate * node for rate, node, _ in needed), sum(rate * database for rate, _, database in needed)
 
@@ -123,7 +123,7 @@ def stored(found: Found, users: int, store: str) -> float:
 
 
 def example(found: Found) -> str:
-    """The arithmetic for tenants of several sizes."""
+    """Return the table of rates, nodes, cores and data for tenants of several sizes."""
     lines: list[list[object]] = []
     for users in USERS:
         rate = peak(users)
@@ -138,14 +138,14 @@ def example(found: Found) -> str:
             _bytes(stored(found, users, "PostgreSQL")), _bytes(logged),
         ])  # fmt: skip
     head = (
-        "users | logins/s | polls/s | refreshes/s | SQLite | PostgreSQL: nodes | cores of the database | its data | "
+        "users | logins/s | polls/s | refreshes/s | SQLite | PostgreSQL: nodes | cores of the database | stored data | "
         "audit log of a day"
     )
     return table(head, lines)
 
 
 def machine(found: Found) -> str:
-    """Where it was measured."""
+    """Return the lines about the machine and the versions of the measurements."""
     scale, http = found["scale"], found["http"]
     growth = f"- growth, stalls, bytes, and logins with a password: {scale['machine']}; {scale['versions']}"
     return f"{growth}\n- requests over HTTP: {http['machine']}\n"
@@ -219,7 +219,7 @@ def _bytes(count: float) -> str:
 
 
 def main(*, check: bool) -> int:
-    """Write or compare both files."""
+    """Write the page and the plot, or check whether they are up to date."""
     found = json.loads(DATA.read_text(encoding="utf-8"))
     fresh = {PAGE: page(found, PAGE.read_text(encoding="utf-8")), PLOT: plot(found)}
     return max(settle(path, text, check=check, remedy="make docs") for path, text in fresh.items())

@@ -20,12 +20,12 @@ class Module:
 
     @property
     def place(self) -> str:
-        """The path below the package: `client/io/world.py`."""
+        """The path below the package, such as `client/io/world.py`."""
         return self.path.relative_to(SOURCE).as_posix()
 
     @property
     def name(self) -> str:
-        """The dotted name: `keyfob.client.io.world`."""
+        """The dotted name, such as `keyfob.client.io.world`."""
         parts = ("keyfob", *self.path.relative_to(SOURCE).with_suffix("").parts)
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -1,7 +1,7 @@
 """Generate docs/standards.md and a page for each standard: its requirements, and the modules and tests for each.
 
     python -m tools.standards            bring docs/standards.md and docs/standards/*.md up to date
-    python -m tools.standards --check    only report whether they are
+    python -m tools.standards --check    only report whether they are up to date
 
 The requirements are in docs/standards/requirements.json. A test proves a requirement if its docstring or a comment
 contains the name in brackets: `[C-8628-03]`. A module implements a requirement if it contains the name or, if no module
@@ -62,7 +62,7 @@ STANDARDS = {
 
 INTRODUCTION = """\
 Each page lists the requirements of one standard, the modules that implement them, and the tests that prove them.
-`make docs` generates them from `docs/standards/requirements.json`, the docstrings of the source and the names of
+`make docs` generates these pages from `docs/standards/requirements.json`, the docstrings of the source and the names of
 requirements in the tests.
 """
 
@@ -75,7 +75,7 @@ DEVIATION = re.compile(r"DEVIATION:\s*(.+)")
 
 
 class Requirement(TypedDict):
-    """One row of requirements.json. `unproved` says why no test proves it."""
+    """An object of requirements.json. `unproved` is the reason why no test proves the requirement."""
 
     id: str
     level: str
@@ -92,7 +92,7 @@ class Proof:
     test: str
 
     def link(self) -> str:
-        """Return a Markdown link, relative to docs/standards/. A name of a test is a sentence."""
+        """Return a Markdown link, relative to docs/standards/. The text is the test's name with spaces."""
         words = self.test.removeprefix("test_").replace("_", " ") or Path(self.path).name
         return f"[{words}](../../{self.path})"
 
@@ -102,7 +102,7 @@ def requirements() -> list[Requirement]:
 
 
 def citations(text: str) -> set[tuple[str, str]]:
-    """Return the sections that a text cites: pairs of a standard and a section, or "" for the whole standard."""
+    """Return the citations in a text as pairs of standard and section; the section "" is the whole standard."""
     found: set[tuple[str, str]] = set()
     for standard, sections in CITED.findall(text.replace("\n", " ")):
         name = standard.removeprefix("RFC").strip().replace("OIDD", "OIDC Discovery")
@@ -111,7 +111,7 @@ def citations(text: str) -> set[tuple[str, str]]:
 
 
 def touches(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Return whether one citation is of the same section as the other or of a part of it."""
+    """Return whether one citation refers to the section of the other citation, or to a part of that section."""
     if one[0] != other[0]:
         return False
     short, long = sorted((one[1], other[1]), key=len)
@@ -177,7 +177,7 @@ def file_name(standard: str) -> str:
 
 
 def blocks(requirement: Requirement, proved: list[Proof], source: list[Module]) -> Iterator[str]:
-    """Yield what a standard's page has about a requirement."""
+    """Yield the blocks about a requirement on the page of its standard."""
     yield f"### {requirement['id']}"
     yield f"**{requirement['level']}**: {requirement['requirement']} ({requirement['section']})"
     places = [f"`{place}`" for place in implementers(requirement, source)]

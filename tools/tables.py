@@ -1,7 +1,7 @@
 """Generate the tables within pages: metrics, audit events, and the types and defaults of tenant.toml.
 
     python -m tools.tables            bring docs/audit.md, docs/operations.md and docs/tenant.md up to date
-    python -m tools.tables --check    only report whether they are
+    python -m tools.tables --check    only report whether they are up to date
 
 The text around a table is written by hand, and so are the descriptions of tenant.toml's keys.
 """
@@ -50,7 +50,7 @@ def metrics(text: str) -> str:
 
 
 def metric_rows() -> Iterator[Sequence[str]]:
-    """Yield a row for each metric of a tenant. A label is known once it has been used."""
+    """Yield a row for each metric of a tenant. Each metric is used once, since its labels are unknown before."""
     meter = PrometheusMeter()
     Scene().tenant.measure(meter, lambda: 0)
     meter.request("/healthz", 200, 0.1)
@@ -91,10 +91,10 @@ def default_of(key: Key) -> str:
 
 
 def with_table(text: str, first: str, rows: Sequence[Sequence[str]]) -> str:
-    """Return a text with other rows in the one table whose first column has this title.
+    """Return a text with new rows in the table whose first column has this title.
 
     Raises:
-        SystemExit: The text has no such table, or several.
+        SystemExit: The text has no table with this title, or several.
     """
     pattern = re.compile(rf"^(\| *{first} *\|.*\n\|[-:| ]+\|\n)(?:\|.*\n)*", re.MULTILINE)
     if len(pattern.findall(text)) != 1:

@@ -1,4 +1,4 @@
-"""Write the JSON Schema of tenant.toml, for editors: the keys of the code's tables, with the words of docs/tenant.md.
+"""Write the JSON Schema of tenant.toml, for editors, from the keys in the code and the texts in docs/tenant.md.
 
 python -m tools.tenant_schema            bring docs/tenant.schema.json up to date
 python -m tools.tenant_schema --check    fail if docs/tenant.schema.json is not up to date
@@ -42,17 +42,17 @@ def list_of(shape: Shape) -> Shape:
 
 
 def table_of(shape: Shape) -> Shape:
-    """Return the shape of a table with any names."""
+    """Return the schema of a table whose keys may have any names."""
     return {"type": "object", "additionalProperties": shape}
 
 
 def matching(pattern: str) -> Shape:
-    """Return the shape of a string, by an expression that JavaScript, Rust and Python read alike."""
+    """Return the schema of a string that matches a pattern. JavaScript, Rust and Python must support the pattern."""
     return {"type": "string", "pattern": f"^{pattern}$"}
 
 
 def reference_of(kinds: Mapping[str, Shape]) -> Shape:
-    """Return the shape of a reference to a secret: one of several keys."""
+    """Return the schema of a reference to a secret: a table with exactly one of the given keys."""
     one = {"minProperties": 1, "maxProperties": 1}
     return {"type": "object", "properties": kinds, "additionalProperties": False, **one}
 
@@ -115,7 +115,7 @@ NARROWER: Final[dict[TableSchema, dict[str, Shape]]] = {
 
 
 def schema() -> Shape:
-    """Return the JSON Schema (2020-12). It has no references and nothing newer than draft 6, for Taplo."""
+    """Return the JSON Schema (2020-12). For Taplo, it has no `$ref` and no keyword newer than draft 6."""
     words = {
         name: {**{key: text for key, _, _, text in ROW.findall(part)}, **dict(ALSO.findall(part))}
         for name, part in SECTION.findall(PAGE.read_text(encoding="utf-8"))

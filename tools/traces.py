@@ -34,9 +34,9 @@ class Exchange:
     """A request and its response, or something shown to the user.
 
     Attributes:
-        sent: What is sent: the method and path, and the names of the parameters.
-        answer: The status, and the members of the response; "" if nothing is answered.
-        before_answer: What the target sends before it answers.
+        sent: The method and path of the request, and the names of the parameters.
+        answer: The status and the members of the response; "" if there is no response.
+        before_answer: The exchanges that the target starts before it responds.
     """
 
     source: Party
@@ -53,12 +53,12 @@ class Exchange:
 
     @property
     def is_page(self) -> bool:
-        """Whether a browser asks the authorization server for it."""
+        """Whether a browser requests a page of the authorization server."""
         return self.source == "browser" and self.target == "server"
 
 
 class Recorder:
-    """A scene whose applications are listened to."""
+    """A scene that records the requests to its applications."""
 
     def __init__(self) -> None:
         self.scene = Scene(replace(example_config(ISSUER), name="Example"))
@@ -103,7 +103,7 @@ class Recorder:
 
 
 class RecordedWorld(SceneWorld):
-    """The World of the client, which says whose request comes next."""
+    """The client's World, which tells the recorder which party sends the next request."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder.scene, self.show)
@@ -132,7 +132,7 @@ class RecordedWorld(SceneWorld):
 
 
 def shown(query: str) -> list[str]:
-    """Return the names of the parameters, and the values that say what a request is."""
+    """Return the names of the parameters, with the values that determine the kind of request."""
     pairs = dict(parse_qsl(query))
     return [f"{name}={short(value)}" if name in TELLING else name for name, value in pairs.items()]
 
@@ -143,7 +143,7 @@ def short(value: str) -> str:
 
 
 def answered(sent: list[Any]) -> str:
-    """Return the status, and what a response contains."""
+    """Return the status and the names of the members of a response."""
     body = b"".join(part.get("body", b"") for part in sent[1:])
     pairs: list[tuple[bytes, bytes]] = sent[0]["headers"]
     headers = {name.decode().lower(): value.decode() for name, value in pairs}
@@ -161,7 +161,7 @@ def answered(sent: list[Any]) -> str:
 
 
 def device() -> Recorder:
-    """A user code, shown by the app and approved in a browser elsewhere (RFC 8628)."""
+    """The app shows a user code, and the user approves it in a browser on any device (RFC 8628)."""
     recorder = Recorder()
     recorder.app("native", RecordedWorld(recorder), flow="device").log_in()
     return recorder
@@ -190,14 +190,14 @@ def machine() -> Recorder:
 
 
 def password() -> Recorder:
-    """The password grant of RFC 6749 §4.3: legacy, and off unless server, client and profile each allow it."""
+    """The password grant of RFC 6749 §4.3, for old systems. Server, client and profile must each enable it."""
     recorder = Recorder()
     recorder.app("legacy", RecordedWorld(recorder), flow="password", allows_password=True).log_in()
     return recorder
 
 
 def call() -> Recorder:
-    """A call of the API. Its guard fetches the issuer's keys at the first token, and the app refreshes an old token."""
+    """A call of an API. The API's guard first fetches the issuer's keys. Later the app refreshes an expired token."""
     recorder = Recorder()
     world = RecordedWorld(recorder)
     world.here = Surroundings(has_screen=True, browser="firefox")

@@ -41,7 +41,7 @@ def report(module: str) -> dict[str, Any]:
 
 
 def untyped(found: dict[str, Any]) -> list[str]:
-    """Return a line for each name without a known type, causes before consequences."""
+    """Return a line for each name without a known type. A name comes before the names that depend on it."""
     problems: list[tuple[bool, str]] = []
     for symbol in found["symbols"]:
         if symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]:

@@ -1,7 +1,7 @@
 """The part of docs/interop.md about third-party libraries that validate tokens of keyfob; used by `tools.interop`.
 
 A test in tests/wild fills a cell with the decorator `@takes((...), "library", ...)` or `@refuses(...)`; without `wires`
-it is for both dialects. The decorators are read from the source.
+the cell is for both dialects. This tool reads the decorators from the source.
 """
 
 import ast
@@ -11,7 +11,7 @@ from pathlib import Path
 
 BOTH = ("auth0", "rfc")
 LIBRARIES = ("express-oauth2-jwt-bearer", "auth0-api-python", "PyJWT", "Authlib", "jose")
-RESULTS = {"takes": "taken", "refuses": "refused"}
+RESULTS = {"takes": "accepted", "refuses": "refused"}
 TOKENS = (
     "good, a person's",
     "good, a machine's",
@@ -32,13 +32,14 @@ TOKENS = (
 INTRODUCTION = (
     "## Libraries that validate tokens of keyfob",
     "",
-    "The server issues the valid tokens over https; the others are forged from public data. Each library is configured",
-    "as its documentation describes, for one API that requires `read:orders`.",
+    "The keyfob server issued the valid tokens over https; the tests forge the invalid tokens from public data. Each",
+    "library is configured as its documentation describes, for one API that requires `read:orders`.",
 )
 NOTES = (
-    "A dash means that the case does not apply: jose and PyJWT validate a token and not a request. Three libraries",
-    "leave the scope to the API. The validator of Authlib supports only RFC 9068, and Auth0's profile has no `jti`.",
-    "express-oauth2-jwt-bearer accepts a token in the query, which RFC 9700 forbids.",
+    "A dash means that the case does not apply: jose and PyJWT validate a token, not a request. Three libraries do not",
+    "check the scope, so the API must check it. Authlib's validator supports only RFC 9068, which requires a `jti`;",
+    "tokens of the profile `auth0` have none. express-oauth2-jwt-bearer accepts a token in the query, which RFC 9700",
+    "forbids.",
 )
 
 Cells = dict[str, dict[str, dict[str, set[str]]]]
@@ -89,7 +90,7 @@ def cells(folder: Path) -> Cells:
 
 
 def shown(results: Mapping[str, set[str]]) -> str:
-    """Return the text of a cell."""
+    """Return the text of a cell: each result, with its dialects if it is not for both."""
     parts = (
         result if wires == set(BOTH) else f"{result} ({', '.join(sorted(wires))})"
         for result, wires in sorted(results.items())
@@ -121,7 +122,7 @@ def section(folder: Path, pinned: Mapping[str, str]) -> list[str]:
         "",
         *NOTES,
         "",
-        "`keyfob.guard` in turn accepts tokens of oidc-provider (npm) and Authlib, with RS256 and ES256. It refuses",
-        "them for another audience, without the scope, after they have expired, and if they are modified.",
+        "`keyfob.guard` accepts tokens that oidc-provider (npm) and Authlib issue, with RS256 and ES256. The guard",
+        "refuses tokens of these servers that are for another audience, lack the scope, have expired, or were changed.",
         "",
     ]

@@ -1,7 +1,7 @@
 """Generate docs/wire.md, the differences between the two dialects, from the table in `server/wire.py`.
 
 python -m tools.wire            bring docs/wire.md up to date
-python -m tools.wire --check    only report whether it is
+python -m tools.wire --check    only report whether the page is up to date
 """
 
 import sys
@@ -14,33 +14,37 @@ PAGE = ROOT / "docs" / "wire.md"
 TOP = """\
 # The wire, in two dialects
 
-With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0; with `wire = "rfc"`, those
-of the standards. `make docs` generates this page from [`server/wire.py`](../src/keyfob/server/wire.py).
+With `wire = "auth0"` (the default), responses have the statuses, errors and texts of Auth0. With `wire = "rfc"`,
+responses have the statuses and errors of the standards. `make docs` generates this page from
+[`server/wire.py`](../src/keyfob/server/wire.py).
 
-Other differences:
+Other differences between the two dialects:
 
 | | `auth0` | `rfc` |
 |---|---|---|
-| an expired device code | `expired_token` once, then `invalid_grant` | `expired_token` for an hour |
-| `iss` in authorization responses (RFC 9207) | no | yes, and in the metadata |
-| port of a native client's loopback redirect URI | compared, unless `any_loopback_port` | ignored (RFC 8252 §7.3) |
-| when a login ends: `refresh_expires_in` (Keycloak's name), `refresh_token_timeout`, `authorization_expires_in` \
-(draft-ietf-oauth-refresh-token-expiration) | absent | with each refresh token |
-| access tokens | as the API's `profile` says | likewise: `rfc9068` for APIs and clients that insist on `typ` `at+jwt` |
-| introspection (RFC 7662) | disabled, unless `introspection` | enabled, unless disabled by `introspection` |
+| error for an expired device code | `expired_token` once, then `invalid_grant` | `expired_token` for an hour |
+| `iss` in authorization responses (RFC 9207) | absent | present, and announced in the metadata |
+| port of a native client's loopback redirect URI | compared; ignored with `any_loopback_port` | ignored (RFC 8252 \
+§7.3) |
+| the members that show when a login ends: `refresh_expires_in` (Keycloak's name), `refresh_token_timeout`, \
+`authorization_expires_in` (draft-ietf-oauth-refresh-token-expiration) | absent | present with each refresh token |
+| format of access tokens | the API's `profile` | the API's `profile`; some APIs and clients require `rfc9068`, since \
+they require the `typ` `at+jwt` |
+| introspection (RFC 7662) | enabled only by `introspection = true` | disabled only by `introspection = false` |
 | password grants in the metadata | listed if enabled | not listed (RFC 9700 §2.4) |
 | a password grant that requires a second factor | `mfa_required` and an `mfa_token` | refused like a wrong password |
 | /userinfo for a token without `openid` | 200 and `{}` | 403 `insufficient_scope` |
 | response of /oauth/revoke | 200 `application/json`, empty | 200 `application/json`, `{}` |
-| audience of a client assertion | the issuer, also with `https` for `http` | the issuer only |
+| accepted audience of a client assertion | the issuer, also with `https` in place of `http` | the issuer only |
 | header with the ID of the request | `x-auth0-requestid` | `x-request-id` |
 
-Both accept forms and JSON, treat `null` and `""` as absent, and refuse repeated parameters. Both list the method `none`
-only if an application is public, accept a second slash before `/.well-known/`, answer a `request_uri` that was not
-pushed with `request_uri_not_supported`, and let scripts send `mcp-protocol-version`.
+In both dialects, the tenant accepts forms and JSON, treats `null` and `""` as absent, and refuses repeated parameters.
+The metadata lists the client authentication method `none` only if an application is public. The tenant accepts a second
+slash before `/.well-known/`. If a `request_uri` was not pushed, the tenant refuses the request with the error
+`request_uri_not_supported`. Scripts may send the header `mcp-protocol-version` (CORS).
 
-The dialect is about endpoints, and an API's `profile` about its tokens: the tokens of an API do not change because its
-clients get other errors. Authlib, iddawc and oauth4webapi require `profile = "rfc9068"`.
+The dialect determines the responses of the endpoints. The `profile` of an API determines the format of its tokens, in
+both dialects. Authlib, iddawc and oauth4webapi require `profile = "rfc9068"`.
 
 """
 
@@ -51,7 +55,8 @@ def page() -> str:
     for outcome, answers in wire.TABLE.items():
         lines.append(f"| `{outcome}` | {' | '.join(_cell(row) for row in answers)} |")
     lines += ["", "## What Auth0 does not document", ""]
-    lines += ["These values are assumptions, each a constant in `server/wire.py`.", ""]
+    lines += ["Auth0 does not document these values of the dialect `auth0`, so they are assumptions. Each value is a"]
+    lines += ["constant in `server/wire.py`.", ""]
     guesses = sorted(name for name in vars(wire) if name.startswith("AUTH0_") and name != "AUTH0_API_REFUSED")
     lines += [f"- `{name}`: {_value(getattr(wire, name))}" for name in guesses]
     lines += ["", "## Addresses", ""]

@@ -1,7 +1,7 @@
 """Run a keyfob server for bench/tenant.py as `keyfob serve` does, on SQLite or on the database of a URL.
 
-It follows changes of its settings and keys, and writes its audit log. It first prints its port and refresh tokens for
-the benchmark as JSON.
+The server reloads changed settings and keys, and writes its audit log. It first prints as JSON its port, and refresh
+tokens for the benchmark.
 """
 
 import asyncio

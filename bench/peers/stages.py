@@ -1,8 +1,8 @@
 """Measure the stages of requests in the keyfob that is imported; bench/stages.py starts this for each source tree.
 
-It first prints the names of the works and stages as JSON. For each line with a name it then calls that 8 or 32 times,
-again and again, and prints the processor time of one call in seconds: of all threads, and the least of these batches. A
-batch is so short that another program seldom comes between.
+The program first prints the names of the requests and stages as JSON. For each line of stdin with a name, it makes many
+batches of 8 or 32 calls, and prints the processor time of one call in the fastest batch, in seconds, over all threads.
+A batch is so short that it is seldom interrupted by another program.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ Job = Callable[[int], Awaitable[None]]
 
 
 class Bench:
-    """A tenant as `keyfob serve` has it, with its audit log in a file, and requests as an ASGI server passes them."""
+    """A tenant as in `keyfob serve`, with its audit log in a file, and requests in the form of an ASGI server."""
 
     def __init__(self, folder: Path) -> None:
         config = example_config(ISSUER)
@@ -59,7 +59,7 @@ class Bench:
         self.codes: list[str] = []
 
     async def fill(self) -> None:
-        """Log in and begin device logins, for the refreshes and polls."""
+        """Log in and begin device logins, so that they can be refreshed and polled."""
         fields = {"client_id": "bench", "username": EMAIL, "password": WORD, "audience": ORDERS}
         login = self.post(grant_type=PASSWORD, scope="offline_access read:orders", **fields)
         self.refresh = [json.loads(await login())["refresh_token"] for _ in range(AT_ONCE + 1)]
@@ -109,7 +109,7 @@ def _mint(bench: Bench, audience: str, scope: str) -> Job:
 
 
 def works(bench: Bench) -> dict[str, Job]:
-    """Return the whole requests."""
+    """Return the calls that make whole requests."""
     asks = cycle([bench.post(grant_type=DEVICE_CODE, client_id="bench", device_code=code) for code in bench.codes])
 
     async def polls(number: int) -> None:
@@ -146,7 +146,7 @@ def works(bench: Bench) -> dict[str, Job]:
 
 
 async def stages(bench: Bench) -> dict[str, Job]:
-    """Return the stages of a poll and of a mint. The first four contain those after them."""
+    """Return the stages of a poll and of a client credentials request. The first four stages contain the others."""
     site, config = bench.site, bench.site.config
     found: dict[str, Job] = {}
     fields = {"grant_type": DEVICE_CODE, "client_id": "bench", "device_code": bench.codes[0]}
@@ -178,7 +178,7 @@ async def stages(bench: Bench) -> dict[str, Job]:
 async def _outer(
     name: str, bench: Bench, fields: dict[str, str], found: dict[str, Job]
 ) -> tuple[ClientRequest, object]:
-    """Add the stages that all requests to the token endpoint have. Return the authenticated request and its grant."""
+    """Add the stages of every request to the token endpoint. Return the authenticated request and its grant."""
     site, body = bench.site, urlencode(fields).encode()
     headers = tuple((key.decode(), value.decode()) for key, value in _headers(body))
     request = Request("POST", "/oauth/token", headers, body, PEER)
@@ -198,7 +198,7 @@ async def _outer(
 
 
 async def _write_events(bench: Bench, call: ClientRequest, number: int) -> None:
-    """Make events and wait until they are written, as happens later and in batches."""
+    """Create events and wait until they are written. A tenant writes events later and in batches."""
     for _ in range(number * EVENTS):
         call.note("seccft", audience=STOCK)
     await bench.settle()
@@ -228,7 +228,7 @@ def _plain(once: Callable[[], object]) -> Job:
 
 
 async def main(bench: Bench) -> None:
-    """Measure what the lines of stdin ask for."""
+    """Measure the calls that the lines of stdin name."""
     await bench.fill()
     found = {"works": works(bench), "stages": await stages(bench)}
     jobs = {name: job for group in found.values() for name, job in group.items()}

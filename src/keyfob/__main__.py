@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def docker() -> int:
-    """Run `docker-credential-keyfob`, the name under which docker finds its helper. It gets one argument."""
+    """Run the helper for docker, which docker starts as `docker-credential-keyfob` with one argument."""
     sys.argv[1:1] = ["helper", "docker"]
     return main()
 

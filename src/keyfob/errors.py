@@ -13,10 +13,10 @@ KeyfobError
 ├── InvalidToken
 └── SystemFailed
 
-Messages are safe to log: they contain no token and no code. Of a peer's data they contain only `error` and description,
-the audiences of an ID token for another client, and the names in an untrusted certificate, in plain ASCII and
-shortened. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help <code>`, which
-prints the entry of `docs/errors.md`.
+Messages are safe to log: they contain no token and no code. Of a peer's data, they contain only `error` and its
+description, the audiences of an ID token for another client, and the names in an untrusted certificate. Each is
+shortened and in plain ASCII. Only `cli/main.py` prints an error for the user: the message, the hint, and `keyfob help
+<code>`, which prints the entry of `docs/errors.md`.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ CODES: Final[tuple[Code, ...]] = get_args(Code)
 
 
 class KeyfobError(Exception):
-    """The base class; never raised itself.
+    """The base class of all errors, which is never raised itself.
 
     Attributes:
         code: The stable code in kebab-case. It is a heading of `docs/errors.md` and an argument of `keyfob help`.
-        hint: The user's next step, or "". Any program may show it, so it names no flag and no command of keyfob.
+        hint: The user's next step, or "". Any program may show the hint, so it names no flag and no command of keyfob.
         flags: The flags or the command of keyfob's own command line that perform the step in `hint`, or "".
         exit: The exit code of the command line (`docs/errors.md`).
-        more: Further members of the error's JSON object (`--json`), such as the command to run, `run`.
+        more: Additional members of the error's JSON object (`--json`), such as `run`, the command to run next.
     """
 
     default_code: ClassVar[Code]
@@ -98,7 +98,7 @@ class KeyfobError(Exception):
 
     @property
     def hint_with_flags(self) -> str:
-        """The hint for users of keyfob's own command."""
+        """The hint, with `flags`, for users of keyfob's own command line."""
         if not self.flags:
             return self.hint
         return f"{self.hint.removesuffix('.') or 'Run'}: {self.flags}"
@@ -112,7 +112,7 @@ class Misuse(KeyfobError):
 
 
 class Malformed(KeyfobError):
-    """The peer's data violates the protocol. `field` names the invalid field; its value is not stored."""
+    """The peer's data violates the protocol. `field` names the invalid field, whose value is not stored."""
 
     default_code: ClassVar[Code] = "malformed"
 
@@ -124,7 +124,7 @@ class Malformed(KeyfobError):
 
 
 class Refused(KeyfobError):
-    """The peer refused the request. `oauth_code` is its `error` member, or "" (RFC 6749 §5.2)."""
+    """The peer refused the request. `oauth_code` is the response's `error`, or "" (RFC 6749 §5.2)."""
 
     default_code: ClassVar[Code] = "refused"
     exit: ClassVar[int] = 3
@@ -144,7 +144,7 @@ class LoginDeclined(Refused):
 
 
 class LoginRequired(Refused):
-    """There is no usable login, and no interactive login is allowed here."""
+    """There is no usable login, and this call is unable or not allowed to start an interactive login."""
 
     default_code: ClassVar[Code] = "login-required"
     exit: ClassVar[int] = 4
@@ -158,7 +158,7 @@ class TimedOut(KeyfobError):
 
 
 class Unreachable(KeyfobError):
-    """No response from the network; a retry may help.
+    """The peer could not be reached or did not respond; a retry may help.
 
     Attributes:
         timed_out: Whether the cause was a timeout, after which polling must slow down (RFC 8628 §3.5).
@@ -175,14 +175,14 @@ class Unreachable(KeyfobError):
 
 
 class VaultUnavailable(KeyfobError):
-    """The vault cannot be used: locked, damaged, or owned by another user."""
+    """The vault cannot be used, for example because it is locked, damaged, or owned by another user."""
 
     default_code: ClassVar[Code] = "vault-unavailable"
     exit: ClassVar[int] = 8
 
 
 class StoreUnavailable(KeyfobError):
-    """A tenant's database cannot be used now: a full disk, a lost connection, another process that holds its lock."""
+    """A tenant's database cannot be used now: the disk is full, the connection is lost, or another process locks it."""
 
     default_code: ClassVar[Code] = "store-unavailable"
     exit: ClassVar[int] = 8
@@ -204,6 +204,6 @@ class InvalidToken(KeyfobError):
 
 
 class SystemFailed(KeyfobError):
-    """The operating system refused an operation of the command: a full disk, a closed stdout, a deleted folder."""
+    """The operating system refused an operation: for example, the disk is full, or stdout or a folder is gone."""
 
     default_code: ClassVar[Code] = "system-failed"

@@ -8,8 +8,8 @@
     @guard.flask("read:orders")                        # Flask; and Django, REST framework, any WSGI application
 
 JWTs are verified offline. The issuer's keys are fetched at the first token and cached. They are fetched again when they
-are stale, or when a token names an unknown key, at most once in 30 s. Several issuers, opaque tokens, bound tokens and
-step-up logins: docs/guard.md.
+are stale, or when a token names an unknown key, but at most once in 30 s. Several issuers, opaque tokens, bound tokens
+and step-up logins: docs/guard.md.
 """
 
 from __future__ import annotations
@@ -127,15 +127,17 @@ class Guard:
             profile: "rfc9068" requires the token profile of RFC 9068; "auth0" accepts RFC 9068 and Auth0's own profile.
             leeway: The accepted difference between clocks.
             address: The URL at which callers reach this API, such as `https://api.example.com/v1`, in front of any
-                proxy. With it, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
-            metadata: The API's metadata with further members. Its `resource` takes the place of `address`.
+                proxy. If set, the guard publishes metadata, and accepts tokens that are bound to a DPoP key.
+            metadata: The API's metadata, if it should have more members than the guard writes. Its `resource` takes the
+                place of `address`.
             dpop: The settings for DPoP-bound tokens; requires `address`.
             certificates: The header in which a trusted proxy sends client certificates.
             introspection: The settings for introspection of opaque tokens (RFC 7662). None refuses opaque tokens.
-            remember: The number of verified tokens to cache, each at most until it or its key expires; 0 caches none.
+            remember: The number of verified tokens to cache, each at most until the token or its key expires; 0 caches
+                no token.
             realm: The `realm` of the WWW-Authenticate challenges.
             send: Sends HTTP requests to the issuers.
-            clock: Returns the present time as an aware `datetime` in UTC; for tests.
+            clock: Returns the present time as an aware `datetime` in UTC; tests may set it.
 
         Raises:
             Misuse: The settings contradict each other, or a setting is unsafe.
@@ -162,35 +164,35 @@ class Guard:
     def check(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Return the caller as a `Principal`, or a `Denial` to send. Blocks while the issuer's keys are fetched.
+        """Return the caller as a `Principal`, or a `Denial` to send. Block while the issuer's keys are fetched.
 
         Args:
-            request: The request. The guard reads its method, path and headers, but never its body. The guard reads its
-                peer only if a proxy is trusted.
+            request: The request, whose method, path and headers are read, but never the body. The peer's address is
+                read only if `certificates` lists trusted proxies.
             needs: Names of scopes, or results of `require`; all are required.
-            certificate: The caller's TLS certificate in DER, if the server ended TLS itself.
+            certificate: The caller's TLS certificate in DER, if this server terminated TLS; else None.
         """
         return self._verifier.check(request, self._requirements_of(needs), certificate)
 
     async def check_async(
         self, request: Request, *needs: str | Requirement, certificate: bytes | None = None
     ) -> Principal | Denial:
-        """Return the same as `check` without blocking the event loop."""
+        """Check a request as `check` does, without blocking the event loop."""
         return await self._verifier.check_async(request, self._requirements_of(needs), certificate)
 
     def metadata(self, request: Request) -> Response | None:
-        """Return this API's metadata if the request asks for it (RFC 9728 §3.1), else None. Needs no token."""
+        """Return this API's metadata if the request is for the metadata's address (RFC 9728 §3.1), else None."""
         return None if self._published is None else self._published.answer(request)
 
     def asgi(self, app: App, *needs: str | Requirement) -> App:
-        """Return the ASGI application behind this guard. The caller is in `scope["keyfob.principal"]`."""
+        """Return the ASGI application behind this guard, which stores the caller in `scope["keyfob.principal"]`."""
         return _asgi.guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
     def requires(self, *needs: str | Requirement) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """Return a FastAPI dependency. In Starlette, call `await guard.requires("read:orders")(request)`.
 
-        FastAPI lists the dependency in its OpenAPI document. WebSocket endpoints can use the dependency too. Until
-        `answers` is called, each framework sends denials in its own format.
+        FastAPI lists the dependency in its OpenAPI document. WebSocket endpoints can use the dependency too. FastAPI
+        and Starlette send denials in their own formats, unless `Guard.answers` was called.
         """
         wanted = self._requirements_of(needs)
         # A program that calls `Depends` has loaded FastAPI; a Starlette application need not load it.
@@ -199,17 +201,17 @@ class Guard:
         return _starlette.requires(self._verifier, wanted)
 
     def answers(self, app: Starlette) -> None:
-        """Make a FastAPI or Starlette app send denials in the other adapters' format, and serve the API's metadata."""
+        """Make a FastAPI or Starlette app serve the API's metadata, and send denials as JSON like the ASGI guard."""
         _starlette.answer_denials(app)
         if self._published is not None:
             _starlette.serve_metadata(app, self._published)
 
     def wsgi(self, app: WSGIApplication, *needs: str | Requirement) -> WSGIApplication:
-        """Return the WSGI application behind this guard. The caller is in `environ["keyfob.principal"]`."""
+        """Return the WSGI application behind this guard, which stores the caller in `environ["keyfob.principal"]`."""
         return _wsgi.guarded(app, self._verifier, self._requirements_of(needs), self._published)
 
     def flask(self, *needs: str | Requirement) -> Callable[[_View], _View]:
-        """Return a decorator for Flask views, below `@app.route`. The caller is `g.principal`."""
+        """Return a decorator for Flask views, to be used below `@app.route`. It stores the caller in `g.principal`."""
         return _flask.requires(self._verifier, self._requirements_of(needs))
 
     def flask_metadata(self, app: Flask) -> None:
@@ -221,7 +223,7 @@ class Guard:
         _flask.serve_metadata(app, self._address())
 
     def django(self, *needs: str | Requirement) -> Callable[[_View], _View]:
-        """Return a decorator for Django views. The caller is `request.principal`."""
+        """Return a decorator for Django views. It stores the caller in `request.principal`."""
         return _django.requires(self._verifier, self._requirements_of(needs))
 
     def django_middleware(self, *needs: str | Requirement) -> Callable[[_View], _View]:
@@ -237,11 +239,11 @@ class Guard:
         return _django.metadata(self._address())
 
     def drf_authentication(self) -> type[BaseAuthentication]:
-        """Return an authentication class for Django REST framework. The caller is `request.auth`."""
+        """Return an authentication class for Django REST framework. It stores the caller in `request.auth`."""
         return _rest_framework.authentication(self._verifier)
 
     def drf_permission(self, *needs: str | Requirement) -> type[BasePermission]:
-        """Return a permission class for Django REST framework that requires these scopes."""
+        """Return a permission class for Django REST framework that requires `needs`."""
         return _rest_framework.permission(self._verifier, self._requirements_of(needs))
 
     def _address(self) -> Published:

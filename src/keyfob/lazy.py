@@ -1,4 +1,4 @@
-"""Lazy loading: of the names in the public modules (PEP 562), and of whole modules on first use."""
+"""Load the names of the public modules (PEP 562), and some whole modules, on first use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shows(public: str, homes: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[
 
     Args:
         public: The `__name__` of the public module.
-        homes: The names to load, by the module that defines them.
+        homes: For each defining module, the names to load from it.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 

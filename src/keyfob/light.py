@@ -1,4 +1,4 @@
-"""Dataclasses that are frozen for type checkers only, for values of which each request makes several."""
+"""Dataclasses that only type checkers see as frozen, for classes of which each request creates several values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 else:
 
     def light_dataclass(*, frozen: bool, slots: bool = False, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
-        """Return the decorator `dataclass` without the run-time refusal of assignments.
+        """Return a `dataclass` decorator whose classes do not refuse assignments at run time.
 
-        A frozen dataclass calls `object.__setattr__` for each field, which takes four times as long. mypy and pyright
-        see `dataclass(frozen=True)` and refuse assignments. Equality, hash and `replace` are those of a frozen
-        dataclass. Classes of stored or configured values use the ordinary `dataclass(frozen=True)`.
+        A frozen dataclass calls `object.__setattr__` for each field, which takes four times as long as an assignment.
+        These classes use assignments. Only mypy and pyright, which see `dataclass(frozen=True)`, refuse assignments to
+        their fields. Equality, hash and `replace` are those of a frozen dataclass. Classes for stored values and
+        settings use the ordinary `dataclass(frozen=True)`.
         """
         assert frozen, "a light dataclass is frozen for type checkers"  # noqa: S101
         return dataclass(slots=slots, kw_only=kw_only, unsafe_hash=True)

@@ -18,7 +18,7 @@ def run(flow: Coroutine[object, None, T]) -> T:
             caller.
 
     Raises:
-        Misuse: The coroutine suspended: it awaited an event loop, and this function runs none.
+        Misuse: The coroutine suspended, but this function has no event loop that could resume it.
     """
     try:
         flow.send(None)

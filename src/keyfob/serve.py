@@ -1,4 +1,4 @@
-"""An authorization server: a tenant of your own, for tests, for development, or behind a proxy.
+"""An authorization server with its own users (a tenant), for tests, for development, or behind a proxy.
 
 from keyfob.serve import Tenant, bind, default_folder, ready_config, run, url_of
 
@@ -7,8 +7,9 @@ tenant = Tenant.open(default_folder(), ready_config(url_of(listener)), with_firs
 run(tenant, listener)           # or pass `tenant.app` to any ASGI server
 
 For https with certificates made on this machine: `tls = tls_files(folder)`, `url_of(listener, is_tls=True)` and
-`run(tenant, listener, tls)`. Clients with certificates (RFC 8705) connect to a second socket: `run(..., certified)`.
-Codes by e-mail take a mailer, `Tenant.open(..., mailer=...)`: `SmtpMailer`, or `FolderOutbox` in development.
+`run(tenant, listener, tls)`. Clients with certificates (RFC 8705) connect to a second socket, which is the argument
+`certified` of `run`. To send codes by e-mail, pass a mailer: `Tenant.open(..., mailer=...)` with `SmtpMailer` or, in
+development, `FolderOutbox`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ __all__ = [
 def run(
     tenant: Tenant, listener: socket.socket, tls: TlsFiles | None = None, certified: Certified | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then finish the requests under way and close the tenant and the listener.
+    """Serve until SIGINT or SIGTERM. Then finish the requests in progress, and close the tenant and the listener.
 
     `Running(tenant.app, listener, tls)` does the same in a thread.
 

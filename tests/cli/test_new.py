@@ -26,6 +26,8 @@ def test_a_project_is_of_one_framework(framework: str) -> None:
         "tenant.toml",
         "tests/test_login.py",
     ]
+    assert "openssl" not in found["README.md"], "the password is made already"
+    assert found["mycli/cli.py"].startswith('"""mycli: see and place orders. Run it: mycli list."""')
     for place, text in found.items():
         if place.endswith(".py"):
             compile(text, place, "exec")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import commands as commands_page
-from tools import diagrams, interop, python_api, standards, tables
+from tools import diagrams, interop, python_api, standards, tables, variants
 from tools import map as module_map
 from tools.source import ROOT
 
@@ -66,8 +66,9 @@ def test_the_table_of_foreign_programs_is_current() -> None:
         python_api.pages,
         lambda: {commands_page.PAGE: commands_page.page()},
         lambda: {path: fresh(path.read_text(encoding="utf-8")) for path, fresh in tables.PAGES.items()},
+        variants.pages,
     ],
-    ids=["diagrams", "python", "commands", "tables"],
+    ids=["diagrams", "python", "commands", "tables", "variants"],
 )
 def test_what_is_generated_from_the_code_is_current(pages: Callable[[], dict[Path, str]]) -> None:
     fresh = pages()

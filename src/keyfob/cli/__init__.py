@@ -1,1 +1,1 @@
-"""The commands of `keyfob`. Results go to stdout, everything else to stderr."""
+"""The commands of `keyfob`. They print results to stdout, and everything else to stderr."""

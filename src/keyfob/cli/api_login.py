@@ -1,4 +1,4 @@
-"""Find the login for an API's address. If there is none, log in for an API that is known only by its address."""
+"""Find the stored login for an API's URL. If there is none, log in at the issuer that the API's metadata names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keyfob.login import App, Profile
 from keyfob.protocol.address import origin_of
 from keyfob.protocol.http import Response
 
-_AUTH0: Final = ".auth0.com"  # takes `audience` in place of `resource`
+_AUTH0: Final = ".auth0.com"  # issuers with this suffix take `audience` in place of `resource`
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def add_issuer_flags(parser: ArgumentParser) -> None:
-    """Add the flags of a first login for an API that is known only by its address."""
+    """Add the flags of a first login for an API that is known only by its URL."""
     found = parser.add_argument_group("an API for which there is no login yet (RFC 9728)")
     found.add_argument(
         "--trust-issuer",
@@ -45,15 +45,15 @@ def add_issuer_flags(parser: ArgumentParser) -> None:
         default=[],
         help="trust this issuer: log in there without asking, if the API accepts its tokens",
     )
-    # Not `client_id`: `choose` would look for a stored login of that client.
+    # `dest` is not `client_id`, since `choose` would then look for a stored login of this client.
     found.add_argument("--client-id", metavar="ID", dest="new_client_id", help="the client ID at that issuer")
 
 
 def find_login(flags: Namespace, url: str) -> App | None:
-    """Return the login whose token may be sent to an address, or None.
+    """Return the login whose token may be sent to a URL, or None if there is none.
 
     Raises:
-        Misuse: The named login is for another API.
+        Misuse: The login of the named profile is for another API.
     """
     is_named = bool(flags.profile or os.environ.get("KEYFOB_PROFILE"))
     is_stored_here = agent_socket() is None
@@ -83,10 +83,10 @@ def unauthenticated_client(flags: Namespace) -> AnonymousClient:
 
 
 def remember(flags: Namespace, app: App, url: str) -> None:
-    """Store the origin to which the token is about to be sent. The token is sent to no other origin.
+    """Bind the login to the origin of a URL, before the token is sent there. The token is sent to no other origin.
 
     Raises:
-        Misuse: Another process has stored another origin meanwhile, or the origin cannot be stored.
+        Misuse: Another process has just bound the login to another origin, or the origin cannot be stored.
     """
     if not is_worth_keeping(app.profile, url):
         return
@@ -139,11 +139,11 @@ def log_in_at(flags: Namespace, url: str, refusal: Response) -> App:
 
 
 def _find_own(url: str) -> Profile | None:
-    """Return the profile that was created for the API at this address."""
+    """Return the profile that a first login for the API at this URL created, or None if there is none."""
     for resource in resources_of(url):
         for spelled in (resource, f"{resource}/"):
             stored = ProfileFiles().load(profile_name(spelled))
-            # If KEYFOB_ISSUER names another issuer, the profile does not apply.
+            # A profile of another issuer than the one in KEYFOB_ISSUER is not used.
             issuer = os.environ.get("KEYFOB_ISSUER")
             if stored is None or (issuer and expand(issuer).issuer != stored.issuer):
                 continue
@@ -153,7 +153,7 @@ def _find_own(url: str) -> Profile | None:
 
 
 def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
-    """Show the issuer and ask for trust, before a browser is opened.
+    """Show the issuer, and ask the user whether to trust it. No browser is opened before the user agrees.
 
     Raises:
         LoginRequired: There is no terminal.
@@ -175,7 +175,10 @@ def _ask_whether_trusted(flags: Namespace, url: str, found: ApiFound) -> None:
 
 
 def _login_commands(flags: Namespace, url: str, found: ApiFound) -> dict[str, str]:
-    """Return JSON members for a calling program: the API, and login commands without the call's headers and body."""
+    """Return JSON members for a calling program: the API, and commands that log in.
+
+    The commands do not contain the headers and body of the call.
+    """
     words = ["keyfob", *getattr(flags, "login_verb", ("call",)), "--trust-issuer", found.issuers[0]]
     words += ["--client-id", flags.new_client_id] if flags.new_client_id else []
     words += ["--profile", flags.profile] if flags.profile else []
@@ -195,7 +198,7 @@ def _name_command(problem: LoginRequired, lead: str, commands: dict[str, str], *
 
 
 def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Profile:
-    """Return a profile for this API, with the client ID that is known for the issuer.
+    """Return a new profile for this API. The client ID comes from a flag, the environment or another profile.
 
     Raises:
         Misuse: No client ID is known, or the profile's name is taken.
@@ -229,7 +232,7 @@ def _profile_for(flags: Namespace, found: ApiFound, stored: list[Profile]) -> Pr
 
 
 def _client_of_environment(issuer: str) -> str | None:
-    """Return KEYFOB_CLIENT_ID, unless KEYFOB_ISSUER names another issuer."""
+    """Return KEYFOB_CLIENT_ID. Return None if it is not set, or if KEYFOB_ISSUER names another issuer."""
     named = os.environ.get("KEYFOB_ISSUER")
     return None if named and expand(named).issuer != issuer else os.environ.get("KEYFOB_CLIENT_ID") or None
 

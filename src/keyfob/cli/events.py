@@ -1,4 +1,4 @@
-"""The events of `keyfob login --json`, one JSON object per line, for a program that shows them to its user."""
+"""The events of `keyfob login --json`, one JSON object per line. The calling program shows them to its user."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def show(notice: Notice) -> None:
 
 
 def _event(notice: Notice) -> dict[str, object]:
-    """Return a notice as JSON members. Durations are in whole seconds. The user code is a member: it is no secret."""
+    """Return a notice as JSON members, with durations in whole seconds. The user code is included: it is no secret."""
     match notice:
         case CodeShown():
             return {

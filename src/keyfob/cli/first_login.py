@@ -1,4 +1,4 @@
-"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and consent to an issuer of a project."""
+"""The questions of `keyfob login` at a terminal: the issuer, the client ID, and whether to trust a project's issuer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_words(flags: Namespace) -> None:
     """Take the issuer and the client ID from the arguments after `login`.
 
     Raises:
-        Misuse: The flags set the same values.
+        Misuse: A flag also sets the issuer or the client ID.
     """
     for word, name, flag in (("url", "issuer", "--issuer"), ("id", "client_id", "--client-id")):
         value = getattr(flags, word)
@@ -33,8 +33,8 @@ def complete(flags: Namespace) -> ChosenProfile:
     """Choose the profile to log in with. At a terminal, ask the user for a missing issuer or client ID.
 
     Raises:
-        LoginRequired: A project's file sets an issuer without a profile here, and there is no user to ask.
-        LoginDeclined: The user refuses that issuer.
+        LoginRequired: A project's file sets an issuer that no profile has, and there is no user to ask.
+        LoginDeclined: The user does not trust the issuer of the project's file.
         Misuse: The user's answer is not a valid issuer.
     """
     chosen = choose(flags)
@@ -52,7 +52,7 @@ def complete(flags: Namespace) -> ChosenProfile:
 
 
 def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
-    """Ask the user before a login at an issuer that only a project's file sets. Anyone may have written the file."""
+    """If only a project's file sets the issuer, ask the user whether to trust it. Others may have written the file."""
     strange = unknown_issuer(chosen)
     if strange is None:
         return
@@ -70,7 +70,7 @@ def _agree_on_issuer(chosen: ChosenProfile, *, has_user: bool) -> None:
 
 
 def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
-    """Return the issuer if a project's file sets it and no profile has it. Anyone may have written that file."""
+    """Return the issuer if a project's file sets it and no profile has it, else None."""
     named = chosen.settings.get("issuer")
     if named is None or named.kind != "project":
         return None
@@ -79,7 +79,7 @@ def unknown_issuer(chosen: ChosenProfile) -> Setting | None:
 
 
 def _ask_issuer() -> str:
-    """Ask for the issuer. Offer the recent issuers by number, with the newest as the default."""
+    """Ask for the issuer. Offer the recently used issuers by number. The default is the issuer of the newest login."""
     known = _issuers_by_use()[:_MOST_OFFERED]
     for number, issuer in enumerate(known, 1):
         output.detail(f"{number}  {issuer}")
@@ -93,14 +93,14 @@ def _ask_issuer() -> str:
 
 
 def _issuers_by_use() -> list[str]:
-    """Return the issuers of all profiles, the one with the newest login first."""
+    """Return the issuers of all profiles. The issuer with the newest login is first."""
     files = ProfileFiles()
     newest = sorted(readable_profiles(), key=lambda profile: files.saved_at(profile.name), reverse=True)
     return list(dict.fromkeys(profile.issuer for profile in newest))
 
 
 def _ask_client_id(issuer: str) -> str:
-    """Ask for the client ID. Offer that of another profile at the same issuer as the default."""
+    """Ask for the client ID. If the profiles of this issuer have one client ID in common, it is the default."""
     expanded = expand(issuer).issuer
     known = {found.client_id for found in readable_profiles() if found.issuer == expanded}
     return output.asked(f"client ID, as registered at {expanded}", known.pop() if len(known) == 1 else "")

@@ -53,7 +53,7 @@ def port_and_host(text: str) -> tuple[str, int]:
 
 
 def workers(text: str) -> int:
-    """Parse a number of processes; `cores` means one for each available CPU core."""
+    """Parse a number of processes. `cores` means one process for each available CPU core."""
     if text == "cores":
         from keyfob.server.io.workers import cores  # noqa: PLC0415  one command needs it
 
@@ -88,7 +88,7 @@ def add_master_key_flag(parser: ArgumentParser) -> None:
 
 
 def find_credential(flags: Namespace) -> Source | None:
-    """Return the source of the client's secret or key from the flags."""
+    """Return the location of the client's secret or key that the flags name, or None if they name none."""
     for source in SOURCES:
         name = getattr(flags, f"{source.kind}_{source.place}", None)
         if name:
@@ -107,7 +107,7 @@ def find_identity(flags: Namespace) -> Source | None:
 
 
 def refuse_secret_value(name: str, place: str) -> None:
-    """Refuse a secret that was typed in place of its location. The message does not repeat it.
+    """Refuse a secret that was typed in place of its location. The error does not contain the secret.
 
     Raises:
         Misuse: The value is not a location of that kind, or does not exist.

@@ -1,4 +1,4 @@
-"""`keyfob help`: the entry of an error, or a page of the documentation, from files in the wheel."""
+"""`keyfob help`: print the explanation of an error, or a page of the documentation, from files in the wheel."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sections(page: str) -> dict[str, str]:
 
 
 def _anchor(heading: str) -> str:
-    """Return a heading's anchor as GitHub makes it."""
+    """Return the anchor that GitHub gives to a heading."""
     return re.sub(r"[^a-z0-9 -]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
 
 
@@ -54,7 +54,7 @@ def topics() -> list[str]:
 
 
 def _section_of(word: str) -> tuple[str, str | None]:
-    """Return a topic's page and section. If the topic is a whole page, such as `guard`, the section is None."""
+    """Return the page and the section of a topic. If the topic is a page, such as `guard`, the section is None."""
     if word in PAGES:
         return word, None
     for page in PAGES:
@@ -79,7 +79,7 @@ def read_file(name: str) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Return the lines for a terminal: paragraphs are filled; code, tables and lists keep their lines."""
+    """Return the lines of a text for a terminal. Paragraphs are filled; code, tables and lists keep their lines."""
     lines: list[str] = []
     for block in re.split(r"\n{2,}", text.strip()):
         if lines:
@@ -90,7 +90,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    """Return a line without Markdown's marks. A link to another page becomes the command that prints it."""
+    """Return a line without the Markdown syntax. A link to a page becomes the command that prints the page."""
 
     def link(found: re.Match[str]) -> str:
         text, address = found[1], found[2]

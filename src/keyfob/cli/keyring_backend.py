@@ -19,30 +19,34 @@ if TYPE_CHECKING:
     from keyfob import run as running
     from keyfob.cli.tools import bound_login
     from keyfob.client.io.sdk import plain_token
-else:  # most services are others': 100 ms
+else:  # importing these takes 100 ms, and is not needed for the services of other programs
     running = LazyModule("keyfob.run")
     bound_login = LazyModule("keyfob.cli.tools.bound_login")
     plain_token = LazyModule("keyfob.client.io.sdk.plain_token")
 
-_TOOL = "keyring"  # as `keyfob setup` calls it for pip and uv
-_USERNAME = "__token__"  # as package indexes name the user of a token
+_TOOL = "keyring"  # the helper that `keyfob setup` binds for pip and uv
+_USERNAME = "__token__"  # the user name that package indexes expect with a token
 
 
-# A chain of keyrings tries the next one after a NotImplementedError; programs expect an error of `keyring`.
+# Two base classes: programs expect an error of `keyring`, and after a NotImplementedError, `keyring` tries the next
+# backend.
 class CannotStore(PasswordSetError, NotImplementedError):
-    """No password can be stored in this keyring."""
+    """The error that no password can be stored in this keyring."""
 
 
 class CannotDelete(PasswordDeleteError, NotImplementedError):
-    """No password can be deleted from this keyring."""
+    """The error that no password can be deleted from this keyring."""
 
 
 class KeyfobKeyring(KeyringBackend):
-    """Returns passwords only for services to which a login's token may be sent. Raises as `Session.token`."""
+    """The backend. It returns a password only for a service to which a login's token may be sent.
+
+    If the token cannot be renewed, it raises the errors of `Session.token`.
+    """
 
     @properties.classproperty
     def priority(self) -> float:
-        """The priority. It is below that of the system's keyrings, so that passwords in those remain in use."""
+        """The priority. The system's keyrings have a higher priority, so that their passwords remain in use."""
         return 1
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002  a token has no user name
@@ -60,12 +64,15 @@ class KeyfobKeyring(KeyringBackend):
 
 
 def _token_for(service: str) -> str | None:
-    """Return the token that may be sent to a service, or None. The user is not asked."""
+    """Return the token that may be sent to a service. Never ask the user.
+
+    Return None if no token may be sent to this service, or if keyfob's settings cannot be read.
+    """
     if "://" not in service:
         return None
     try:
         app = bound_login.find_bound(_TOOL, service, None)
-    except KeyfobError:  # settings that cannot be read: another program's password does not depend on them
+    except KeyfobError:  # unreadable settings of keyfob must not affect other programs' passwords
         return None
     if app is None:
         return None

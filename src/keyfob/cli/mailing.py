@@ -1,4 +1,4 @@
-"""The mailer of `keyfob serve`: a mail server, the outbox of a tenant in development, or none."""
+"""Choose the mailer of `keyfob serve`: a mail server, an outbox for development, or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NONE_SET_UP: Final = "off, so no codes are sent by e-mail (--smtp, or --dev)"
 
 
 def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
-    """Return the mailer that the flags select, and a description of it for the operator.
+    """Return the mailer and its description for the operator. The mailer is None if the flags select none.
 
     Args:
         flags: The flags of the command.
@@ -42,7 +42,7 @@ def mailer_of(flags: Namespace, folder: Path) -> tuple[Mailer | None, str]:
 
 
 def _password(file: Path | None) -> Secret | None:
-    """Return the password from the file or the environment.
+    """Return the password in the file or, without a file, in the environment; None if neither is given.
 
     Raises:
         Misuse: The file cannot be read, or is empty.

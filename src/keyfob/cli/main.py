@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from keyfob.cli import parser as parsing
-else:  # loads argparse: 4 ms, and `keyfob --help` needs none
+else:  # imports argparse, which takes 4 ms and which `keyfob --help` does not need
     parsing = LazyModule("keyfob.cli.parser")
 
-# Name and description. Each command is a module in cli/commands, imported only when the command is run.
+# The description of each command, by its name. Its module in cli/commands is imported only when the command is run.
 COMMANDS: Final[dict[str, str]] = {
     "login": "log in with this computer's browser, or with a code on any device",
     "token": "print a valid access token, refreshed if needed; opens no browser",
@@ -48,7 +48,7 @@ COMMANDS: Final[dict[str, str]] = {
     "new": "create a small program with a login, its API and its tests",
     "demo": "show the flows with a tenant, an API and a program on this computer",
 }
-# Packages of the extra `serve`; a client does not need them.
+# Packages of the extra `serve`, which clients do not need.
 SERVE_EXTRA: Final = frozenset({"argon2", "jinja2", "uvicorn", "yaml"})
 
 
@@ -65,10 +65,10 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. No error prints a traceback unless KEYFOB_DEBUG is 1."""
+    """Run one command and return its exit code. Errors print a traceback only if KEYFOB_DEBUG is 1."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.prepare()
-    if arguments is None:  # not called by another program, so process-wide hooks may be set
+    if arguments is None:  # this process runs only keyfob, so process-wide hooks may be set
         output.hook_uncaught_errors()
         _exit_on_signals()
     forbid_core_files()
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if sys.platform == "win32":  # pragma: no cover
 
     def forbid_core_files() -> None:
-        """Do nothing: Windows writes no core files by default."""
+        """Do nothing, since Windows writes no core files by default."""
 
     def allow_core_files() -> None:
         """Do nothing."""
@@ -108,12 +108,12 @@ else:
     _before = resource.getrlimit(resource.RLIMIT_CORE)
 
     def forbid_core_files() -> None:
-        """Forbid core files (core(5)), which would contain tokens. A handler (core_pattern) may ignore the limit."""
+        """Forbid core files, since they would contain tokens. The system's crash handler may ignore this (core(5))."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, _before[1]))
 
     def allow_core_files() -> None:
-        """Restore the limit. Called before this process executes another program by exec."""
+        """Restore the limit for core files, before this process becomes another program by exec."""
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, _before)
 
@@ -128,7 +128,7 @@ def _exit_on_signals() -> None:
 
 def _run_and_flush(words: list[str]) -> int:
     code = _run(words)
-    sys.stdout.flush()  # at the exit, an error could not be reported
+    sys.stdout.flush()  # here, since an error of Python's own flush at exit could not be reported
     return code
 
 
@@ -169,12 +169,12 @@ def _print_help(words: list[str]) -> int:
 
 def _print_error(problem: KeyfobError, words: list[str]) -> int:
     try:
-        # Words after `--` belong to another program.
+        # Arguments after `--` are for another program.
         return output.failure(problem, as_json="--json" in words[: words.index("--") if "--" in words else None])
     except BrokenPipeError:
         output.discard_output()
         return problem.exit
-    except OSError:  # stdout cannot be written, so the reason goes to stderr
+    except OSError:  # stdout cannot be written, so print the error to stderr
         output.discard_output()
         problem.more = {}
         return output.failure(problem, as_json=False)

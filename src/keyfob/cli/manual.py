@@ -16,9 +16,9 @@ class ManualPage(NamedTuple):
     """The parts of a command's help that follow the list of flags.
 
     Attributes:
-        exits: The command's exit codes. Not listed are 1, 2 and 130, which mean the same for every command.
+        exits: The command's exit codes, except 1, 2 and 130, whose meaning is the same for every command.
         examples: Example commands, each with its purpose.
-        more: The page of the documentation.
+        more: The page of the documentation to read.
     """
 
     exits: tuple[tuple[int, str], ...]
@@ -264,8 +264,8 @@ def end_of(name: str, notes: str) -> str:
     """Return the end of a command's help.
 
     Args:
-        name: The command, or the command and a verb. Only a command has a `ManualPage`.
-        notes: Paragraphs to print first, one per line.
+        name: The command, or the command and a verb. Verbs have no `ManualPage`.
+        notes: Paragraphs to print first, one per line; "" for none.
     """
     parts = ["\n".join(map(fill, notes.splitlines()))]
     page = MANUAL.get(name)
@@ -293,16 +293,16 @@ def fill(text: str, first: str = "", later: str = "") -> str:
 
 
 def width() -> int:
-    """Return the width of the help: that of the terminal, at most WIDEST."""
+    """Return the width of the help text: the width of the terminal, at most WIDEST."""
     return max(20, min(_columns() - 2, WIDEST))
 
 
 def _columns() -> int:
-    """Return the terminal's columns as `shutil.get_terminal_size` does. Importing `shutil` would take 3 ms more."""
+    """Return the columns of the terminal. `shutil.get_terminal_size` is not used, since importing it takes 3 ms."""
     with contextlib.suppress(ValueError):
         if (named := int(os.environ.get("COLUMNS", "0"))) > 0:
             return named
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # stdout is closed, or no terminal
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # stdout is closed, or is not a terminal
         if (found := os.get_terminal_size(sys.__stdout__.fileno()).columns) > 0:  # type: ignore[union-attr]
             return found
     return _USUAL_COLUMNS

@@ -1,7 +1,7 @@
 """Output of all commands.
 
 Results go to stdout, everything else to stderr. With `--json`, results and errors are JSON objects, one per line on
-stdout. Text from a server is made printable first. Only `token` and `helper` print a secret.
+stdout. Unprintable characters in text from a server are replaced. Only `token` and `helper` print a token.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import traceback
 
     from keyfob.client.model import notices
-else:  # the help needs none of them: 15 ms
+else:  # importing these takes 15 ms, and `keyfob --help` does not need them
     json = LazyModule("json")
     traceback = LazyModule("traceback")
     notices = LazyModule("keyfob.client.model.notices")
 
-# What writing to a stream raises. Errors of files have a name, or were translated.
+# The error numbers of failed writes to a stream. An OSError of a file has a file name, or was converted before.
 _OF_STREAMS = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 CERTIFICATE_NEEDED = (
     "this token works only on connections with this login's client certificate: use keyfob "
@@ -42,13 +42,13 @@ CERTIFICATE_NEEDED = (
 
 
 def result(text: str) -> None:
-    """Print one line of result."""
+    """Print one line of the result."""
     sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the rows as aligned lines."""
+    """Return one line for each row, with aligned columns."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -60,7 +60,7 @@ def result_object(members: Mapping[str, object]) -> None:
 
 
 def result_bytes(piece: bytes) -> None:
-    """Write the body of an API's answer unchanged."""
+    """Write a part of the body of an API's response, unchanged."""
     sys.stdout.flush()
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
@@ -79,7 +79,7 @@ def notice(shown: notices.Notice) -> None:
 
 
 def detail(text: str) -> None:
-    """Print an indented line below a remark, such as a hint. Commands are not wrapped, so that users can copy them."""
+    """Print an indented line below a remark, such as a hint. A command is not wrapped, so that users can copy it."""
     sentences, command, rest = printable(text).partition("keyfob ")
     is_command = sentences.rstrip().endswith(":") and "\n" not in rest
     line = f"        {sentences}{command}{rest}"
@@ -88,9 +88,9 @@ def detail(text: str) -> None:
 
 
 def _wrapped(text: str, later: str) -> str:
-    """Return a text for stderr in lines: wrapped if stderr is a terminal, else a single line."""
+    """Return a text for stderr, wrapped into lines if stderr is a terminal, else as one line."""
     width = 0
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no terminal
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is not a terminal
         width = os.get_terminal_size(sys.stderr.fileno()).columns
     if not width:
         return f"{text}\n"
@@ -114,16 +114,16 @@ def asked(question: str, default: str = "") -> str:
 
 
 def agreed(question: str) -> bool:
-    """Ask a yes/no question at the terminal. Anything but "y" or "yes" is no."""
+    """Ask a yes/no question at the terminal. Any answer but "y" or "yes" means no."""
     sys.stderr.write(f"keyfob: {printable(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def failure(problem: KeyfobError, *, as_json: bool) -> int:
-    """Print an error with its hint and its help command, or as a JSON object. Return its exit code.
+    """Print an error with its hint and its help command, or as a JSON object. Return the exit code of the error.
 
-    If the error contains a command that a calling program can run for its user, the JSON object is always printed.
+    If the error contains a command for a calling program to run, the JSON object is printed in addition to the text.
     """
     if as_json or problem.more:
         result_object({"error": error_members(problem)})
@@ -143,7 +143,7 @@ def error_members(problem: KeyfobError) -> dict[str, object]:
 
 
 def unexpected(problem: BaseException | None) -> None:
-    """Report an unexpected error. The trace leaves out the error's message, which could contain a secret."""
+    """Print an unexpected error. The message of the exception is left out, since it could contain a secret."""
     if problem is None or isinstance(problem, SystemExit):
         return
     remark(f"unexpected error ({type(problem).__name__}), a bug in keyfob; KEYFOB_DEBUG=1 shows where")
@@ -151,19 +151,19 @@ def unexpected(problem: BaseException | None) -> None:
 
 
 def trace(problem: BaseException) -> None:
-    """Print where an error was raised, without its message, if KEYFOB_DEBUG is 1."""
+    """If KEYFOB_DEBUG is 1, print where an error was raised, without the message of the error."""
     if os.environ.get("KEYFOB_DEBUG") == "1":
         sys.stderr.writelines(traceback.format_tb(problem.__traceback__))
 
 
 def hook_uncaught_errors() -> None:
-    """Report errors in threads and finalizers as `unexpected` does, since Python would print their messages."""
+    """Let `unexpected` report errors in threads and finalizers. Python itself would print their messages."""
     threading.excepthook = lambda lost: unexpected(lost.exc_value)
     sys.unraisablehook = lambda lost: unexpected(lost.exc_value)
 
 
 def prepare() -> None:
-    """Make stdout and stderr escape characters that their encoding lacks, and replace a closed stdout."""
+    """Let stdout and stderr escape characters that their encoding lacks. Replace a closed stdout."""
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(_Closed(), write_through=True)
     if sys.stderr is None:
@@ -174,7 +174,7 @@ def prepare() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """A replacement for a stdout that was closed before Python started. In that case `sys.stdout` is None."""
+    """The replacement for `sys.stdout`, which is None if stdout was closed before Python started."""
 
     name = "<stdout>"
 
@@ -186,7 +186,7 @@ class _Closed(io.RawIOBase):
 
 
 def system_failure(problem: OSError) -> SystemFailed:
-    """Return keyfob's error for an `OSError`. It contains no file name, which could be a misplaced secret."""
+    """Convert an `OSError` to an error of keyfob, without the file name: a user may have typed a secret there."""
     reason = problem.strerror or type(problem).__name__
     trace(problem)
     if is_of_stdout(problem):
@@ -198,7 +198,7 @@ def system_failure(problem: OSError) -> SystemFailed:
 
 
 def is_of_stdout(problem: OSError) -> bool:
-    """Return whether the error occurred on writing to stdout."""
+    """Return whether the error occurred when writing to stdout."""
     return problem.errno in _OF_STREAMS and problem.filename is None
 
 
@@ -211,7 +211,7 @@ def _has_folder() -> bool:
 
 
 def discard_output() -> None:
-    """Discard all output to stdout, including the flush at exit. Called when the reader has closed the pipe."""
+    """Discard all further output to stdout, even the flush at exit. This is for a pipe that its reader has closed."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""An argument parser whose errors repeat no values, and whose help ends like a manual page."""
+"""An argument parser whose errors contain no typed values, and whose help ends like a manual page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FLAGS_END_AT: Final = 26
 
 
 class Parser(ArgumentParser):
-    """A parser that raises `Misuse` instead of exiting. Messages contain no values: one could be a misplaced secret."""
+    """A parser that raises `Misuse` and does not exit. Messages contain no typed value, which could be a secret."""
 
     def error(self, message: str) -> NoReturn:
         what, _, named = message.partition("unrecognized arguments: ")
@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
         raise Misuse(what or message, hint=f"Run: {self.prog} --help")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print the help. Unlike argparse, raise `OSError` if the help cannot be written."""
+        """Print the help. Raise `OSError` if the help cannot be written; argparse would ignore this error."""
         sys.stdout.write(self.format_help()) if file is None else file.write(self.format_help())
         sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The phishing lab of `keyfob demo --phishing`: attacks on a device login in memory, by policy and victim."""
+"""The phishing lab of `keyfob demo --phishing`: attacks on device logins, for each policy and kind of victim."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from keyfob.cli import output
 from keyfob.testing.phishing_lab import POLICIES, VICTIMS, attack, row_of, saves
 
-# The stories that are told, each with a policy and a user.
+# The attacks that are printed step by step, each with a policy and a victim.
 _STORIES: Final = (
     ("none", "clicks on a link"),
     ("the defaults", "heeds warnings"),
@@ -20,7 +20,7 @@ _CAREFUL: Final = ("heeds warnings", "reads the e-mail")
 
 
 def run_lab() -> None:
-    """Print the course of some attacks, and then a table of the attacks that still succeed under each policy."""
+    """Print the steps of some attacks, and then a table of the attacks that succeed under each policy."""
     output.result(
         "A device login is phished (RFC 10027): the page is genuine, the code is fresh, and the attacker waits."
     )

@@ -1,4 +1,4 @@
-"""Determine a command's profile from the settings (`settings.py`), and complete it from the last login."""
+"""Determine the profile of a command from the settings (`settings.py`) and from the last login of the profile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ChosenProfile:
     Attributes:
         profile: The profile; None if the issuer or the client ID is not known.
         settings: The settings from flags, variables and files, by name, each with its origin.
-        subject: The subject of the pinned account. A login of another account must not be used.
+        subject: The subject (`sub`) of the account that the settings require; None for any account.
         files: The settings files that were read.
     """
 
@@ -72,15 +72,15 @@ def profile_of(chosen: ChosenProfile) -> Profile:
 
 
 def first_login(name: str, issuer: str = "URL") -> str:
-    """Return the hint with the command for the first login of a profile."""
+    """Return a hint with the command for the first login of a profile."""
     return f"Run: {command(f'login {issuer} CLIENT_ID', name)}"
 
 
 def choose(flags: Namespace) -> ChosenProfile:
-    """Choose the profile from flags, settings and the last login. Attributes that `flags` lacks count as not set.
+    """Choose the profile from flags, settings and the last login. An attribute that `flags` lacks counts as not set.
 
-    Stored settings of a last login with another issuer or client are ignored, so that no server receives another
-    server's client ID.
+    If the settings name another issuer or client than the last login, the stored settings of that login are ignored. So
+    no server receives another server's client ID.
 
     Raises:
         Misuse: A setting is invalid.
@@ -113,7 +113,7 @@ def choose(flags: Namespace) -> ChosenProfile:
         credential, identity = stored.credential, stored.identity if is_machine else None
     certificate = _find_certificate(pick, found, stored, issuer)
     if stored is not None and stored.is_machine != is_machine:
-        stored = None  # the scopes and audience of a user's login are not those of a machine
+        stored = None  # a service account does not use the scopes and audience of a user's login, or the reverse
     audience, is_resource = _pick_audience(settings, pick, stored, issuer)
     scope = pick("scope", stored.scope.write() if stored else None, issuer)
     ca = pick("ca", stored.ca if stored else None)
@@ -155,12 +155,10 @@ def choose(flags: Namespace) -> ChosenProfile:
 
 
 def _load(name: str, settings: Settings) -> Profile | None:
-    """Return the stored settings of the last login. Damaged settings are ignored if issuer and client are given.
-
-    If the settings file is missing because a login was killed, the settings are read from the stored login.
+    """Return the settings of the last login: from its file, else from its stored login; None if there is neither.
 
     Raises:
-        VaultUnavailable: The settings are damaged, and issuer or client are not given.
+        VaultUnavailable: The file is damaged, and is needed, since `settings` lacks the issuer or the client ID.
     """
     try:
         found = ProfileFiles().load(name)
@@ -174,7 +172,7 @@ def _load(name: str, settings: Settings) -> Profile | None:
 
 
 def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
-    """Return whether the scope is exact: as in the last login, unless a flag sets a new scope."""
+    """Return whether --exact-scope is set. Without --scope, the setting of the last login counts too."""
     is_exact = bool(getattr(flags, "exact_scope", False))
     return is_exact or (stored is not None and stored.has_exact_scope and _flag(flags, "scope") is None)
 
@@ -182,10 +180,10 @@ def _has_exact_scope(flags: Namespace, stored: Profile | None) -> bool:
 def _find_certificate(
     pick: _Pick, found: Mapping[str, Setting], stored: Profile | None, issuer: str
 ) -> CertificateFiles | None:
-    """Return the files of the client certificate. A stored key is used only with the stored certificate.
+    """Return the client certificate's files, or None. A stored key is used only with the stored certificate.
 
     Raises:
-        Misuse: There is a key without a certificate, or a value that is not a file name.
+        Misuse: There is a key without a certificate, or a setting is not a file name.
     """
     before = stored.certificate if stored else None
     certificate = pick("certificate", before.certificate if before else None, issuer)
@@ -202,7 +200,7 @@ def _find_certificate(
 
 
 def _path(name: str, origin: Setting) -> str:
-    """Return the absolute path. A relative path in a settings file is relative to the folder of that file."""
+    """Return an absolute path. A relative path in a settings file is relative to the folder of this file."""
     if origin.kind == "login":
         return name
     base = Path(origin.where).parent if origin.kind == "config" else Path()
@@ -210,7 +208,10 @@ def _path(name: str, origin: Setting) -> str:
 
 
 def _pick_audience(settings: Settings, pick: _Pick, stored: Profile | None, issuer: str) -> tuple[str | None, bool]:
-    """Return the API, and whether it is a resource URI (RFC 8707). Of two settings, the one with precedence decides."""
+    """Return the API, and True if `resource` (RFC 8707) names it, False if `audience` does.
+
+    If both are set, the one with the higher precedence is used. If neither is set, the last login's API is used.
+    """
     resource, audience = settings.find("resource", issuer), settings.find("audience", issuer)
     if resource is not None and (audience is None or _ORDER[resource.kind] <= _ORDER[audience.kind]):
         return pick("resource", None, issuer), True
@@ -225,7 +226,7 @@ def known_app(flags: Namespace) -> App:
 
     Raises:
         LoginRequired: The profile has no login.
-        Refused: Another account than the pinned one is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     agent = agent_socket()
     if agent is not None:
@@ -241,11 +242,11 @@ def known_app(flags: Namespace) -> App:
 
 
 def _app_of_agent(flags: Namespace, socket: Path) -> App:
-    """Return the agent's login that fits the settings. The vault of this machine is not used.
+    """Return the login of `keyfob agent` that fits the settings. The vault of this machine is not used.
 
     Raises:
-        VaultUnavailable: The agent does not answer.
-        Refused: The agent offers no such login, several such logins, or one of another account than the pinned one.
+        VaultUnavailable: The agent does not respond.
+        Refused: The agent offers no such login or several, or a login of another account than the settings require.
     """
     from keyfob.client.io.agent.agent_vault import AgentVault  # noqa: PLC0415  only programs with KEYFOB_AGENT need it
 
@@ -280,7 +281,7 @@ def not_logged_in(name: str) -> LoginRequired:
 
 
 def known_names() -> list[str]:
-    """Return every profile that has settings or a login."""
+    """Return the names of all profiles that have settings or a login."""
     return sorted({*ProfileFiles().names(), *FileVault().entries()})
 
 
@@ -313,13 +314,13 @@ def stored_app(name: str) -> App | None:
 
 
 def _of_login(name: str) -> Profile | None:
-    """Return a profile made from the stored login, if the settings are lost. That profile suffices for a logout."""
+    """Return a profile made from the stored login, for use when the settings are lost, or None if there is no login."""
     stored = run(FileVault(None, Seals()).load(name, is_ending=True))
     return None if stored is None else Profile(name, stored.issuer, stored.client_id, stored.audience, stored.scope)
 
 
 def check_issuer(chosen: ChosenProfile) -> None:
-    """Compare the issuer of the stored login with the one that a project's file names.
+    """Compare the issuer of the stored login with the issuer in a project's file.
 
     Raises:
         LoginRequired: The issuers differ. No token is used or requested.
@@ -344,7 +345,7 @@ def check_issuer(chosen: ChosenProfile) -> None:
 
 
 def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
-    """Compare the logged-in account with the pinned one.
+    """Compare the logged-in account with the account that the settings require.
 
     Raises:
         Refused: The accounts differ, or the logged-in account is unknown.
@@ -362,7 +363,7 @@ def check_subject(chosen: ChosenProfile, stored: StoredLogin) -> None:
 
 
 def app_of(profile: Profile, store: str | None = None, vault: Vault | None = None) -> App:
-    """Return the `App` of a profile; `store` is this command's storage policy, None for the earlier choice."""
+    """Return the `App` of a profile. `store` says where tokens are to be stored; None keeps the present place."""
     app = App(
         issuer=profile.issuer,
         client_id=profile.client_id,
@@ -391,7 +392,7 @@ def app_of(profile: Profile, store: str | None = None, vault: Vault | None = Non
         certificate_key=profile.certificate.key if profile.certificate else None,
     )
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:
-        app.vault.seals.asks = True  # a user who types commands can type a passphrase
+        app.vault.seals.asks = True  # ask for a passphrase, since a user has typed this command
     return app
 
 

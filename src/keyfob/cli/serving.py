@@ -46,7 +46,7 @@ def serve(flags: Namespace) -> None:
         node = _bind(flags, folder, database, opened)
         try:
             _serve(node, opened)
-        # A signal before the server has taken them over.
+        # The signal came before the server handled signals itself.
         except KeyboardInterrupt:
             pass
         except SystemExit as ended:
@@ -56,13 +56,13 @@ def serve(flags: Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """The parameters of `keyfob serve`. Its processes share the sockets and nothing else that is open.
+    """The parameters of `keyfob serve`. Its processes share the open sockets, but no other open resource.
 
     Attributes:
         listener: The socket for requests.
-        second: The socket that accepts client certificates, if there is one.
-        mail: The destination of e-mail, for the printed introduction.
-        metrics: The addresses at which the processes serve metrics, one each; () for no metrics.
+        second: The socket that accepts client certificates, or None.
+        mail: The description of the mailer, for the text that is printed at the start.
+        metrics: The host and port of the metrics of each process; () for no metrics.
     """
 
     flags: Namespace
@@ -79,7 +79,7 @@ class _Node:
     metrics: tuple[tuple[str, int], ...]
 
     def open(self) -> Tenant:
-        """Open the tenant with the present master key, which may have changed since the command started."""
+        """Open the tenant with the present master key. The key may have changed since the command started."""
         master = find_master_key(self.folder, self.flags.master_key, is_dev=self.flags.dev)
         return Tenant.follow(
             self.folder,
@@ -93,7 +93,7 @@ class _Node:
         )
 
     def introduce(self, tenant: Tenant, metrics: str) -> None:
-        """Print the remarks, and the settings that a first login needs."""
+        """Print remarks on the tenant's settings, and the settings that a first login needs."""
         for remark in remarks(tenant.config, has_tls=self.tls is not None, has_mtls_port=self.second is not None):
             output.remark(remark)
         if self.master.is_beside and not self.flags.dev:
@@ -102,7 +102,7 @@ class _Node:
         sys.stdout.flush()
 
     def run(self, tenant: Tenant) -> None:
-        """Serve until a signal, and close the tenant."""
+        """Serve until a signal arrives, then close the tenant."""
         second, flags = self.second, self.flags
         certified = None if second is None else Certified(second, flags.client_ca, tenant.certificates)
         run_until_signal(tenant, self.listener, self.tls, certified)
@@ -130,12 +130,12 @@ def _bind(flags: Namespace, folder: Path, database: str, opened: ExitStack) -> _
     second = None if flags.mtls_port is None else opened.enter_context(closing(bind(flags.host, flags.mtls_port)))
     if not flags.dev:
         refuse_readable_folder(folder)
-    # Checks the folder, before anything else is written there.
+    # This call also checks the folder, before anything else is written there.
     master = find_master_key(folder, flags.master_key, is_dev=flags.dev)
     mailer, mail = mailer_of(flags, folder)
     tls = tls_files(folder) if flags.tls else None
-    # The certificate is valid for the typed name too. Over plain http the issuer stays the numeric address.
-    # Where others can connect, the settings must have an issuer; without one, it is this machine.
+    # With TLS, the issuer has the typed host name, which the certificate contains. Over plain http, the issuer has the
+    # IP address of the socket. If other machines can connect, it has 127.0.0.1, and the settings must name an issuer.
     name = flags.host if flags.tls else "" if is_this_machine(flags.host) else "127.0.0.1"
     issuer = url_of(listener, is_tls=flags.tls, name=name)
     if flags.file is not None:
@@ -158,7 +158,7 @@ def _serve(node: _Node, opened: ExitStack) -> None:
             undo.pop_all()
             node.run(tenant)
             return
-    # Nothing is open now that processes cannot share: no connection, and no thread.
+    # Now no database connection and no thread exists, which several processes could not share.
     supervise(node.flags.workers, node.work, [one for one in (node.listener, node.second) if one is not None])
 
 
@@ -175,7 +175,7 @@ def _check(flags: Namespace) -> None:
 
 
 def remarks(config: TenantConfig, *, has_tls: bool, has_mtls_port: bool) -> Iterator[str]:
-    """Yield remarks for the operator at the start, on settings that reduce security or have no effect."""
+    """Yield remarks for the operator on settings that reduce security or have no effect."""
     names = config.password_users()
     if names:
         yield f"these applications may use the password grants, so they see users' passwords: {', '.join(names)}"
@@ -213,7 +213,7 @@ def _beside(master: MasterKey, folder: Path) -> str:
 def _apply(
     file: Path, folder: Path, issuer: str, database: str = "", master_key: str | None = None, *, is_dev: bool = False
 ) -> None:
-    """Apply the file to the tenant, and print the changes. At a terminal, ask before anything is removed.
+    """Apply the file to the tenant, and print the changes. If there is a terminal, ask before anything is removed.
 
     Raises:
         Misuse: The file has mistakes, the folder cannot be used, or the operator answered no.
@@ -231,10 +231,12 @@ def _apply(
 
 
 def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[str, int], ...]:
-    """Return an address for the metrics of each process: with consecutive ports, or any free ports for port 0.
+    """Return the host and port of the metrics of each process; () if `place` is None.
+
+    The ports are consecutive. If the port in `place` is 0, each process gets a free port.
 
     Raises:
-        Misuse: A port is taken, or the address is not one of this machine.
+        Misuse: A port is in use, or the address does not belong to this machine.
     """
     if place is None:
         return ()
@@ -247,10 +249,10 @@ def _metrics_places(place: tuple[str, int] | None, workers: int) -> tuple[tuple[
 
 
 def _serve_metrics(tenant: Tenant, places: Sequence[tuple[str, int]], opened: ExitStack) -> str:
-    """Serve the metrics of this process, if that is requested. Return the URL of the metrics, or ""."""
+    """If metrics are requested, serve those of this process, and return their URL. Otherwise, return ""."""
     if not places:
         return ""
-    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  20 ms, and few need it
+    from keyfob.server.io.metrics import PrometheusMeter  # noqa: PLC0415  takes 20 ms; only metrics need it
 
     meter = PrometheusMeter()
     tenant.measure(meter)
@@ -321,7 +323,7 @@ or, for the API's scope too, add --scope read:orders; or by hand:
 
 
 def _login_lines(config: TenantConfig) -> str:
-    """Return the login command for the first application that logs users in and needs no secret."""
+    """Return the login command for the first client that logs users in and needs no secret; "" if there is none."""
     interactive = {DEVICE_CODE, AUTHORIZATION_CODE}
     public = (one for one in config.applications if one.auth_methods == ("none",) and interactive & set(one.grants))
     first = next(public, None)

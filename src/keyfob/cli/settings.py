@@ -1,7 +1,8 @@
-"""Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`, highest first.
+"""Settings from flags, `KEYFOB_*` variables, the project's `.keyfob.toml` and the user's `config.toml`.
 
-A project's file comes with code from others. It may select a login, but it may set no secret, no trusted authority and
-no command to run. Settings that a file contains for one issuer are never sent to another issuer.
+The order above is the precedence, highest first. Others may have written the project's file. So this file may select a
+login, but it may set no secret, no trusted authority and no command to run. Settings for one issuer are never sent to
+another issuer.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _AT: Final = re.compile(r"\(at ([a-z0-9 ,]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The value of a setting, and where it is set.
+    """The value of a setting, and its origin.
 
     Attributes:
         where: The flag, the variable or the file that sets the value; "" for a default.
@@ -64,7 +65,7 @@ class _Layer:
     kind: SettingKind
     where: str
     values: Mapping[str, str]
-    issuer: str = ""  # the issuer that the file names, to which its other settings belong
+    issuer: str = ""  # the issuer in the file; the file's other settings are only for this issuer
 
     def find(self, name: str) -> Setting | None:
         value = self.values.get(name)
@@ -76,8 +77,8 @@ class Settings:
     """All settings for one profile, except the settings that the last login stored.
 
     Attributes:
-        name: The profile.
-        layers: The variables and files in order of precedence, without the flags, which come first.
+        name: The name of the profile.
+        layers: The variables and files in order of precedence, without the flags, which precede them.
         files: The files that were read.
     """
 
@@ -87,11 +88,12 @@ class Settings:
     files: tuple[Path, ...] = field(default=())
 
     def find(self, name: str, issuer: str | None = None) -> Setting | None:
-        """Return the setting with the highest precedence, or None.
+        """Return the setting with the highest precedence, or None if it is not set.
 
         Args:
             name: The name of the setting.
-            issuer: The chosen issuer. Settings that a file contains for another issuer are ignored.
+            issuer: The chosen issuer. If a file names another issuer, its settings that depend on the issuer are
+                ignored. If None, no setting is ignored.
         """
         found = find_flag(self.flags, name)
         if found is not None:
@@ -107,7 +109,7 @@ class Settings:
 
 
 def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
-    """Read the variables and files.
+    """Read the settings in environment variables and files.
 
     Args:
         flags: The flags of the command.
@@ -131,7 +133,11 @@ def find_settings(flags: Namespace, *, reads_project: bool = True) -> Settings:
 
 
 def find_flag(flags: Namespace, name: str) -> Setting | None:
-    """Return the setting of a flag, or None if the flag was not given; raise `Misuse` if it is empty."""
+    """Return the setting of a flag, or None if the flag was not given.
+
+    Raises:
+        Misuse: The value of the flag is empty.
+    """
     value: object = getattr(flags, name, None)
     if isinstance(value, list):
         value = " ".join(map(str, cast("list[object]", value)))
@@ -154,7 +160,7 @@ def _environment() -> list[_Layer]:
 
 
 def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
-    """Return the profile's name: from a setting, else as selected by `keyfob profile use`, else "default"."""
+    """Return the name of the profile: from a setting, else from `keyfob profile use`, else "default"."""
     files = ProfileFiles()
     found = [find_flag(flags, "profile"), *(layer.find("profile") for layer in layers)]
     chosen = files.chosen()
@@ -165,10 +171,10 @@ def _name(flags: Namespace, layers: list[_Layer]) -> Setting:
 
 
 def _find_project() -> Path | None:
-    """Return the nearest project file, from the working directory upward."""
+    """Return the nearest project file, from the working directory upward; None if there is none."""
     try:
         here = Path.cwd()
-    except OSError:  # the folder is gone
+    except OSError:  # the working directory was deleted
         return None
     return next((path for folder in (here, *here.parents) if os.path.lexists(path := folder / PROJECT_FILE)), None)
 
@@ -184,7 +190,7 @@ def _config_layers(path: Path, profile: str) -> list[_Layer]:
 
 
 def _tables(value: object) -> dict[str, dict[str, object]] | None:
-    """Return the tables by name, or None if a member is not a table."""
+    """Return the tables by name. Return None if the value is not a table, or if one of its members is not a table."""
     found = cast("dict[str, object]", value) if isinstance(value, dict) else {"": None}
     tables = {name: cast("dict[str, object]", table) for name, table in found.items() if isinstance(table, dict)}
     return tables if len(tables) == len(found) else None
@@ -214,7 +220,7 @@ def _read_file(path: Path) -> dict[str, object]:
         reason = problem.strerror or type(problem).__name__
         raise Misuse(f"{path} cannot be read: {reason}", code="setting-wrong") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        # The parser's message may repeat the file's text, which could be a misplaced secret.
+        # The parser's message is left out, since it may contain text of the file, such as a misplaced secret.
         found = _AT.search(str(problem))
         where = f" ({found[1]})" if found else ""
         raise Misuse(f"{path} is not TOML{where}", code="setting-wrong") from None
@@ -232,7 +238,7 @@ def _check_owner(found: os.stat_result, path: Path) -> None:
 
 
 def _texts(members: Mapping[str, object], allowed: frozenset[str], path: Path) -> dict[str, str]:
-    """Return a file's settings as text.
+    """Return a file's settings, whose values must be text.
 
     Raises:
         Misuse: A setting is not allowed in this file, or is not text.

@@ -28,7 +28,7 @@ _MARKS: Final = {True: "ok", False: "NO", None: "?"}
 _TIMES: Final = frozenset({"exp", "iat", "nbf", "auth_time", "updated_at"})
 _LONGEST: Final = 300
 _LATEST: Final = 253402300799  # the end of the year 9999
-# In a policy for an issuer or audience that is unknown. The address never resolves (RFC 6761 §6.4).
+# This stands for an unknown issuer or audience in a policy. The host name never resolves (RFC 6761 §6.4).
 UNKNOWN: Final = "https://nobody.invalid/"
 _ACCESS: Final = frozenset({AT_JWT, f"application/{AT_JWT}"})
 _PLAIN: Final = frozenset({"", "jwt", "application/jwt"})
@@ -40,9 +40,9 @@ class TokenReport:
     """A token and the results of its checks.
 
     Attributes:
-        policy: The issuer and audience against which the token was checked.
+        policy: The expected issuer and audience.
         signature_bytes: The length of the token's signature; 0 if it has none.
-        assumed: Which of "issuer" and "audience" were taken from the token itself, because the user did not set them.
+        assumed: Which of "issuer" and "audience" were taken from the token itself, since the user did not give them.
         keys_missing: The reason why the issuer's keys are not available, or "".
     """
 
@@ -190,15 +190,15 @@ def _time_members(when: datetime, now: datetime) -> dict[str, object]:
 
 
 def kind_of(token: Secret, client_id: str | None = None) -> TokenKind:
-    """Return the token's likely kind. The token is not verified, and no check depends on the result.
+    """Return the likely kind of a token. The token is not verified, and no check depends on the result.
 
     Args:
         token: The token without a scheme such as `Bearer`.
-        client_id: A known client ID. A token whose only audience is this client is an ID token.
+        client_id: The client ID of a login, or None. A token whose only audience is this client is an ID token.
 
     Returns:
-        The kind. "signed" is a JWT of another `typ`, such as a DPoP proof. "opaque" is any other text. If that text
-        is a token, only its issuer can read it.
+        The kind. "signed" is a JWT whose `typ` is that of neither access tokens nor ID tokens, such as a DPoP proof.
+        "opaque" is a text that is not a JWT, such as a token that only its issuer can read.
     """
     header, claims = peek(token)
     if header is None or not isinstance(header.values.get("alg"), str):

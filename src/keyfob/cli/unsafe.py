@@ -14,7 +14,7 @@ from keyfob.server.start import READY_EMAIL
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether only this machine can connect to a server that listens on this address."""
+    """Return whether only this machine can connect to a server that listens on this host."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -22,10 +22,10 @@ def is_this_machine(host: str) -> bool:
 
 
 def refuse_readable_folder(folder: Path) -> None:
-    """Check the mode of the folder, before keyfob makes it private.
+    """Check the permissions of the folder, before keyfob restricts them.
 
     Raises:
-        Misuse: The mode has let other users of this machine read the tenant's key or database.
+        Misuse: Other users of this machine could read the tenant's key or database.
     """
     exposed = exposed_file(folder, (MASTER_KEY, DATABASE))
     if exposed is not None:

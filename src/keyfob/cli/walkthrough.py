@@ -23,14 +23,18 @@ from keyfob.server.start import READY_AUDIENCE, READY_CLIENT_ID, FirstUser
 from keyfob.testing.orders import api
 from keyfob.testing.person import Person, over_network
 
-# The pages and the polling are the real ones. Only the interval is shorter, so that the demo is not slow.
+# Shorter than the usual five seconds, so that the demo is not slow.
 POLL_INTERVAL: Final = timedelta(seconds=1)
 NIGHTLY: Final = "nightly-batch"
 LEGACY: Final = "old-program"
 
 
 class DemoApps(NamedTuple):
-    """One `App` for each flow. The last two are the same client, with the browser here and with it elsewhere."""
+    """One `App` for each flow.
+
+    `by_browser` and `by_pasting` are the same client. `by_browser` uses a browser on this machine, and `by_pasting` a
+    browser on another computer.
+    """
 
     by_code: App
     as_itself: App
@@ -67,7 +71,7 @@ def run_demo(*, unattended: bool) -> None:
 
 
 def _tenant_config(issuer: str, secret: Secret) -> TenantConfig:
-    """Return the ready configuration with a machine client and a client for the password grant."""
+    """Return the settings of `ready_config` with two more clients: a service account and one for passwords."""
     ready = ready_config(issuer)
     nightly = Application(
         NIGHTLY, "Nightly batch", "machine", (CLIENT_CREDENTIALS,), ("client_secret_post",), (secret,)
@@ -100,7 +104,7 @@ def _demo_apps(issuer: str, folder: Path, secret: Path) -> DemoApps:
 
 
 class Walkthrough:
-    """Log in with each flow and call the API. Every step prints its outcome. An unexpected outcome ends the demo."""
+    """Logs in with each flow and calls the API. Every step prints its outcome. An unexpected outcome ends the demo."""
 
     def __init__(self, apps: DemoApps, guard: Guard, orders: str, user: FirstUser, *, unattended: bool) -> None:
         """Store the arguments. With `unattended`, a script fills in the pages in place of the user."""
@@ -211,7 +215,7 @@ class Walkthrough:
         _print(f"  the program shows  {shown}?...  and accepts only the response to this request")
 
         def send(request: Request) -> Response:
-            # A browser on another computer: its redirect to the loopback address fails, so the user pastes the address.
+            # In a browser on another computer, the redirect to the loopback address fails, so the user pastes the URL.
             return over_network(request) if request.url.startswith(self._issuer) else Response(502)
 
         self._browser = Person(send)
@@ -280,7 +284,7 @@ def _print(text: str) -> None:
 
 
 def _expect(what: str, holds: bool) -> None:  # noqa: FBT001
-    """Print that a step ended as expected.
+    """Print that a step ended as expected, if `holds` is true.
 
     Raises:
         Refused: The step did not end as expected.

@@ -1,7 +1,7 @@
 """The two protocols that flows use: World (network, clocks, randomness, browser, terminal) and Vault (stored logins).
 
-Flows are coroutines. If all methods of the two protocols block, `keyfob.run.run` runs a flow without an event loop.
-`keyfob.login.aio` awaits the same flows with methods that suspend.
+Flows are coroutines that await the methods of these protocols. With methods that block, `keyfob.run.run` runs a flow
+without an event loop. With methods that suspend, the flow runs in an event loop, as for `keyfob.login.aio`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class Question:
     """One prompt.
 
     Attributes:
-        kind: The requested value, for apps.
+        kind: What the user is asked for, such as "password". Apps that show their own prompt can use it.
         words: The prompt's text.
-        is_hidden: Whether the reply must not be echoed.
+        is_hidden: Whether the reply must not be visible while the user types it.
         default: The value for an empty reply; "" if there is none.
     """
 
@@ -100,7 +100,7 @@ class World(Protocol):
         ...
 
     def notify(self, notice: Notice) -> None:
-        """Show a notice to the user, or drop it."""
+        """Show a notice to the user. A `World` without a display drops it."""
         ...
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
@@ -120,7 +120,7 @@ class World(Protocol):
         ...
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the first event from the browser or the user, or None after `span`."""
+        """Return the first event from the browser or the user; None if there is no event within `span`."""
         ...
 
     async def ask(self, question: Question) -> Secret:
@@ -140,15 +140,15 @@ class World(Protocol):
         ...
 
     def save_capabilities(self, issuer: str, client_id: str, capabilities: ServerCapabilities) -> None:
-        """Cache the capabilities of a server for a client, if possible."""
+        """Cache the capabilities of a server for a client. An error is ignored."""
         ...
 
     def save_pending(self, profile: str, kept: Secret | None) -> None:
-        """Store a pending login, if possible; None removes it."""
+        """Store a pending login; None as `kept` removes it. An error is ignored."""
         ...
 
     def load_pending(self, profile: str) -> Secret | None:
-        """Return the stored pending login.
+        """Return the stored pending login; None if there is none.
 
         Raises:
             VaultUnavailable: The pending login cannot be read.
@@ -156,11 +156,15 @@ class World(Protocol):
         ...
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Try to take the login lock. Return whether that succeeded, and the lock's present or last holder."""
+        """Try to take the login lock, without waiting.
+
+        Return True and the lock's last holder; or, if another process holds the lock, False and that process. In both
+        cases, the holder is None if it is unknown.
+        """
         ...
 
     def record_login(self, profile: str, turn: LockHolder) -> None:
-        """Record the result of this login for the processes that wait for the lock, if possible."""
+        """Record this login's result, for the processes that wait for the lock. An error is ignored."""
         ...
 
     def release_login_lock(self) -> None:
@@ -244,16 +248,19 @@ class Vault(Protocol):
     """Stored logins, one for each profile name. Every method may raise `VaultUnavailable`."""
 
     async def prepare(self) -> str:
-        """Check that a login can be stored. Return a message for the user about the storage, or ""."""
+        """Check that a login can be stored.
+
+        Return a message for the user about the storage; "" if there is nothing to report.
+        """
         ...
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the stored login, or None.
+        """Return the stored login; None if there is none.
 
         Args:
             entry: The profile's name.
-            is_ending: Whether the caller will revoke and delete the login. If so, a login that a policy forbids to use
-                is returned too.
+            is_ending: Whether the caller will revoke and delete the login. If so, the login is returned even from a
+                plain file that the storage policy forbids.
         """
         ...
 

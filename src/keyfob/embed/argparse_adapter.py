@@ -1,4 +1,4 @@
-"""Login commands for argparse: add each as a sub-parser with a `func`, and run the program."""
+"""Login commands for argparse: add each command as a sub-parser with a `func`, and run the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ else:
 
 
 def mount(login: ProgramLogin, commands: SubParsers[ArgumentParser]) -> None:
-    """Add the login commands to the return value of `ArgumentParser.add_subparsers`."""
+    """Add the login commands to `commands`, the return value of `ArgumentParser.add_subparsers`."""
     check_names(commands.choices)
     for command in COMMANDS:
         parser = commands.add_parser(command.name, help=command.help, description=command.help)
@@ -35,7 +35,10 @@ def mount(login: ProgramLogin, commands: SubParsers[ArgumentParser]) -> None:
 
 
 def run(login: ProgramLogin, parser: ArgumentParser, arguments: Sequence[str] | None) -> NoReturn:
-    """Parse the arguments, run the command's `func`, and exit. If `func` returns a number, that is the exit code."""
+    """Parse the arguments, run the command's `func`, and exit.
+
+    If `func` returns a number, this is the exit code. If it returns anything else, the exit code is 0.
+    """
     flags = parser.parse_args(arguments)
     command: Callable[[Namespace], object] | None = getattr(flags, "func", None)
     if command is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> type[Any]:
-    """Return a subclass of a group class whose commands may need a login.
+    """Return a subclass of `group` that offers a login if a command fails for lack of a login.
 
     Args:
         group: `click.Group`, or Typer's equivalent class.
@@ -37,7 +37,7 @@ def attending(group: type[Any], login: ProgramLogin, failure: Callable[[KeyfobEr
 
 
 def _attended(command: Any, login: ProgramLogin, failure: Callable[[KeyfobError], Exception]) -> Any:  # noqa: ANN401
-    """Return a copy of a command. If it needs a login, it runs again afterwards, with the same parameters."""
+    """Return a copy of a command. If the command fails for lack of a login, the copy offers one and runs it again."""
     found = copy(command)
     callback = command.callback
     if callback is not None:

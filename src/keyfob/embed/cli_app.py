@@ -1,4 +1,4 @@
-"""The login of a command-line program. Until a token is needed, the program imports only this module."""
+"""The login of a command-line program. The program imports only this module until it needs a token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ _ADAPTERS = {"argparse": argparse_adapter, "click": click_adapter, "cyclopts": c
 
 
 def _with_arguments_of(_: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Return a decorator by which type checkers see a constructor with another class's arguments."""
+    """Return a decorator for a constructor, which takes any arguments at run time.
+
+    Type checkers check the arguments of the constructor as those of the given class.
+    """
 
     def same(constructor: Callable[..., None]) -> Callable[..., None]:
         return constructor
@@ -55,14 +58,17 @@ class CliApp:
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Take the settings from a file, as `keyfob.login.App.from_toml`, but read it when a login is first needed."""
-        found = cls(issuer="", client_id="")  # as no App is made of them
+        """Create the `CliApp` with the settings in a file, as `keyfob.login.App.from_toml` does.
+
+        The file is read only when a login is needed.
+        """
+        found = cls(issuer="", client_id="")  # not used, since `_make` is replaced
         found._make = lambda app: app.from_toml(path)
         return found
 
     @property
     def app(self) -> App:
-        """The `App`, created on first use. A test may assign another one.
+        """The `App`, created on first use. A test may assign another `App`.
 
         Raises:
             Misuse: A setting is invalid.
@@ -85,8 +91,8 @@ class CliApp:
         """Add the commands `login`, `logout`, `whoami`, `status`, `token` and `switch` to a program.
 
         A Click or Typer program then prints keyfob's errors in the style of the framework, and exits with the codes in
-        docs/errors.md. If a command needs a login and a user is at the terminal, the program offers the login and runs
-        the command again from its beginning.
+        docs/errors.md. If a command fails for lack of a login, the program offers a login to the user at the terminal.
+        After this login, the program runs the command again from its beginning.
 
         Args:
             cli: A `click.Group`, a `typer.Typer`, a `cyclopts.App` or argparse's result of `add_subparsers`.
@@ -115,15 +121,15 @@ class CliApp:
     def requires_login(self, *scopes: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Return a decorator for commands that need a valid token with these scopes.
 
-        Without a token, a user at a terminal is offered the login, and the command runs after it. Without a terminal,
-        or if the user declines, the command does not start.
+        If there is no token, the decorator offers a login to the user at the terminal, and then runs the command. If
+        there is no terminal, or the user declines, the command does not start.
 
         Args:
             scopes: The scopes, as several arguments or separated by spaces.
 
         Raises:
-            LoginRequired: Raised by the command: there is no login, or it lacks a scope, and no user logs in.
-            KeyfobError: Raised by the command, as by `Session.token`.
+            LoginRequired: Raised by the decorated command: there is no login with these scopes, and no user logs in.
+            KeyfobError: Raised by the decorated command: any error of `Session.token`.
         """
         needed = frozenset(" ".join(scopes).split())
 

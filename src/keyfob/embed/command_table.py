@@ -19,8 +19,8 @@ class Option:
     """An option or the positional argument of a command.
 
     Attributes:
-        metavar: The placeholder of the value in the help; "" for a switch.
-        choices: The possible values; () for any.
+        metavar: The placeholder of the value in the help; "" for an option without a value.
+        choices: The possible values; () for any value.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The option as it is typed."""
+        """The option as users type it, such as `--flow`."""
         return f"--{self.name.replace('_', '-')}"
 
 
@@ -72,7 +72,10 @@ COMMANDS = (
 
 
 def check_names(taken: Iterable[str]) -> None:
-    """Raise `Misuse` if the program already has a command of one of these names, which is never replaced."""
+    """Raise `Misuse` if a login command's name is in `taken`, the names of the program's commands.
+
+    A command of the program is never replaced.
+    """
     both = sorted({command.name for command in COMMANDS}.intersection(taken))
     if both:
         hint = "Mount the commands in a separate group, and set App(login_command=...)."

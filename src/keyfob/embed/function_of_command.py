@@ -1,4 +1,4 @@
-"""A function for a command, with the signature from which Typer and cyclopts make its options."""
+"""Create a command's function, whose signature tells Typer and cyclopts the command's options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ else:
 
 
 def function_of(login: ProgramLogin, command: LoginCommand, annotate: Callable[[Option], Any]) -> Callable[..., int]:
-    """Return a function that runs the command and returns the exit code.
+    """Return a function that runs a login command and returns the exit code.
 
     Args:
         login: The program's login.

@@ -1,4 +1,4 @@
-"""Run the commands of `command_table.py`, for every framework, and offer a login to the user."""
+"""Run the login commands that `command_table.py` lists, for every framework, and offer a login to the user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OFFERED: Final = "the login was offered"
 
 
 def run_command(app: App, name: str, values: Mapping[str, object]) -> int:
-    """Run a command of the table, and return its exit code.
+    """Run a login command, and return its exit code.
 
     Args:
         app: The program's `App`.
@@ -56,7 +56,7 @@ def describe(problem: KeyfobError) -> str:
 
 
 def need(app: App, scopes: frozenset[str]) -> None:
-    """Check that there is a login with a valid token and these scopes. If not, offer one to a user at the terminal.
+    """Check that there is a login with a valid token and these scopes. If not, offer a login to a user at the terminal.
 
     Raises:
         LoginRequired: There is no such login, and no user logs in.
@@ -92,7 +92,10 @@ def has_user() -> bool:
 
 
 def is_accepted(app: App, problem: LoginRequired) -> bool:
-    """Offer the login that solves an error, at most once per error. Return whether the user accepts."""
+    """If the error means that there is no login, ask the user whether to log in now. Return whether the user agrees.
+
+    A service account, or a user who is not at a terminal, is not asked. For one error, only the first call asks.
+    """
     if problem.code != "login-required" or app.profile.is_machine or not has_user():
         return False
     if _OFFERED in getattr(problem, "__notes__", ()):
@@ -107,7 +110,7 @@ def log_in(app: App, scopes: Iterable[str] = (), flow: str | None = None) -> Non
     Args:
         app: The program.
         scopes: The scopes to request in addition to the program's own.
-        flow: The flow; None for the program's own.
+        flow: The login flow; None for the program's setting.
 
     Raises:
         KeyfobError: Any error of `App.log_in`.
@@ -210,7 +213,7 @@ def _switch(app: App, values: Mapping[str, object]) -> int:
 
 
 def _ask_which(app: App, names: list[str], now: str) -> str:
-    """Return the login to switch to: of two logins the other one, of more the one whose name the user types."""
+    """Return the login to switch to: the only other login, or else the login whose name the user types."""
     others = [name for name in names if name != now]
     if len(others) == 1:
         return others[0]
@@ -229,7 +232,7 @@ def _agreed(app: App, question: str, *, default: bool) -> bool:
 
 
 def _asked(app: App, question: str) -> str | None:
-    """Return the line that the user types, or None at the end of the input."""
+    """Ask the user a question. Return the typed line, or None at the end of the input."""
     program = app.profile.program
     sys.stderr.write(printable(f"{program}: {question}" if program else question))
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Run a command. If it fails for lack of a login, offer a login. The frameworks' adapters call this."""
+"""Run a command, and offer a login if the command fails for lack of a login. All adapters use this module."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ else:
 
 
 def attended(login: ProgramLogin, command: Callable[[], T]) -> T:
-    """Run a command. If the command needs a login, offer a login, and run the command once more.
+    """Run a command. If it fails for lack of a login, offer a login, and run the command once more.
 
     Raises:
         KeyfobError: The command failed. `LoginRequired` means that the user did not log in.

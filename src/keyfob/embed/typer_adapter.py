@@ -1,4 +1,4 @@
-"""Login commands for Typer, by public names only. Since 0.26 Typer contains its own copy of Click."""
+"""Login commands for Typer, using only its public names: since 0.26 Typer contains a private copy of Click."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""IO that all packages share: HTTP, TLS, files and logs. Only their io/ packages and the public modules import it."""
+"""The IO that all packages share: HTTP, TLS, files and logs. Only io/ packages and public modules import it."""

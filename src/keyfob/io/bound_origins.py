@@ -1,6 +1,6 @@
-"""A file with the origins for which each tool may get a token: one plain line for each tool and origin.
+"""A text file with the origins for which each tool may get a token: one line for each tool and origin.
 
-`keyfob setup` writes the lines. This module imports no more modules than `quick.py`.
+`keyfob setup` writes the lines. For a fast start, this module imports no more modules than `quick.py`.
 """
 
 from keyfob.io import quick
@@ -12,10 +12,10 @@ _MEMBERS = 5
 
 
 class Bound:
-    """One line of the file: a tool may get a token of this login for this origin.
+    """One line of the file: the permission for a tool to get the token of one login for one origin.
 
     Attributes:
-        login: The hash of the login's profile, issuer, client and API. If these change, the line is invalid.
+        login: The hash of the login's profile, issuer, client and API. If one of these changes, the line is invalid.
         seen: The state of the profile's settings file when `login` was last compared with it; "-" if never compared.
     """
 
@@ -30,7 +30,7 @@ class Bound:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """The members that identify a line. A new line with the same members replaces the old line."""
+        """Tool, origin and profile, which identify a line. A new line replaces the old line with the same three."""
         return self.tool, self.origin, self.profile
 
 
@@ -48,7 +48,7 @@ def write(lines: list[Bound]) -> bytes:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes with the settings of a profile; "-" if there are none."""
+    """Return a value that changes when the profile's settings file is replaced; "-" if there is no such file."""
     try:
         return quick.seen(f"{home}/profiles/{profile}.json")
     except OSError:
@@ -56,7 +56,7 @@ def state_of(home: str, profile: str) -> str:
 
 
 def find(tool: str, origin: str, profile: str) -> str:
-    """Return the profile whose token the tool may get for an origin; "" if the ordinary path must decide.
+    """Return the profile whose token the tool may get for an origin; "" if the full command must decide.
 
     Args:
         tool: The tool's name.
@@ -64,7 +64,7 @@ def find(tool: str, origin: str, profile: str) -> str:
         profile: The profile that the tool names; "" selects the only bound profile.
 
     Raises:
-        OSError: There is no such file, or others may read it.
+        OSError: There is no such file, or other users may read the file.
     """
     home = quick.place("")[1]
     lines = read(quick.read(f"{home}/{NAME}"))

@@ -1,7 +1,7 @@
 """Error messages for failed connections, which name the certificate, proxy or host name at fault.
 
-Of the peer's data, a message contains only the names in the certificate, in plain ASCII and shortened. To read the
-names, keyfob fetches the certificate again without verification, over a connection that sends nothing else.
+Of the peer's data, a message contains only the names in the certificate, in plain ASCII and shortened. To read these
+names, keyfob opens a second connection, fetches the certificate without verification, and sends no request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _CA_FLAGS: Final = "--ca FILE, or KEYFOB_CA"
 
 
 def explain_connection(problem: BaseException, url: str) -> Unreachable:
-    """Explain a connection that could not be made.
+    """Return the error that explains why a connection failed.
 
     Args:
         problem: The library's error, with its causes.
@@ -74,7 +74,7 @@ def explain_connection(problem: BaseException, url: str) -> Unreachable:
 
 
 def explain_alert(problem: BaseException, url: str) -> Refused | None:
-    """Explain a connection that the server ended because of the client's certificate; None for any other reason."""
+    """Return the error if the server ended a connection because of the client's certificate, else None."""
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLError):
             alert = (cause.reason or "").partition("_ALERT_")[2]
@@ -87,7 +87,7 @@ def explain_alert(problem: BaseException, url: str) -> Refused | None:
 
 
 def explain_proxy(reply: str, url: str) -> Unreachable:
-    """Explain a proxy's refusal. `reply` starts with the proxy's status."""
+    """Return the error that explains a proxy's refusal. `reply` starts with the proxy's status code."""
     status, proxy = reply.partition(" ")[0], _proxy_for(_split(url))
     named = "the proxy" if proxy is None else f"the proxy {_name(proxy)}"
     with_status = f" (status {status})" if status.isdigit() and len(status) == 3 else ""
@@ -147,7 +147,7 @@ def _refused(parts: SplitResult | None) -> Unreachable:
 
 
 def _fetch_certificate(parts: SplitResult) -> bytes | None:
-    """Fetch the server's certificate without verification."""
+    """Fetch the server's certificate without verification. Return None if that fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
@@ -161,7 +161,7 @@ def _fetch_certificate(parts: SplitResult) -> bytes | None:
 
 @contextlib.contextmanager
 def _reach(parts: SplitResult) -> Generator[socket.socket]:
-    """Connect, through the proxy if there is one, or raise `OSError`."""
+    """Connect to the host, through the proxy if the environment sets one. Raise `OSError` if that fails."""
     proxy = _proxy_for(parts)
     if proxy is not None and proxy.scheme != "http":
         raise OSError
@@ -173,7 +173,7 @@ def _reach(parts: SplitResult) -> Generator[socket.socket]:
 
 
 def _connect_through(connection: socket.socket, parts: SplitResult, proxy: SplitResult) -> None:
-    """Request a tunnel from a proxy (RFC 9110 §9.3.6), or raise `OSError`."""
+    """Send CONNECT to a proxy (RFC 9110 §9.3.6). Raise `OSError` if the proxy refuses."""
     lines = [f"CONNECT {_name(parts)} HTTP/1.1", f"Host: {_name(parts)}"]
     if proxy.username is not None:
         pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
@@ -190,7 +190,7 @@ def _connect_through(connection: socket.socket, parts: SplitResult, proxy: Split
 
 
 def _proxy_for(parts: SplitResult | None) -> SplitResult | None:
-    """Return the proxy that the environment sets for a URL."""
+    """Return the proxy that the environment sets for a URL, or None if it sets none."""
     if parts is None:
         return None
     found = getproxies()

@@ -13,8 +13,8 @@ def platform_folder(variable: str, name: str, *, unix_variable: str, unix_defaul
     Args:
         variable: The environment variable that overrides the folder.
         name: The folder's name.
-        unix_variable: The variable for the parent folder by the XDG base directory specification.
-        unix_default: The parent folder below the home folder if that variable is not set.
+        unix_variable: The variable of the XDG base directory specification that names the parent folder.
+        unix_default: The parent folder, relative to the home folder, if `unix_variable` is not set.
     """
     chosen = os.environ.get(variable)
     if chosen:

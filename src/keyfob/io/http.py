@@ -26,10 +26,10 @@ LARGEST_ANSWER: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits in seconds and bytes.
+    """The limits of a request, in seconds and bytes.
 
     Attributes:
-        whole: The time limit for the whole exchange, against a peer that sends one byte at a time.
+        whole: The time limit for the whole exchange. It stops a peer that sends one byte at a time.
     """
 
     connect: float = 10.0
@@ -54,7 +54,7 @@ class HttpSender:
         Args:
             limits: The limits of each request.
             through_proxy: Whether to use the proxy that the environment sets.
-            ca: Certificate authorities to trust in addition to the system's.
+            ca: A PEM file of certificate authorities to trust in addition to the system's.
             pair: The client certificate. After its files are replaced, no connection with the previous certificate is
                 reused, since issued tokens may be bound to the presented certificate.
         """
@@ -71,10 +71,10 @@ class HttpSender:
         """Send a request.
 
         Raises:
-            Unreachable: No response; `timed_out` is true after a timeout.
+            Unreachable: There is no response; `timed_out` is true after a timeout.
             Malformed: The response is too long or is not HTTP.
-            Refused: The server requires a client certificate, or a different one.
-            Misuse: The file of authorities or the client certificate cannot be used.
+            Refused: The server requires a client certificate, or does not accept the presented one.
+            Misuse: The file of certificate authorities or the client certificate cannot be used.
         """
         from keyfob.io.httpx2_client import make_client, translated  # noqa: PLC0415  loads httpx2: 70 ms
 
@@ -105,7 +105,8 @@ class HttpSender:
     def _open(self, make: Callable[..., httpx2.Client]) -> httpx2.Client:
         """Return the open client, or a new one if the certificate's files were replaced.
 
-        While the files are being replaced, certificate and key may not match. The open client is then returned.
+        While the files are being replaced, the certificate may be new and the key still old. In that case, return the
+        open client.
         """
         with self._lock:
             state = self._look()
@@ -130,7 +131,7 @@ class HttpSender:
             return fresh
 
     def _look(self) -> object:
-        """Return a value that changes if the certificate is replaced; None if there is no certificate."""
+        """Return a value that changes when the certificate's files are replaced; None without a client certificate."""
         with contextlib.suppress(Misuse):
             return None if self._pair is None else self._pair.state()
         return None
@@ -145,7 +146,7 @@ atexit.register(_soon.close)
 
 
 def sender_for(ca: Path | None, pair: KeyPair | None = None) -> HttpSender:
-    """Return the shared client with the default limits for these authorities and this client certificate."""
+    """Return the shared client with default limits for these certificate authorities and this client certificate."""
     if ca is None and pair is None:
         return _shared
     if (ca, pair) not in _others:

@@ -1,4 +1,4 @@
-"""Create httpx2 clients, and translate httpx2's errors. `http.py` imports this on use: httpx2 takes 70 ms to load."""
+"""Create httpx2 clients, and translate httpx2's errors. `http.py` imports this lazily: httpx2 takes 70 ms to load."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ def make_client(
     """Return a client that follows no redirects, stores no cookies, and logs no secrets.
 
     Args:
-        connect: The limit for connecting, in seconds.
-        read: The limit between two pieces of an answer, in seconds.
-        through_proxy: As for `HttpSender`, like `ca` and `pair`.
+        connect: The time limit for connecting, in seconds.
+        read: The longest wait for the next piece of a response, in seconds.
+        through_proxy: Whether to use the proxy that the environment sets.
+        ca: A PEM file of certificate authorities to trust in addition to the system's.
+        pair: The client certificate.
 
     Raises:
-        Misuse: As in `ssl_context`.
+        Misuse: Any error of `ssl_context`.
     """
     guard_log()
     return httpx2.Client(
@@ -50,7 +52,7 @@ def user_agent() -> str:
 
 
 def _is_plain(problem: httpx2.RequestError) -> bool:
-    """Return whether the request was over plain http."""
+    """Return whether the failed request's URL is plain http."""
     with contextlib.suppress(RuntimeError):  # the error knows no request
         return problem.request.url.scheme == "http"
     return False
@@ -58,11 +60,11 @@ def _is_plain(problem: httpx2.RequestError) -> bool:
 
 @contextlib.contextmanager
 def translated() -> Generator[None]:
-    """Translate errors of httpx2.
+    """Translate errors of httpx2 into keyfob's errors.
 
     Raises:
-        Unreachable: No response. `timed_out` is true after a timeout; the message names the certificate, the proxy or
-            the host.
+        Unreachable: There is no response. `timed_out` is true after a timeout. The message names the certificate, the
+            proxy or the host at fault.
         Malformed: The response is not HTTP, or the URL is not valid.
         Refused: The server requires a client certificate, or does not accept the presented one.
     """

@@ -1,8 +1,8 @@
-"""Reading the access token from a vault entry, plain or encrypted, with few imports.
+"""Read the access token from a vault entry, plain or encrypted, with few imports.
 
-`quick.py` calls this module only for entries that the ordinary path (the command with its imports) accepted. So the
-module supports only the exact format that `StoredLogin` and `Envelope` write. Any other format is an error, which the
-ordinary path then explains.
+`quick.py` calls this module only for entries that the full command (with all imports) has accepted. So this module
+supports only the exact format that `StoredLogin` and `Envelope` write. For any other format, it raises an error, and
+the full command runs.
 """
 
 import binascii
@@ -19,7 +19,10 @@ _LONGEST_NOTE = 256
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a vault entry is encrypted. The search cannot match within a JSON string, in which quotes are escaped."""
+    """Return whether a vault entry is encrypted, that is, whether it has a member `sealed`.
+
+    The text `"sealed"` cannot occur inside a string of the entry, where its quotes are escaped.
+    """
     return b'"sealed"' in content
 
 
@@ -28,12 +31,12 @@ def access_token(content: bytes, profile: str, home: str) -> str:
 
     Args:
         content: The vault entry.
-        profile: The profile's name, which is also the encryption's context.
-        home: The folder with the note that names the key's storage place.
+        profile: The profile's name, to which the ciphertext is bound.
+        home: keyfob's home folder. Its `vault.json` names where the key is stored.
 
     Raises:
         OSError: The key is not available.
-        ValueError: The entry has another format or another key.
+        ValueError: The entry has another format, or is encrypted with another key.
     """
     plain = _decrypt(content, f"vault {profile}", home) if is_sealed(content) else content
     _, is_present, kind = plain.partition(_KIND)
@@ -60,7 +63,10 @@ def _decrypt(raw: bytes, context: str, home: str) -> bytes:
 
 
 def _key(home: str) -> bytes:
-    """Read the key from the storage place in the note. A passphrase is not supported: its derivation is slow."""
+    """Read the vault's key from the place that `vault.json` names: the desktop's keyring, the kernel or systemd.
+
+    For any other place, raise `OSError`. For example, to derive the key from a passphrase would take too long here.
+    """
     descriptor = os.open(f"{home}/vault.json", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         note = os.read(descriptor, _LONGEST_NOTE)

@@ -1,8 +1,8 @@
-"""Reading keys from the user's keyrings of the Linux kernel, with few imports (keyctl(2)).
+"""Read keys from the user's keyrings in the Linux kernel, with few imports (keyctl(2)).
 
-A user has two keyrings. The user keyring ends with the user's last process (user-keyring(7)). The persistent keyring
-depends on a build option of the kernel, and by default expires after three days without use (persistent-keyring(7)).
-The key is stored in both.
+A user has two keyrings, and keyfob stores the key in both. The kernel deletes the user keyring when the user's last
+process ends (user-keyring(7)). The persistent keyring depends on a build option of the kernel, and by default expires
+after three days without use (persistent-keyring(7)).
 """
 
 import ctypes
@@ -18,12 +18,12 @@ VAULT_KEY = b"keyfob:vault-key"
 
 
 class KeyringSyscalls:
-    """The two system calls.
+    """The system calls add_key(2) and keyctl(2), which the C library does not wrap.
 
     Attributes:
-        call: `syscall`; ctypes stores its `errno`.
-        add_key: The number of add_key(2).
-        keyctl: The number of keyctl(2).
+        call: The C function `syscall`, whose `errno` ctypes stores.
+        add_key: The system call number of add_key(2).
+        keyctl: The system call number of keyctl(2).
     """
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ class KeyringSyscalls:
         self.call.restype = ctypes.c_long
 
     def keyrings(self) -> tuple[int, ...]:
-        """Return the user's keyrings. The call gives access to the persistent keyring, and restarts its expiry."""
+        """Return the user's keyrings. This call makes the persistent keyring accessible and restarts its expiry."""
         process = ctypes.c_long(_PROCESS_KEYRING)
         persistent: int = self.call(self.keyctl, _GET_PERSISTENT, ctypes.c_long(_THIS_USER), process)
         return (USER_KEYRING, persistent) if persistent >= 0 else (USER_KEYRING,)
 
     def find(self, name: bytes) -> int:
-        """Return the number of the key with this name; a negative number if it does not exist or access is denied."""
+        """Return the ID of the key with this name; a negative number if there is no such key or access is denied."""
         kind, wanted, found = ctypes.c_char_p(b"user"), ctypes.c_char_p(name), -1
         for keyring in self.keyrings():
             found = self.call(self.keyctl, _SEARCH, ctypes.c_long(keyring), kind, wanted, ctypes.c_long(0))
@@ -51,7 +51,7 @@ class KeyringSyscalls:
         return found
 
     def read(self, number: int, size: int) -> bytes | None:
-        """Return a key's content; None if the kernel refuses access, b"" if the content has another size."""
+        """Return a key's content; None if the kernel refuses access, b"" if the content is not `size` bytes long."""
         room = ctypes.create_string_buffer(size)
         length: int = self.call(self.keyctl, _READ, ctypes.c_long(number), room, ctypes.c_size_t(size))
         if length < 0:

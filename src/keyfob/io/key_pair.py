@@ -23,19 +23,23 @@ class KeyPair:
 
     @classmethod
     def of(cls, certificate: str, key: str | None) -> Self:
-        """Return the pair of two file names. Without `key`, the certificate's file also contains the private key."""
+        """Return the pair for two file names. If `key` is None, the private key is in the certificate's file."""
         return cls(Path(certificate).expanduser(), Path(key or certificate).expanduser())
 
     def thumbprint(self) -> str:
         """Return the `x5t#S256` of the first certificate in the file (RFC 8705 §3.1).
 
         Raises:
-            Misuse: The file contains no certificate (code `certificate-unusable`).
+            Misuse: The file cannot be read, or contains no certificate (code `certificate-unusable`).
         """
         return thumbprint_of(self.der())
 
     def der(self) -> bytes:
-        """Return the first certificate in DER. Raises as `thumbprint`."""
+        """Return the first certificate in DER.
+
+        Raises:
+            Misuse: Any error of `thumbprint`.
+        """
         try:
             found = der_of_pem(_first_of(self.certificate))
         except OSError as problem:
@@ -43,20 +47,28 @@ class KeyPair:
         return found or refuse(f"{self.certificate} contains no certificate in PEM")
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
-        """Return a value that changes if one of the files is replaced. Raises as `thumbprint`."""
+        """Return a value that changes when one of the files is replaced.
+
+        Raises:
+            Misuse: A file is missing or cannot be accessed (code `certificate-unusable`).
+        """
         return tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(look_at, (self.certificate, self.key))
         )
 
 
 def _first_of(path: Path) -> str:
-    """Return only the first certificate, so that no traceback shows a key in the same file. Raises `OSError`."""
+    """Return only the first certificate, since a traceback could show a key that is in the same file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as file:
         return next(iter(certificates_in(file.read(_LARGEST).decode("ascii", "replace"))), "")
 
 
 def look_at(path: Path) -> os.stat_result:
-    """Return a file's `stat` result. Raises as `KeyPair.thumbprint`."""
+    """Return a file's `stat` result. Raise `Misuse` (code `certificate-unusable`) if the file cannot be accessed."""
     try:
         return path.stat()
     except OSError as problem:

@@ -1,7 +1,7 @@
-"""A cache file with the line of `keyfob prompt`, so that printing the line takes little more than Python's start.
+"""A cache file with the line that `keyfob prompt` prints, so that the command takes little longer than Python's start.
 
-Like `quick.py`, this module imports little. The file contains the displayed name and no token. The file becomes invalid
-when a login, a setting, the project's file or the chosen profile changes.
+This module imports as little as `quick.py`. The file contains the displayed name but no token. The file becomes invalid
+when a login, a setting, the project file or the chosen profile changes.
 """
 
 import os
@@ -29,7 +29,7 @@ def project_file() -> str:
 
 
 def seen_of(path: str) -> str:
-    """Return a value that changes with a file; "-" if the file does not exist."""
+    """Return a value that changes when the file is replaced; "-" if the file does not exist."""
     try:
         seen = os.stat(path)
     except OSError:
@@ -38,14 +38,17 @@ def seen_of(path: str) -> str:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes with the login, its settings and the choice of the profile."""
+    """Return a value that changes when the login, its settings or the chosen profile changes."""
     paths = (f"{home}/vault/{profile}.json", f"{home}/profiles/{profile}.json", f"{home}/vault.json",
              f"{home}/config.toml", f"{home}/{quick.CHOICE}")  # fmt: skip
     return " ".join(map(seen_of, paths))
 
 
 def place(home: str, asked: str, project: str) -> str:
-    """Return the path of the file: one for each project file or, outside of projects, for each KEYFOB_PROFILE."""
+    """Return the path of the cache file.
+
+    Each project file has its own cache file. Outside of projects, each value of KEYFOB_PROFILE has its own.
+    """
     if project:
         seen = os.stat(project)
         return f"{home}/prompt/+{seen.st_dev}.{seen.st_ino}"
@@ -53,12 +56,12 @@ def place(home: str, asked: str, project: str) -> str:
 
 
 def is_usual() -> bool:
-    """Whether no environment variable could select another login or another storage place."""
+    """Return whether no environment variable could select another login or another folder."""
     return all(not name.startswith("KEYFOB_") or name in quick.HARMLESS for name in os.environ)
 
 
 def look_up() -> str | None:
-    """Return the line to print; None if the ordinary path (`keyfob prompt` with all imports) must run."""
+    """Return the line to print; None if the full command (`keyfob prompt` with all imports) must run."""
     home, asked = quick.place("")[1], os.environ.get("KEYFOB_PROFILE") or ""
     if not home or not is_usual() or (asked and not quick.is_name(asked)):
         return None
@@ -76,7 +79,7 @@ def look_up() -> str | None:
 def write(
     asked: str, project: str, profile: str, state: str, now: int, until: int | None, lines: tuple[str, str]
 ) -> bytes:
-    """Return the file's content.
+    """Return the cache file's content.
 
     Args:
         asked: The value of KEYFOB_PROFILE.
@@ -84,7 +87,7 @@ def write(
         profile: The profile that the line describes.
         state: The result of `state_of` for that profile when the line was made.
         now: The present time in seconds. If the clock is set back, the file is invalid.
-        until: When the second line replaces the first; None for never.
+        until: When the second line replaces the first line, in seconds; None for never.
         lines: The two lines.
     """
     end = _ABSENT if until is None else str(until)
@@ -92,20 +95,20 @@ def write(
 
 
 def main() -> int:
-    """Print the line and return the exit code; return -1 if the ordinary path must run."""
+    """Print the line and return the exit code; return -1 if the full command must run."""
     try:
         line = look_up()
         if line is None:
             return -1
         if line:
             os.write(1, f"{line}\n".encode("ascii"))
-    except (OSError, ValueError):  # no such file, or none of ours
+    except (OSError, ValueError):  # no such file, or not a cache file of this module
         return -1
     return 0
 
 
 def sweep(home: str) -> None:
-    """Remove all stored lines if there are many, since those of deleted folders are never used again."""
+    """If there are many cache files, delete all. Those of deleted project folders would otherwise stay forever."""
     folder = f"{home}/prompt"
     try:
         names = os.listdir(folder)

@@ -1,10 +1,11 @@
-"""The quick file: a valid access token in lines that need no parser, to be printed as fast as Python starts.
+"""The quick file: a cache file with a valid access token, which `keyfob token` prints as fast as Python starts.
 
-This module imports only `os`, `sys` and `time`. If a token is available, nothing else runs. The file never contains a
-refresh token or a key. Every unusual case is left to the ordinary path: the command with all its imports.
+This module imports only `os`, `sys` and `time`, and the file needs no parser. If the file has a valid token, no other
+module runs. In every unusual case, the full command (with all imports) runs. The file never contains a refresh token or
+a key.
 
-If the user forbids a token in the quick file, the file contains only the time until which the token in the vault entry
-is valid. `kept.py` then reads the token from the vault entry.
+If the user forbids a token in the quick file, the file contains only the expiry of the token in the vault entry.
+`kept.py` then reads the token from the vault entry.
 """
 
 import os
@@ -29,10 +30,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def place(profile: str) -> tuple[str, str]:
-    """Return the path of a profile's quick file, and keyfob's home folder. An unknown path is "".
+    """Return the path of a profile's quick file, and keyfob's home folder; both "" if the environment names no folder.
 
-    With KEYFOB_HOME the file is in that folder. Otherwise it is in the runtime folder, which is private and in memory.
-    Without a runtime folder it is beside the vault.
+    If KEYFOB_HOME is set, the file is in that folder. Otherwise, it is in the runtime folder, which is private and in
+    memory. Without a runtime folder, it is beside the vault.
     """
     get = os.environ.get
     home, user_home = get("KEYFOB_HOME"), get("HOME")
@@ -51,7 +52,7 @@ def place(profile: str) -> tuple[str, str]:
 
 
 def state_of(home: str, profile: str) -> str:
-    """Return a value that changes if the vault entry, the settings file or the note on the key's place is replaced.
+    """Return a value that changes when the vault entry, the settings or `vault.json` (the key's storage) is replaced.
 
     Raises:
         OSError: The vault entry or the settings file does not exist.
@@ -66,13 +67,13 @@ def state_of(home: str, profile: str) -> str:
 
 
 def seen(path: str) -> str:
-    """Return a value that changes when a file is replaced; raise `OSError` if there is none."""
+    """Return a value that changes when the file is replaced; raise `OSError` if there is no file."""
     found = os.stat(path)
     return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"
 
 
 def changes_nothing() -> bool:
-    """Whether neither the environment nor a project file has a setting that could select another token."""
+    """Return whether no environment variable and no project file could select another token than the stored choice."""
     for name in os.environ:
         if name.startswith("KEYFOB_") and name not in HARMLESS:
             return False
@@ -87,9 +88,10 @@ def changes_nothing() -> bool:
 
 
 def asked(words: list[str]) -> tuple[str, int] | None:
-    """Parse the arguments of `keyfob token` into the profile and the least lifetime in seconds; None if unusual.
+    """Return the profile and the least lifetime, in seconds, that the arguments of `keyfob token` name.
 
-    The profile is "" if neither a flag nor the environment names one; the lifetime is -1 by default.
+    The profile is "" if neither a flag nor the environment names a profile. The least lifetime is -1 by default. Return
+    None if the full command must parse the arguments.
     """
     if not words or words[0] != "token":
         return None
@@ -116,7 +118,7 @@ def asked(words: list[str]) -> tuple[str, int] | None:
 
 
 def is_name(profile: str) -> bool:
-    """Whether the text is a valid profile name."""
+    """Return whether the text is a valid profile name."""
     if not profile.isascii() or len(profile) > 40 or not profile[:1].isalnum():
         return False
     return profile.replace(".", "").replace("-", "").replace("_", "").isalnum()
@@ -136,7 +138,7 @@ def _chosen(home: str) -> str:
 
 
 def look_up(words: list[str]) -> str | None:
-    """Return the line to print, or None if the ordinary path must run."""
+    """Return the line to print, or None if the full command must run."""
     wanted = asked([word for word in words if word != HEADER_FLAG])
     if wanted is None or not changes_nothing():
         return None
@@ -148,14 +150,14 @@ def look_up(words: list[str]) -> str | None:
 
 
 def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
-    """Return a profile's valid access token and its expiry, in seconds or "-"; None if the ordinary path must run.
+    """Return a profile's valid access token and its expiry; None if the full command must run.
 
     Args:
         profile: The name of the profile.
         least: The least remaining lifetime in seconds; -1 for the default.
 
     Raises:
-        OSError: There is no quick file, or others may read it.
+        OSError: There is no quick file, or other users may read the file.
         ValueError: The quick file is damaged.
     """
     path, home = place(profile)
@@ -176,7 +178,7 @@ def valid_token(profile: str, least: int = -1) -> tuple[str, str] | None:
 
 
 def read(path: str) -> bytes:
-    """Read a file, or raise `OSError` if it is missing or others may read it."""
+    """Read a file. Raise `OSError` if the file is missing or other users may read it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         found = os.fstat(descriptor)
@@ -188,13 +190,17 @@ def read(path: str) -> bytes:
 
 
 def _kept(home: str, profile: str, state: str, must_seal: bool) -> str | None:  # noqa: FBT001  private
-    """Return the token in the vault entry if the entry has not changed since the token was accepted."""
+    """Return the token in the vault entry; None if the full command must run.
+
+    The full command runs if the entry cannot be read, or has changed since the quick file was written. With
+    `must_seal`, it also runs if the entry is not encrypted.
+    """
     try:
         from keyfob.io import kept  # noqa: PLC0415  it costs as much as a bare Python
 
         content = read(f"{home}/vault/{profile}.json")
         token = kept.access_token(content, profile, home) if kept.is_sealed(content) or not must_seal else None
-    except Exception:  # noqa: BLE001  the ordinary path explains the error
+    except Exception:  # noqa: BLE001  the full command explains the error
         return None
     return token if state == state_of(home, profile) else None
 
@@ -206,7 +212,7 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
         state: The result of `state_of` when the token was read. If the state changes, the file is invalid.
         since: The present time in seconds by this machine's clock. If the clock is set back, the file is invalid.
         until: The token's expiry by the same clock; None if unknown.
-        usual: The default for the least remaining lifetime, in seconds.
+        usual: The least remaining lifetime in seconds, if the command names none.
         token: The access token; "" to leave it in the vault.
     """
     mark, end = MARK if token else MARK_KEPT, "-" if until is None else str(until)
@@ -215,16 +221,16 @@ def write(state: str, since: int, until: int | None, usual: int, token: str) -> 
 
 
 def main() -> int:
-    """Print the token and return the exit code; return -1 if the ordinary path must run."""
+    """Print the token and return the exit code; return -1 if the full command must run."""
     try:
         token = look_up(sys.argv[1:])
-    except (OSError, ValueError):  # no such file, or none of ours
+    except (OSError, ValueError):  # no such file, or not a quick file
         token = None
     return -1 if token is None else put(f"{token}\n")
 
 
 def put(text: str) -> int:
-    """Write a text to stdout, and return the exit code."""
+    """Write a text to stdout. Return the exit code: 1 if the reader has closed the pipe, else 0."""
     left = text.encode()
     try:
         while left:

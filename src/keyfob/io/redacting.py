@@ -20,7 +20,7 @@ NOISY: Final = (
 
 
 class Redacting(logging.Filter):
-    """A filter that passes every log record and redacts its secrets."""
+    """A filter that drops no log record, but redacts the secrets in each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -35,7 +35,7 @@ class Redacting(logging.Filter):
 
 
 def _trace(problem: BaseException) -> str:
-    """Format an error and its causes without their messages, which could contain anything."""
+    """Format an error and its causes without their messages, which could contain secrets."""
     parts: list[str] = []
     seen: set[int] = set()
     at: BaseException | None = problem
@@ -47,7 +47,10 @@ def _trace(problem: BaseException) -> str:
 
 
 def _harmless_words(problem: BaseException) -> str:
-    """Return the message of an error of keyfob, or the system's text of an `errno`. Neither contains a secret."""
+    """Return the part of an error's text that contains no secret; "" if there is none.
+
+    This part is the message of keyfob's error, the system's text for an error number, or the name of an SQLite error.
+    """
     match problem:
         case KeyfobError():
             return f": {problem.message}"
@@ -62,11 +65,11 @@ _FILTER: Final = Redacting()
 
 
 def guard_log(*others: str) -> None:
-    """Add the filter to the loggers that could get secrets; repeated calls have no effect.
+    """Add the filter to the loggers whose records could contain secrets. Repeated calls have no effect.
 
     Args:
-        others: Additional loggers, in keyfob's own processes only: the filter drops error messages, which another
-            application may need.
+        others: Additional loggers. Name them only in keyfob's own processes: the filter removes the messages of errors,
+            and another application may need these messages.
     """
     for name in (*NOISY, *others):
         logging.getLogger(name).addFilter(_FILTER)
@@ -74,7 +77,7 @@ def guard_log(*others: str) -> None:
 
 @contextlib.contextmanager
 def log_to(stream: TextIO) -> Generator[None]:
-    """Log everything that keyfob and its libraries report to a stream, in full detail and without secrets."""
+    """Write the log of keyfob and its libraries to a stream, in full detail and without secrets."""
     guard_log()
     handler = logging.StreamHandler(stream)
     handler.addFilter(_FILTER)

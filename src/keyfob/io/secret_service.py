@@ -1,8 +1,8 @@
-"""Reading the vault's key from a Linux desktop's keyring, with few imports (Secret Service API, D-Bus).
+"""Read the vault's key from a Linux desktop's keyring, with few imports (Secret Service API, D-Bus).
 
-`keyfob token` runs often, so this module makes only four calls in two round trips: the full client
-(`client/io/vault/secret_bus.py`) takes longer to import than Python takes to start. This module prompts, unlocks and
-starts nothing. Every unusual case is an error, which the ordinary path explains.
+`keyfob token` runs often, and the full client (`client/io/vault/secret_bus.py`) takes longer to import than Python
+takes to start. So this module makes only four calls in two round trips. It does not prompt, unlock the keyring or start
+a service. In every unusual case, it raises an error, and the full command runs.
 """
 
 import _socket  # importing `socket` takes half as long as starting Python, mostly for names of constants
@@ -37,7 +37,7 @@ def read(address: str) -> bytes:
         address: The address of the session bus.
 
     Raises:
-        OSError: There is no keyring, it does not answer within a second, or the key is locked or absent.
+        OSError: There is no keyring, the keyring does not answer within a second, or the key is locked or absent.
         ValueError: The reply has an unexpected form.
     """
     bus = _Bus(address)
@@ -99,7 +99,7 @@ class _Bus:
             raise OSError("not let in")
 
     def answer(self, serial: int) -> bytes:
-        """Return the body of the reply to a call. Signals and other replies may arrive before it."""
+        """Return the body of the reply to a call. Skip signals and other replies, which may arrive first."""
         while serial not in self._answers:
             first = self._take(16)
             if first[:1] != b"l" or first[3] != 1:
@@ -138,7 +138,7 @@ def _call(
     serial: int, path: bytes, destination: bytes, interface: bytes, member: bytes,
     signature: bytes = b"", body: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """Return a method call in little-endian (D-Bus specification, "Message Protocol")."""
+    """Return a method call's bytes, in little-endian (D-Bus specification, "Message Protocol")."""
     fields = b""
     for code, kind, value in (
         (_PATH, b"o", path), (_DESTINATION, b"s", destination), (_INTERFACE, b"s", interface), (_MEMBER, b"s", member),
@@ -151,7 +151,7 @@ def _call(
 
 
 def _open_plain() -> bytes:
-    """Return the arguments ("plain", ""): bus and service belong to this user, so secrets are not encrypted."""
+    """Return the arguments of OpenSession without encryption, since the bus and the service belong to this user."""
     return _padded(_put_text(b"plain") + b"\x01s\0", 4) + _put_text(b"")
 
 
@@ -163,7 +163,7 @@ def _attributes() -> bytes:
 
 
 def _answers_to(fields: bytes) -> int:
-    """Return the serial of the call that a message replies to."""
+    """Return the serial of the call to which a message replies."""
     at = 0
     while (at := _aligned(at, 8)) + 4 < len(fields):
         code, kind = fields[at], fields[at + 1 : at + 4]
@@ -182,7 +182,7 @@ def _answers_to(fields: bytes) -> int:
 
 
 def _text(raw: bytes, at: int) -> tuple[bytes, int]:
-    """Return a string or a path, and the position after it."""
+    """Return the D-Bus string or path at a position, and the position after it."""
     found, end = _bytes(raw, at)
     return found, end + 1
 

@@ -1,4 +1,4 @@
-"""Socket options that mean something else on Windows."""
+"""Socket options whose meaning is different on Windows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def claim_port(listener: socket.socket) -> None:
-    """Forbid other processes to share the listener's port. Allow binding the port again right after its last use.
+    """Forbid other processes to share the listener's port. When it is closed, a new process can bind the port at once.
 
-    On Windows, SO_REUSEADDR would let another process receive this process's connections.
+    SO_REUSEADDR is not set on Windows, where it would let another process receive this process's connections.
     """
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

@@ -1,4 +1,4 @@
-"""Reading the vault's key from a credential of this machine's systemd, with few imports (systemd-creds(1))."""
+"""Read the vault's key from a credential of this machine's systemd, with few imports (systemd-creds(1))."""
 
 import os
 import select
@@ -13,16 +13,16 @@ _LARGEST = 4096
 
 
 def words(verb: str) -> list[str]:
-    """Return the arguments of the command; they contain no secret."""
+    """Return the arguments of `systemd-creds`, which contain no secret. `verb` is "encrypt" or "decrypt"."""
     # --user uses a service of systemd 256 or later; root does not need it.
     return [*([] if os.geteuid() == 0 else ["--user"]), "--name=keyfob", verb, "-", "-"]
 
 
 def read(path: str) -> bytes:
-    """Return the decrypted credential of a file: the key in Base64.
+    """Return the decrypted content of a credential file, which is the key in Base64.
 
     Raises:
-        OSError: There is no credential, or systemd does not run, decrypt it or answer.
+        OSError: There is no credential, systemd does not run, or `systemd-creds` fails or takes too long.
     """
     if sys.platform != "linux" or not os.path.isdir(RUNS):
         raise OSError("no systemd")
@@ -47,7 +47,7 @@ def read(path: str) -> bytes:
 
 
 def _output(child: int, pipe: int) -> bytes:
-    """Return a child's output; raise `OSError` if it fails or takes too long."""
+    """Return a child process's output. Raise `OSError` if the process fails or takes too long."""
     end, output, more = time.monotonic() + LIMIT_SECONDS, b"", b"-"
     while more and len(output) < _LARGEST and select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
         more = os.read(pipe, _LARGEST)

@@ -1,4 +1,4 @@
-"""TLS contexts with the trusted authorities and a client certificate, whose files may be replaced (RFC 8705 §2)."""
+"""TLS contexts with trusted authorities and a client certificate, whose files may be replaced (RFC 8705 §2)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LARGEST: Final = 4 * 1024 * 1024
 def certify(context: ssl.SSLContext, pair: KeyPair) -> None:
     """Make every new connection of a context present the certificate that the files contain at that time.
 
-    While the files are being replaced, certificate and key may not match. Connections then present the previous
-    certificate.
+    While the files are being replaced, the certificate may be new and the key still old. In that case, connections
+    present the previous certificate.
 
     Raises:
-        Misuse: A file is missing or not valid, the two do not match, others may read the key, or the certificate
-            has expired (code `certificate-unusable`). The message names files, never their content.
+        Misuse: A file is missing or invalid, certificate and key do not match, other users may read the key, or the
+            certificate has expired (code `certificate-unusable`). The message names files, never their content.
     """
     lock, last = threading.Lock(), [pair.state()]
     _load(pair, context)
@@ -67,7 +67,7 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
     """Load both files into a TLS context.
 
     Raises:
-        Misuse: As in `certify`.
+        Misuse: Any error of `certify`.
     """
     _check_mode(pair.key)
     _check_expiry(pair.certificate, pair.der())
@@ -82,7 +82,10 @@ def _load(pair: KeyPair, context: ssl.SSLContext) -> None:
 
 
 def _check_mode(key: Path) -> None:
-    """Refuse a key that others may read. Its group may read a file that another user owns."""
+    """Refuse a key file that other users than its owner may read.
+
+    If another user owns the file, its group may read it.
+    """
     found = look_at(key)
     if os.name == "posix" and found.st_mode & (_OTHERS if found.st_uid == os.geteuid() else _WORLD):
         refuse(f"other users of this computer can read the key in {key}", f"Run: chmod go-rwx {key}")
@@ -99,14 +102,14 @@ def _check_expiry(path: Path, der: bytes) -> None:
 
 
 def ssl_context(ca: Path | None, pair: KeyPair | None = None) -> ssl.SSLContext:
-    """Create a context that trusts the system's authorities, or those in `SSL_CERT_FILE`.
+    """Create a context that trusts the certificate authorities in `SSL_CERT_FILE` or, if that is not set, the system's.
 
     Args:
-        ca: A file of additional authorities.
+        ca: A PEM file of additional certificate authorities.
         pair: The client certificate.
 
     Raises:
-        Misuse: The file cannot be read, or contains no certificate in PEM; or as `certify`.
+        Misuse: The file `ca` cannot be read, or contains no certificate in PEM; or any error of `certify`.
     """
     context = httpx2.create_ssl_context()
     if ca is not None:

@@ -1,4 +1,4 @@
 """Signing, verification and encryption: the only package that imports joserfc and cryptography.
 
-The package is pure except for the generation of keys.
+Except for the generation of random keys, the package has no input or output.
 """

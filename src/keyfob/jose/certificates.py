@@ -21,9 +21,9 @@ from keyfob.errors import Malformed
 
 TLS_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 AUTHORITY_LIFE: Final = timedelta(days=3650)
-SERVER_LIFE: Final = timedelta(days=825)  # the longest that Apple's systems accept
+SERVER_LIFE: Final = timedelta(days=825)  # the longest lifetime that Apple's systems accept
 RENEW_BEFORE: Final = timedelta(days=30)
-_BACKDATED: Final = timedelta(hours=1)  # the clocks of containers on one machine differ
+_BACKDATED: Final = timedelta(hours=1)  # certificates are valid from before now, since other clocks may be behind
 _SHA256: Final = hashes.SHA256()
 _NAMES: Final = (
     x509.DNSName("localhost"),
@@ -38,7 +38,7 @@ _PERMITTED: Final = (
 
 
 def new_key() -> bytes:
-    """Generate a P-256 key as unencrypted PKCS #8 in PEM."""
+    """Generate a P-256 key, and return it as unencrypted PKCS #8 in PEM."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -55,12 +55,13 @@ class Authority:
     def new(cls, key: bytes, now: datetime) -> Self:
         """Create an authority with a P-256 key.
 
-        If the authority is created again with the same key, it still verifies the certificates that it signed before.
+        If an authority is created again with the same key, its certificate also verifies the server certificates that
+        the previous authority signed.
         """
         private = _private(key)
         public = private.public_key()
         digest = x509.SubjectKeyIdentifier.from_public_key(public).digest
-        # Part of the key's digest, so that two tenants' authorities can be told apart in a list.
+        # The name contains a part of the key's digest, so that a list shows which authority belongs to which key.
         name = _name(f"keyfob local authority {digest[:4].hex()}")
         builder = _builder(public, now, AUTHORITY_LIFE).subject_name(name).issuer_name(name)
         usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -68,14 +69,14 @@ class Authority:
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.NameConstraints(_PERMITTED, None), critical=True)
-            .add_extension(usages, critical=False)  # only host names are constrained, so only use by servers is allowed
+            .add_extension(usages, critical=False)  # for servers only, since the constraints cover only host names
             .sign(private, _SHA256)
         )
         return cls(made, private)
 
     @classmethod
     def read(cls, certificate: bytes, key: bytes) -> Self:
-        """Parse a certificate and its key in PEM. Raise `Malformed` if one is not valid or they do not match."""
+        """Parse a certificate and its key in PEM. Raise `Malformed` if either is not valid or the two do not match."""
         found, private = _certificate(certificate), _private(key)
         if found.public_key() != private.public_key():
             raise Malformed("certificate: does not belong to its key", field="certificate")
@@ -110,7 +111,10 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
     def stands_behind(self, certificate: bytes, key: bytes, now: datetime) -> bool:
-        """Return whether this authority signed the certificate for this key, and it does not expire soon."""
+        """Return whether a server certificate can still be used.
+
+        It must be signed by this authority, be for the given key, and not expire soon.
+        """
         found = _certificate(certificate)
         if found.public_key() != _private(key).public_key() or _is_lapsing(found, now):
             return False

@@ -34,9 +34,10 @@ def read_public_jwk(jwk: Mapping[str, object]) -> PublicHandle:
 
 
 def read_pem(pem: bytes, *, is_own: bool = False) -> PrivateHandle:
-    """Parse unencrypted PKCS #8.
+    """Parse a private key in unencrypted PKCS #8.
 
-    With `is_own`, the key comes from `write_pem`, and its primes are not tested, which would take 30 ms.
+    `is_own` means that `write_pem` wrote the key. The primes of such a key are not tested, since the test would take
+    30 ms.
     """
     try:
         handle = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=is_own)
@@ -62,13 +63,16 @@ def read_private_jwk(jwk: Fields) -> PrivateHandle:
 
 
 def _is_short(jwk: Mapping[str, object]) -> bool:
-    """Return whether a JWK is an RSA key below the minimum size, without leading zeros. joserfc only warns about it."""
+    """Return whether a JWK is an RSA key below the minimum size. Leading zeros of the modulus do not count.
+
+    joserfc only warns about a short key.
+    """
     if jwk.get("kty") != "RSA":
         return False
     try:
         modulus = base64.urlsafe_b64decode(f"{jwk.get('n', '')}==")
     except ValueError:
-        return False  # and cannot be read
+        return False  # a later step refuses this key, since it cannot be read
     return int.from_bytes(modulus).bit_length() < SMALLEST_RSA_BITS
 
 
@@ -100,7 +104,7 @@ def _public_jwk(handle: PublicHandle) -> dict[str, object]:
 
 
 def write_pem(handle: PrivateHandle) -> bytes:
-    """Return unencrypted PKCS #8."""
+    """Return a private key as unencrypted PKCS #8 in PEM."""
     return handle.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -19,11 +19,12 @@ from keyfob.protocol.fields import Fields, read_json
 
 if TYPE_CHECKING:
     from keyfob.jose import key_formats
-else:  # joserfc takes 60 ms, and is needed only where keys are read or written
+else:  # importing joserfc takes 60 ms, and only reading and writing of keys needs joserfc
     key_formats = LazyModule("keyfob.jose.key_formats")
 
 _ESSENTIAL = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-# In base64url: a modulus of 4,096 bits, an exponent of 32 bits. A larger key could take the time of many signatures.
+# The longest RSA modulus (4,096 bits) and exponent (32 bits), in characters of base64url. Verification with a larger
+# key of an attacker would be slow.
 _LONGEST_N: Final = 684
 _LONGEST_E: Final = 6
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -32,7 +33,7 @@ _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key. `algorithm` is None if its JWK has no `alg`."""
+    """A public key. `algorithm` is None if the JWK has no `alg`."""
 
     key_id: str | None
     key_type: str
@@ -48,7 +49,8 @@ class PublicKey:
         """Parse a JWK.
 
         Raises:
-            Malformed: The JWK is not an RSA, P-256 or Ed25519 key of sufficient size for verifying signatures.
+            Malformed: The JWK is not an RSA, P-256 or Ed25519 key; or its RSA modulus is too short, or its modulus or
+                exponent too long; or its `use`, `key_ops` or `alg` excludes the verification of signatures.
         """
         fields = Fields(jwk, "key")
         key_type, use, algorithm = fields.text("kty"), fields.optional_text("use"), fields.optional_text("alg")
@@ -66,7 +68,7 @@ class PublicKey:
 
     @staticmethod
     def find_jwk(text: bytes) -> dict[str, object]:
-        """Parse a public key in PEM or a JWK, and return it as a JWK. Raise `Malformed` for other text."""
+        """Parse a public key, in PEM or as a JWK. Return the JWK. Raise `Malformed` for other text."""
         is_jwk = text.lstrip().startswith(b"{")
         return dict(read_json(text, "key").values) if is_jwk else key_formats.convert_public_pem(text)
 
@@ -79,7 +81,7 @@ class KeySet:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse a JWKS. Unsupported keys are skipped, symmetric ones included (RFC 7517 §5)."""
+        """Parse a JWKS. Unsupported keys, such as symmetric keys, are skipped (RFC 7517 §5)."""
         members = fields.values.get("keys")
         if not isinstance(members, list):
             raise Malformed("key set: keys is not a list", field="keys")
@@ -93,9 +95,10 @@ class KeySet:
         return cls(tuple(readable))
 
     def choose(self, algorithm: Algorithm, key_id: str | None) -> PublicKey | None:
-        """Return the key with the `kid` of a token.
+        """Return the key that verifies a token, or None if no key matches (RFC 7515 §6).
 
-        Without a `kid`, return the only key that fits the algorithm (RFC 7515 §6).
+        A key matches if it fits the algorithm and has the `kid` of the token. If the token has no `kid`, every key that
+        fits the algorithm matches.
 
         Raises:
             InvalidToken: Several keys match.
@@ -111,7 +114,7 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key with its one algorithm; the `kid` is its thumbprint (RFC 7638)."""
+    """A private key for one algorithm. The `kid` is the key's JWK thumbprint (RFC 7638)."""
 
     key_id: str
     algorithm: Algorithm
@@ -131,8 +134,7 @@ class SigningKey:
     def from_chance(cls, algorithm: Literal["ES256", "Ed25519"], random_bytes: bytes) -> Self:
         """Create a key from 48 random bytes.
 
-        For P-256, a number of 48 bytes is so much larger than the order of the curve that the keys are practically
-        uniformly distributed.
+        P-256 keys are numbers of 32 bytes. The 16 additional bytes make the distribution of keys practically uniform.
         """
         if algorithm == "ES256":
             number = int.from_bytes(random_bytes) % (_P256_ORDER - 1) + 1  # FIPS 186-5 A.2.1
@@ -141,9 +143,7 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithm: Algorithm) -> Self:
-        """Parse the output of `pem`, which is trusted, since it was stored encrypted.
-
-        For untrusted keys, use `read`.
+        """Parse a trusted key that the method `pem` wrote. For untrusted keys, use `read`.
 
         Raises:
             Malformed: The key does not fit the algorithm.
@@ -152,9 +152,10 @@ class SigningKey:
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Self, str | None]:
-        """Parse a private key in PEM or as a JWK. Return the key, and the `kid` of the JWK or None.
+        """Parse a private key in PEM or as a JWK. Return the key and the `kid` of the JWK.
 
-        The algorithm is the `alg` of the JWK, or the default of the key type.
+        The `kid` is None for PEM, and for a JWK without `kid`. The algorithm of the key is the `alg` of the JWK. For
+        PEM, and for a JWK without a supported `alg`, it is the default of the key type.
 
         Raises:
             Malformed: The text is not a supported private key.
@@ -180,7 +181,7 @@ class SigningKey:
         return cls(str(jwk["kid"]), algorithm, handle)
 
     def pem(self) -> bytes:
-        """Return the key as unencrypted PKCS #8. The caller has to encrypt it."""
+        """Return the key as unencrypted PKCS #8. The caller must encrypt it before storing it."""
         return key_formats.write_pem(self.handle)
 
     def public_jwk(self) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Opaque tokens that only their issuer can read: compact JWE, `dir` with A256GCM (RFC 7516 §3.1, RFC 7518 §4.5, §5.3).
 
-An access token of Auth0 that is only for /userinfo has this form: five parts, of which the second is empty.
+Auth0's access tokens have the same form if /userinfo is their only audience. The form has five parts, of which the
+second is empty.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LONGEST: Final = 16 * 1024
 
 
 def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: str) -> Secret:
-    """Encrypt claims.
+    """Encrypt claims, and return them as an opaque token.
 
     Args:
         claims: The members of a JWT payload.
@@ -43,7 +44,11 @@ def is_opaque(token: Secret) -> bool:
 
 
 def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
-    """Decrypt the claims; raise `InvalidToken` if the token was not encrypted with this key for this issuer."""
+    """Return the claims of an opaque token.
+
+    Raises:
+        InvalidToken: The token was not encrypted with this key for this issuer.
+    """
     raw = token.reveal().encode("utf-8", "replace")
     parts = raw.split(b".")
     expected = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))

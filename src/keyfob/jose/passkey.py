@@ -19,12 +19,12 @@ ALGORITHMS: Final = (-7, -8, -257)  # ES256, EdDSA, RS256 (IANA COSE Algorithms)
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """The values that an authenticator must have signed.
+    """The values that the authenticator's response must contain.
 
     Attributes:
-        challenge: Random bytes of this server.
+        challenge: The random bytes that this server sent.
         rp_id: The RP ID, the domain name of the relying party.
-        origin: The origin of the page that called the browser.
+        origin: The origin of the page that used the passkey.
     """
 
     challenge: bytes
@@ -44,7 +44,7 @@ class NewPasskey:
 def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
     """Verify a `RegistrationResponseJSON`. Return None if it does not match `asked`, or the user was not verified.
 
-    The server requests no attestation and does not rely on any. If the browser sends an attestation, it must be valid.
+    The server requests no attestation. If the browser sends one all the same, it must be valid.
     """
     verify, algorithms = webauthn.verify_registration_response, list(map(cose.COSEAlgorithmIdentifier, ALGORITHMS))
     try:
@@ -62,10 +62,11 @@ def verify_registration(answer: str, asked: Ceremony) -> NewPasskey | None:
 
 
 def verify_assertion(answer: str, asked: Ceremony, public_key: bytes) -> int | None:
-    """Verify an `AuthenticationResponseJSON`. Return its signature counter, for the caller to compare.
+    """Verify an `AuthenticationResponseJSON`.
 
     Returns:
-        None if the response does not match `asked`, the signature is wrong, or the user was not verified.
+        The signature counter, for the caller to compare with the stored counter. None if the response does not match
+        `asked`, the signature is wrong, or the user was not verified.
     """
     verify = webauthn.verify_authentication_response
     try:

@@ -18,7 +18,7 @@ from keyfob.protocol.base64url import base64url
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.secret import Secret
 
-WINDOW: Final = timedelta(minutes=5)  # a nonce is valid in the window in which it was issued and in the next one
+WINDOW: Final = timedelta(minutes=5)  # a nonce is valid in the time window of its issue, and in the next time window
 OLDEST: Final = timedelta(minutes=2)
 NEWEST: Final = timedelta(seconds=30)
 LONGEST_ID: Final = 200
@@ -28,7 +28,13 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 @dataclass(frozen=True, slots=True)
 class Possession:
-    """A valid proof: the sender has the key. The caller must accept the replay key `mark` only once before `until`."""
+    """The result of a valid proof. The caller must refuse another proof with the same replay key.
+
+    Attributes:
+        key_thumbprint: The JWK thumbprint of the key that the sender has.
+        mark: The replay key, a hash of the proof's `jti` and key.
+        until: The time from which the proof is too old, so that the replay key need not be stored longer.
+    """
 
     key_thumbprint: str
     mark: str
@@ -37,7 +43,7 @@ class Possession:
 
 @dataclass(frozen=True, slots=True)
 class NonceNeeded:
-    """The proof is valid except that it needs a current nonce of the server."""
+    """The result of a proof that is refused only because it lacks a current nonce of the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Nonces:
 
     Attributes:
         key: The key that the nonces are derived from.
-        are_needed: Whether a proof must contain a nonce. Otherwise a nonce is validated only if it is present.
+        are_needed: Whether a proof must contain a nonce. If False, a nonce is validated only if the proof contains one.
     """
 
     key: bytes
@@ -54,7 +60,10 @@ class Nonces:
 
 
 def nonce_at(key: bytes, now: datetime, ago: int = 0) -> str:
-    """Return the current nonce, which is unpredictable without the key and the same on every node."""
+    """Return the nonce of the current time window, or of a window that began `ago` windows before.
+
+    A nonce is unpredictable without the key, and the same on every node.
+    """
     window = int(now.timestamp() // WINDOW.total_seconds()) - ago
     made = hmac.digest(key, struct.pack(">Q", window), "sha256")[:_NONCE_BYTES]
     return base64url(made)
@@ -70,19 +79,19 @@ def judge_proof(
     access_token: Secret | None = None,
     algorithms: tuple[Algorithm, ...] = ALGORITHMS,
 ) -> Possession | NonceNeeded:
-    """Validate a proof.
+    """Validate a DPoP proof.
 
     Args:
-        shown: The DPoP header.
-        method: The request's method.
-        address: The request's URL, as the server's own configuration names it.
-        now: Aware, UTC.
-        nonces: The server's nonces; None if it issues none, so that a nonce in the proof is ignored.
+        shown: The value of the DPoP header.
+        method: The HTTP method of the request.
+        address: The URL of the request, built from the server's own configuration.
+        now: The current time; aware, UTC.
+        nonces: The server's nonces. With None, the server issues no nonces, and a nonce in the proof is ignored.
         access_token: The access token of the request, which the proof must match; None if there is none.
         algorithms: The accepted algorithms.
 
     Raises:
-        InvalidToken: The message names the failed check.
+        InvalidToken: The proof is not valid. The message names the failed check.
     """
     proof, key_thumbprint = read_proof(shown, algorithms)
     if proof.method != method or normal(proof.address) != normal(address):
@@ -106,14 +115,14 @@ def _is_hash_of(token: Secret, shown: str) -> bool:
 
 
 def _mark(key_thumbprint: str, token_id: str) -> str:
-    """Return the replay key, of constant length."""
+    """Return the replay key of a proof: a hash, whose length does not depend on the `jti`."""
     return hashlib.sha256(f"dpop {key_thumbprint} {token_id}".encode()).hexdigest()
 
 
 def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) -> tuple[Proof, str]:
-    """Return a proof's claims and its key's thumbprint.
+    """Verify the signature of a proof. Return the proof's claims, and the thumbprint of its key.
 
-    Validates form and signature. `judge_proof` validates method, URL, time and nonce; the caller detects replays.
+    `judge_proof` validates the method, URL, time and nonce. The caller must detect replays.
 
     Raises:
         InvalidToken: The proof is not well formed, contains a private key, or its signature is not valid.
@@ -133,6 +142,6 @@ def read_proof(proof: Secret, algorithms: tuple[Algorithm, ...] = ALGORITHMS) ->
 
 
 def write_proof(proof: Proof, key: SigningKey) -> Secret:
-    """Sign a proof, with the public key in its header."""
+    """Sign a proof. The public key is in the header of the proof."""
     jwk = {name: value for name, value in key.public_jwk().items() if name in {"kty", "crv", "n", "e", "x", "y"}}
     return sign(proof.write(), key, token_type=DPOP_JWT, header={"jwk": jwk})

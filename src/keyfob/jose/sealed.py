@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from keyfob.errors import Malformed
 
 NONCE_BYTES: Final = 12
-STRETCH_COST: Final = 17  # 2^17 rounds of 1 KiB: 128 MiB and some tenths of a second (OWASP's floor for scrypt)
+STRETCH_COST: Final = 17  # 2^17 rounds of 1 KiB: 128 MiB and some tenths of a second (OWASP's minimum for scrypt)
 _VERSION: Final = b"kf1"
 
 
@@ -25,7 +25,7 @@ def derive(master: bytes, purpose: str) -> bytes:
 
 
 def key_id(master: bytes) -> str:
-    """Return an identifier for a master key that reveals nothing about it."""
+    """Return an identifier for a master key. The identifier reveals nothing about the key."""
     return derive(master, "name")[:8].hex()
 
 
@@ -35,13 +35,13 @@ def stretch(passphrase: bytes, salt: bytes, cost: int = STRETCH_COST) -> bytes:
 
 
 def seal(plain: bytes, key: bytes, *, nonce: bytes, context: str) -> bytes:
-    """Encrypt bytes; decryption needs the same key and context.
+    """Encrypt bytes. Decryption needs the same key and context.
 
     Args:
         plain: The plaintext.
         key: 32 bytes.
         nonce: 12 random bytes, never used twice with this key.
-        context: The content's kind and owner, so that one ciphertext cannot replace another.
+        context: The kind and owner of the content, so that an attacker cannot swap two ciphertexts.
     """
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 
@@ -52,7 +52,7 @@ def nonce_of(ciphertext: bytes) -> bytes:
 
 
 def unseal_any(ciphertext: bytes, keys: Sequence[bytes], *, context: str) -> bytes:
-    """Decrypt bytes that were encrypted with one of several keys. Raise `Malformed` if no key fits."""
+    """Decrypt bytes that were encrypted with one of several keys. Raise `Malformed` if no key can decrypt them."""
     for key in keys[:-1]:
         with contextlib.suppress(Malformed):
             return unseal(ciphertext, key, context=context)

@@ -1,6 +1,6 @@
-"""The issuer and names of a presented client certificate (RFC 8705 §2.1-2.2, RFC 5280 §4.2.1.6).
+"""Check the issuer and the names of a presented client certificate (RFC 8705 §2.1-2.2, RFC 5280 §4.2.1.6).
 
-The TLS endpoint verifies the chain, the expiry, and that the client has the private key.
+The chain, the expiry and the possession of the private key are not checked here: the TLS endpoint verifies them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ def read_certificate(pem: str) -> bytes:
 
 
 def read_certificates(text: str) -> tuple[bytes, ...]:
-    """Return all certificates of a PEM text as DER; raise `Malformed` if there is none or one is damaged."""
+    """Return all certificates of a PEM text as DER.
+
+    Raises:
+        Malformed: The text has no certificate, or a certificate is damaged.
+    """
     found = tuple(read_certificate(one) for one in certificates_in(text))
     if not found:
         raise Malformed("certificate: not a certificate in PEM", field="certificate")
@@ -52,10 +56,11 @@ def is_issued_by(certificate: bytes, authorities: Iterable[bytes]) -> bool:
 
 
 def has_name(certificate: bytes, name: str) -> bool:
-    """Return whether a certificate in DER contains a name, which is written like `dns:robot.example`.
+    """Return whether a certificate in DER contains a name, such as `dns:robot.example`.
 
-    A subject is compared as a whole, in the form of RFC 4514. A name of another type must equal one of the
-    certificate's names. The case of DNS names and e-mail domains is ignored. Wildcards are not expanded.
+    The name `subject:...` is a distinguished name in the form of RFC 4514, and must equal the whole subject. Every
+    other name must equal one of the certificate's subject alternative names. The case of DNS names and e-mail domains
+    is ignored. Wildcards are not expanded.
     """
     kind, _, wanted = name.partition(":")
     try:
@@ -79,7 +84,11 @@ def has_name(certificate: bytes, name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise `Malformed` if `has_name` does not support the form of a name."""
+    """Check that a configured certificate name has a form that `has_name` can compare, such as `dns:robot.example`.
+
+    Raises:
+        Malformed: The kind before the colon is unknown, or the text after it is no name of this kind.
+    """
     kind, _, value = name.partition(":")
     is_name = kind in KINDS and bool(value)
     try:

@@ -25,10 +25,10 @@ from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
 
 LONGEST_TOKEN: Final = 16 * 1024
-# Maps base64url to the alphabet of binascii. Characters that only binascii accepts are mapped to invalid ones.
+# Maps base64url to base64, which binascii needs. Characters that are valid only in base64 become invalid ones.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-_PADDING: Final = (b"", b"===", b"==", b"=")  # by length modulo 4; for 1 the result stays invalid
+_PADDING: Final = (b"", b"===", b"==", b"=")  # by the length modulo 4. No padding makes a remainder of 1 valid.
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt is as long as the hash
@@ -36,7 +36,7 @@ _PSS: Final = padding.PSS(padding.MGF1(_SHA256), 32)  # RFC 7518 §3.5: the salt
 
 @light_dataclass(frozen=True, slots=True)
 class Unverified:
-    """The parts of an unverified token; the payload is not parsed."""
+    """The parts of a token whose signature is not verified and whose payload is not parsed."""
 
     algorithm: Algorithm
     key_id: str | None
@@ -47,7 +47,7 @@ class Unverified:
 
 
 def looks_signed(token: Secret) -> bool:
-    """Return whether a token has the form of a compact JWS. Only the issuer can read a token of another form."""
+    """Return whether a token has the form of a compact JWS. A token of another form is for its issuer only."""
     return token.reveal().count(".") == 2
 
 
@@ -75,7 +75,7 @@ def take_apart(token: Secret, allowed: tuple[Algorithm, ...] = ALGORITHMS) -> Un
     return Unverified(algorithm, key_id, token_type, signed, _decode_standard(payload), _decode_standard(signature))
 
 
-@lru_cache(maxsize=64)  # an issuer's tokens share their header, and parsing it takes a third of the time
+@lru_cache(maxsize=64)  # all tokens of an issuer have the same header, whose parsing takes a third of the time
 def _read_header(part: bytes) -> tuple[Algorithm | None, str | None, str]:
     try:
         header = read_json(_decode_standard(part), "token header")
@@ -91,7 +91,7 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
     """Verify the signature and parse the claims, which the caller must validate.
 
     Raises:
-        InvalidToken: The key does not fit, the signature is not valid, or the payload is not a JSON object.
+        InvalidToken: The key does not fit the algorithm, the signature is wrong, or the payload is not a JSON object.
     """
     if not key.fits(unverified.algorithm):
         raise InvalidToken("the token's algorithm does not fit its key", check="key")
@@ -100,12 +100,12 @@ def believe(unverified: Unverified, key: PublicKey) -> Fields:
 
 
 def check_signature(unverified: Unverified, key: PublicKey) -> None:
-    """Verify the signature only. The key must fit the algorithm, as `KeySet.choose` ensures.
+    """Verify the signature only. The caller has checked, by `KeySet.choose`, that the key fits the algorithm.
 
     Raises:
         InvalidToken: The signature is not valid.
     """
-    # By name and not by isinstance: on these abstract classes, that costs as much as parsing the header.
+    # The key type is compared by name. isinstance on these abstract classes would take as long as parsing the header.
     handle: Any = key.handle
     signature, signed = unverified.signature, unverified.signing_input
     try:
@@ -138,7 +138,7 @@ def read_header(unverified: Unverified) -> Fields:
 
 
 def peek(token: Secret) -> tuple[Fields | None, Fields | None]:
-    """Return a token's unverified header and payload for display, each None if it is unreadable."""
+    """Return a token's unverified header and payload, for display. An unreadable part is None."""
     parts = token.reveal().encode("utf-8", "replace").split(b".")
     return _peek(parts[0]), _peek(parts[1]) if len(parts) > 1 else None
 
@@ -153,7 +153,7 @@ def _peek(part: bytes) -> Fields | None:
 def sign(
     claims: Mapping[str, object], key: SigningKey, *, token_type: str, header: Mapping[str, object] | None = None
 ) -> Secret:
-    """Sign claims as a compact JWS. If `header` is given, the JWS header has its members in place of the `kid`."""
+    """Sign claims as a compact JWS. With `header`, its members replace the `kid` in the JWS header."""
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
@@ -174,7 +174,7 @@ def _der(signature: bytes) -> bytes:
 
 
 def _signature(signing_input: bytes, key: SigningKey) -> bytes:
-    handle: Any = key.handle  # by name, as in `check_signature`
+    handle: Any = key.handle  # Any, since the algorithm is compared by name, as in `check_signature`
     match key.algorithm:
         case "RS256" | "PS256":
             signature: bytes = handle.sign(signing_input, _PKCS1 if key.algorithm == "RS256" else _PSS, _SHA256)
@@ -186,12 +186,12 @@ def _signature(signing_input: bytes, key: SigningKey) -> bytes:
     return signature
 
 
-@lru_cache(maxsize=1)  # the first one imports a back end that nothing else here needs
+@lru_cache(maxsize=1)  # created at the first use, since creating it imports a back end
 def _ecdsa() -> ec.ECDSA:
     return ec.ECDSA(_SHA256)
 
 
-@lru_cache(maxsize=64)  # a key's tokens share their header
+@lru_cache(maxsize=64)  # all tokens that a key signs have the same header
 def _usual_header(algorithm: str, token_type: str, key_id: str) -> bytes:
     return _encode(write_json({"alg": algorithm, "typ": token_type, "kid": key_id}))
 
@@ -201,12 +201,12 @@ def _encode(raw: bytes) -> bytes:
 
 
 def _decode(part: bytes) -> bytes:
-    """Decode base64url without padding, white space or other alphabets (RFC 7515 §2)."""
+    """Decode base64url. Padding, white space and characters of other alphabets are errors (RFC 7515 §2)."""
     return _decode_standard(part.translate(_STANDARD))
 
 
 def _decode_standard(part: bytes) -> bytes:
-    """Decode a part after the caller has translated the whole token to standard base64 with `_STANDARD`."""
+    """Decode a part of a token that the caller has translated to base64 with `_STANDARD`."""
     try:
         return binascii.a2b_base64(part + _PADDING[len(part) & 3], strict_mode=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The same logins and sessions as `keyfob.login`, for an event loop.
+"""The logins and sessions of `keyfob.login` for programs with an event loop.
 
 from keyfob.login import App, aio
 
@@ -57,18 +57,19 @@ class Session(TokenCarriers):
     """A stored login. Tasks and threads may share it. See `keyfob.login.Session` for arguments and errors."""
 
     def __init__(self, blocking: BlockingSession, login: Login) -> None:
-        """Store the sessions. Programs call `App.session` instead.
+        """Wrap a blocking session. Programs call `App.session`, not this constructor.
 
         Args:
             blocking: The blocking session, for worker threads.
-            login: The same login, with a `World` and a `Vault` that suspend instead of blocking.
+            login: The session's login, with a `World` and a `Vault` that suspend the task and do not block the event
+                loop.
         """
         super().__init__(blocking.login)
         self._blocking = blocking
         self._login = login
 
     async def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
-        """Return a valid access token, refreshed if necessary; never opens a browser."""
+        """Return a valid access token, refreshed if necessary. Never open a browser."""
         return (await self._login.fresh(min_ttl, renew=renew)).access_token.reveal()
 
     async def stored(self) -> StoredLogin:
@@ -76,7 +77,7 @@ class Session(TokenCarriers):
         return await self._login.stored()
 
     def http(self) -> httpx2.AsyncClient:
-        """Return an HTTP client that sends the token to its first origin only, and renews it once after a 401."""
+        """Return an HTTP client that renews the token once after a 401. Only the first call's origin gets the token."""
         return httpx2_auth.async_client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AsyncAzureCredential:
@@ -84,13 +85,13 @@ class Session(TokenCarriers):
         return azure_credential.AsyncAzureCredential(self._login)
 
     async def send(self, request: Request) -> Response:
-        """Send one request with the token, renewed once after a 401; no redirect is followed."""
+        """Send a request with the token. After a 401, renew the token and send once more. Follow no redirect."""
         return await off_loop(self._blocking.send, request)
 
     async def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """Do the same as `keyfob.login.Session.call`; `write` and `head` are called in a worker thread."""
+        """Send a request as `keyfob.login.Session.call` does. `write` and `head` are called in a worker thread."""
         return await off_loop(self._blocking.call, request, write, head)
 
     async def log_out(self) -> LoggedOut:
@@ -117,14 +118,18 @@ class App:
         may_replace_account: MayReplaceAccount = keep_account,
         accepts: AcceptsLogin = accept_any,
     ) -> StoredLogin:
-        """Log in the user. A cancelled task stops listening at once."""
+        """Log in the user. If the task is cancelled, the listener for the redirect stops at once."""
         with self._app.at_screen(notify, ask) as world:
             return await self._login(world).log_in(
                 opens_page=opens_page, assurance=assurance, may_replace_account=may_replace_account, accepts=accepts
             )
 
     async def step_up(self, wanted: StepUp, notify: Callable[[Notice], None] | None = None) -> StoredLogin:
-        """Log in again as an API requires. Sessions take `keyfob.login.App.step_up` instead, which runs in a thread."""
+        """Log in again, with the scope and authentication that an API requires.
+
+        Do not pass this method to `session(step_up=...)`, which needs a blocking function: pass
+        `keyfob.login.App.step_up`.
+        """
         with self._app.at_screen(notify) as world:
             return await self._login(world).log_in_again(wanted)
 
@@ -140,7 +145,7 @@ class App:
     async def begin(
         self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
-        """Show the user a code and return; `resume` waits, in this process or another."""
+        """Show the user a code and return; `resume` waits for the user, in this process or in another process."""
         with self._app.at_screen(notify) as world:
             return await self._login(world).begin(assurance)
 
@@ -161,13 +166,13 @@ class App:
         *,
         step_up: Callable[[StepUp], object] | None = None,
     ) -> Session:
-        """Return a session of the stored login. `step_up` runs in a worker thread."""
+        """Return a session of the stored login. The callback `step_up` runs in a worker thread."""
         blocking = self._app.session(notify, step_up=step_up)
         world = without_blocking(self._app.find_world(notify))
         return Session(blocking, blocking.login.over(world, VaultInThreads(self.vault)))
 
     async def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the quick file, which `keyfob token` reads first. Write nothing if the vault's settings forbid it."""
         await off_loop(self._app.make_quick)
 
     def _login(self, world: World) -> Login:

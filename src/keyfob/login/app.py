@@ -1,4 +1,4 @@
-"""Part of the public module `keyfob.login`: a client for logins of users and of service accounts."""
+"""Part of the public module `keyfob.login`: `App`, the OAuth client that logs in users and service accounts."""
 
 from __future__ import annotations
 
@@ -106,45 +106,48 @@ class App(SeveralLogins):
             client_id: The client's identifier at that issuer.
             name: The name of your program, as users type it. With a name, the program's logins are stored in a separate
                 folder, users may have several logins (`under`, `choose`), and messages begin with the name.
-            audience: The API's identifier.
+            audience: The API's identifier; None if tokens are for no particular API.
             scopes: The scopes to request, as a list or separated by spaces. For a user, openid, profile, email and
                 offline_access are added, as far as the issuer supports them.
             exact_scopes: Whether exactly `scopes` are requested, with nothing added.
             profile: The name of the stored login. None derives a unique name from issuer, client and API. A login of
                 another client or issuer under this name is never overwritten.
-            login_command: The command by which users log in to your program, such as `orders login`; error messages
-                contain it. The default is `login` after the `name`. Without a `name`, messages begin with the command's
+            login_command: The command by which users log in to your program, such as `orders login`, for error
+                messages. The default is `login` after the `name`. Without a `name`, messages begin with the command's
                 first word.
             home: The folder of the vault and the state files. None selects the program's own folder or, without a
                 `name`, the folder of keyfob's command.
-            credential: Where the client's secret or private key is stored, if it has one.
+            credential: Where the client's secret or private key is stored; None if the client has none.
             is_machine: Whether this is a service account, which logs in without a user (RFC 6749 §4.4).
-            is_resource: Whether the API is requested as `resource` (RFC 8707) instead of Auth0's `audience`.
-            callbacks: Redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer compares them exactly.
-            endpoints: Endpoint addresses that replace or complete the issuer's metadata, by their metadata name.
+            is_resource: Whether `audience` is sent as the parameter `resource` (RFC 8707), not as Auth0's `audience`.
+            callbacks: The registered redirect URIs such as `http://127.0.0.1:8484/callback`, if the issuer requires an
+                exact match; () uses any free port.
+            endpoints: Endpoint addresses that replace or complete the issuer's metadata, by metadata name such as
+                `token_endpoint`.
             allows_password: Whether `flow="password"` is allowed (RFC 6749 §4.3, legacy).
-            realm: The user directory for a password login, if the server has several.
-            username: The user name for a password login; None to ask for it. The password is always requested.
+            realm: The user directory for a password login, if the server has several directories.
+            username: The user name for a password login; None to ask the user. The user is always asked for the
+                password.
             flow: How a user logs in: `browser` on this machine, `device` for a code on any device (RFC 8628), `paste`
-                for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest that is possible.
-            store: How tokens are stored: "require" for encrypted or not at all, "prefer" for encrypted if a key can
-                be stored, "file" for a plain file; None for the earlier choice.
+                for a redirect URI from a browser elsewhere, `password`, or `auto` for the safest flow that is possible.
+            store: How tokens are stored: "require" for encrypted or not at all, "prefer" for encrypted if a key can be
+                stored, "file" for a plain file. None keeps the choice of an earlier login.
             identity: The source of a service account's platform token (workload identity).
-            identity_as: How that token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant` (RFC 7523
-                §2.1); None for the issuer's default.
-            ca: A PEM file of authorities to trust in addition to the system's.
+            identity_as: How the platform token is used: `exchange` (RFC 8693), `assertion` (RFC 7523 §2.2) or `grant`
+                (RFC 7523 §2.1); None for the issuer's default.
+            ca: A PEM file of certificate authorities to trust in addition to the system's.
             assertion_audience: The audience of client assertions: `issuer`, or `token_endpoint` for older servers.
-            dpop: Whether tokens are bound to a key (RFC 9449): never ("off"), if the server supports it ("prefer"), or
-                always, else the login fails ("require"). APIs accept a bound token only with a DPoP proof, which
-                `Session.http`, `send`, `call` and `auth_for_*` send.
+            dpop: Whether tokens are bound to a key (RFC 9449): "off" for never, "prefer" for tokens of a server that
+                supports DPoP, "require" for always, so that the login fails at other servers. APIs accept a bound token
+                only with a DPoP proof, which `Session.http`, `send`, `call` and `auth_for_*` send.
             certificate: A PEM file with the client's certificate, presented to the issuer and the API if they request
-                one (RFC 8705). The certificate authenticates a client without a secret, key or identity.
-            certificate_key: A PEM file with the certificate's private key, if that is not in the same file.
-            vault: The vault to use in place of files, for tests or another storage.
-            world: The network, clock and user to use in place of the real ones, for tests.
+                one (RFC 8705). If `credential` and `identity` are None, the certificate authenticates the client.
+            certificate_key: A PEM file with the certificate's private key; None if `certificate` contains the key.
+            vault: The storage for logins; None for encrypted or plain files, as `store` says.
+            world: A fake network, clock and user for tests; None for the real ones.
 
         Raises:
-            Misuse: A setting is invalid, or two contradict each other.
+            Misuse: A setting is invalid, or two settings contradict each other.
         """
         found = presets.expand(issuer)
         habits = presets.habits_of(found.issuer)
@@ -182,10 +185,10 @@ class App(SeveralLogins):
 
     @classmethod
     def from_toml(cls, path: Path | Traversable) -> Self:
-        """Create an App from a file that is shipped with the program: `Path(__file__).with_name("login.toml")`.
+        """Create an App from a settings file in the program's package: `Path(__file__).with_name("login.toml")`.
 
-        The file's keys are the arguments of `App` that are strings, lists of strings or booleans, and the table
-        `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
+        The file may set each argument of `App` whose value is a string, a list of strings or a boolean. It may also
+        have the table `endpoints`. The path of `ca` is relative to the file. The file cannot contain a secret.
 
         Raises:
             Misuse: The file cannot be read, is not TOML, or has an unknown or wrong setting.
@@ -202,28 +205,30 @@ class App(SeveralLogins):
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Log in the user, and block until that is done. A service account logs in at once.
+        """Log in the user, and block until the login is done. A service account logs in without a user.
 
         If another thread or process is logging the same profile in, the notice `LoginInAnotherProcess` is shown and
-        this call waits. It then returns the other process's login if that one was requested in the same way; otherwise
-        the user logs in here.
+        this call waits. If that login was requested with the same settings, this call returns it; if not, the user logs
+        in again.
 
         Args:
-            notify: Receives the notices for the user; None shows them on the terminal.
+            notify: Receives the notices for the user; None shows the notices on the terminal.
             ask: Asks the user for a name or a password; None asks on the terminal.
-            opens_page: Device flow: also open the page with the code in it on this machine (RFC 8628 §3.3.1).
-            assurance: Requirements on authentication: its methods and its age (OpenID Connect Core §3.1.2.1).
-            may_replace_account: Called on an account mismatch, or if the stored login is another client's, with the
-                stored and the new login; returns whether the new login replaces the stored one. By default it never
-                does, and the login fails with the code `account-mismatch` or `profile-taken`.
-            accepts: Called with a login that another process made meanwhile; returns whether this call may return that
-                login. By default it may.
+            opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser (RFC 8628
+                §3.3.1).
+            assurance: Requirements on the user's authentication: its methods and its age (OpenID Connect Core
+                §3.1.2.1).
+            may_replace_account: Called with the stored and the new login if they belong to different users or clients;
+                returns whether the new login replaces the stored login. By default it returns False, and the login
+                fails with the code `account-mismatch` or `profile-taken`.
+            accepts: Called with a login that another process made while this call waited; returns whether this call may
+                return that login. By default it returns True.
 
         Returns:
             The stored login.
 
         Raises:
-            LoginRequired: There is no user here.
+            LoginRequired: No user is present.
             LoginDeclined: The user declined.
             TimedOut: The user did not answer in time.
             Refused: The server refuses; the code and the hint say why.
@@ -246,10 +251,10 @@ class App(SeveralLogins):
 
         Args:
             wanted: The scope and the authentication that the API requires.
-            notify: As for `log_in`.
+            notify: Receives the notices for the user; None shows the notices on the terminal.
 
         Raises:
-            LoginRequired: There is no user here; the hint is the command to run.
+            LoginRequired: No user is present; the hint is the command to run.
             KeyfobError: Any error of `log_in`.
         """
         with self.at_screen(notify) as world:
@@ -275,7 +280,7 @@ class App(SeveralLogins):
     def begin(
         self, notify: Callable[[Notice], None] | None = None, *, assurance: Assurance = ANY_LOGIN
     ) -> PendingLogin:
-        """Show the user a code (RFC 8628 §3.3) and return; `resume` waits, in this process or another.
+        """Show the user a code (RFC 8628 §3.3) and return; `resume` waits for the user, in this or another process.
 
         Raises:
             KeyfobError: Any error of `log_in`.
@@ -290,7 +295,7 @@ class App(SeveralLogins):
         may_replace_account: Callable[[StoredLogin, StoredLogin], bool] = keep_account,
         accepts: Callable[[StoredLogin], bool] = accept_any,
     ) -> StoredLogin:
-        """Wait for the user to whom `begin` showed a code. Arguments as for `log_in`.
+        """Wait for the user to whom `begin` showed a code. The arguments are those of `log_in`.
 
         Raises:
             LoginRequired: There is no pending login.
@@ -307,9 +312,10 @@ class App(SeveralLogins):
         *,
         copies_code: bool = False,
     ) -> Generator[World]:
-        """Yield a `World` for a login. It sends notices to `notify`, by default to the terminal.
+        """Yield the `World` of a login: its network, its clock and its user.
 
-        With `copies_code`, the terminal copies the user code to the clipboard.
+        The user receives the notices by `notify` or, if that is None, on the terminal. With `copies_code`, the terminal
+        copies the user code to the clipboard.
         """
         if notify is not None or self.profile.is_machine:
             yield self.find_world(notify, ask=ask)
@@ -329,21 +335,22 @@ class App(SeveralLogins):
         """Return a session of the stored login, which is read on first use.
 
         Args:
-            notify: Receives a notice when new tokens cannot be stored; None drops it.
+            notify: Receives a notice when new tokens cannot be stored; None drops the notice.
             step_up: Called when an API requires more scope, or a stronger or more recent login (RFC 9470).
-                `app.step_up` logs in again, and the call is then repeated. None returns the API's response.
+                For example, `app.step_up` logs in again. Then the session repeats the call. If None, the session
+                returns the API's denial.
         """
         return sessions.Session(self.login(self.find_world(notify), step_up=step_up))
 
     def make_quick(self) -> None:
-        """Write the access token to the cache file that `keyfob token` reads first, unless the vault forbids that."""
+        """Write the quick file, which `keyfob token` reads first. Write nothing if the vault's settings forbid it."""
         if isinstance(self.vault, vault_file.FileVault):
             self.vault.make_quick(self.profile.name)
 
     def login(
         self, world: World, profile: Profile | None = None, step_up: Callable[[StepUp], object] | None = None
     ) -> Login:
-        """Return the `Login` that sessions and commands use. It reaches the network and the user through `world`."""
+        """Return the `Login` that sessions and commands use, with `world` as its network, clock and user."""
         return logins.Login(profile or self.profile, self.vault, world, self._read_credential, step_up)
 
     def find_world(
@@ -352,7 +359,7 @@ class App(SeveralLogins):
         terminal: Terminal | None = None,
         ask: Callable[[Question], Secret] | None = None,
     ) -> World:
-        """Return the `world` argument of `App`, by default a `SystemWorld` for this process."""
+        """Return the constructor's `world` argument; if it was None, a `SystemWorld` for this process."""
         if self._world is not None:
             return self._world
 
@@ -370,7 +377,7 @@ class App(SeveralLogins):
 
 
 def _vault_of(profile: Profile, home: Path | None, store: str | None) -> Vault:
-    """Return the vault in files. For a user's login, return the vault of the agent in KEYFOB_AGENT instead, if set."""
+    """Return the vault: the agent's vault for a user's login if KEYFOB_AGENT is set, else the vault in files."""
     agent = None if profile.is_machine else vault_files.agent_socket()
     if agent is not None:
         return agent_vault.vault_of(agent, profile)

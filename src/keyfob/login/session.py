@@ -54,23 +54,23 @@ class TokenCarriers:
     """Adapters for HTTP libraries and SDKs."""
 
     def __init__(self, login: Login) -> None:
-        """Store the login. Programs call `App.session` instead."""
+        """Store the login. Programs call `App.session`, not this constructor."""
         self.login = login
 
     def tls(self) -> ssl.SSLContext:
-        """Return TLS settings for another HTTP library, with the profile's authorities and certificate.
+        """Return TLS settings for any HTTP library, with the profile's certificate authorities and client certificate.
 
         A token that is bound to a certificate (RFC 8705 §3) works only over connections with these settings:
         `httpx.Client(auth=session.auth_for_httpx(), verify=session.tls())`. If the certificate's files are replaced,
-        the next connection presents the new one.
+        the next connection presents the new certificate.
 
         Raises:
-            Misuse: A file of authorities or a certificate is unusable.
+            Misuse: The file of certificate authorities or of the client certificate is unusable.
         """
         return connections.tls_of(self.login.profile)
 
     def auth_for_httpx(self, origin: str | None = None) -> httpx.Auth:
-        """Return an auth object for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`. See also `http`.
+        """Return an auth object for `httpx.Client(auth=...)` and `httpx.AsyncClient(auth=...)`.
 
         Args:
             origin: The only origin that receives the token, such as `https://api.example.com`; None for the origin of
@@ -82,15 +82,18 @@ class TokenCarriers:
         return httpx_auth.HttpxAuth(self.calls(origin))
 
     def auth_for_httpx2(self, origin: str | None = None) -> httpx2.Auth:
-        """Return the same for `httpx2.Client(auth=...)` and `httpx2.AsyncClient(auth=...)`; see `auth_for_httpx`."""
+        """Return an auth object for clients of httpx2. The argument and the errors are those of `auth_for_httpx`."""
         return httpx2_auth.Httpx2Auth(self.calls(origin))
 
     def auth_for_requests(self, origin: str | None = None) -> requests.auth.AuthBase:
-        """Return the same for `requests.get(..., auth=...)` and `requests.Session().auth`; see `auth_for_httpx`."""
+        """Return an auth object for `requests.get(..., auth=...)`.
+
+        The argument and the errors are those of `auth_for_httpx`.
+        """
         return requests_auth.RequestsAuth(self.calls(origin))
 
     def auth_for_aiohttp(self, origin: str | None = None) -> aiohttp.ClientMiddlewareType:
-        """Return the same for `aiohttp.ClientSession(middlewares=(...,))`; see `auth_for_httpx`."""
+        """Return a middleware for `aiohttp.ClientSession(middlewares=(...,))`; for `origin`, see `auth_for_httpx`."""
         return aiohttp_auth.AiohttpAuth(self.calls(origin))
 
     def auth_for_google(self) -> Any:  # noqa: ANN401  a google.auth.credentials.Credentials
@@ -113,7 +116,7 @@ class TokenCarriers:
         return mcp_storage.McpStorage(self.login)
 
     def calls(self, origin: str | None = None) -> Calls:
-        """Return the object that these adapters use, for a new adapter to another HTTP library."""
+        """Return the `Calls` on which the adapters are built, for writing an adapter for another HTTP library."""
         return _calls.Calls(_Bearer(self.login), origin)
 
 
@@ -121,12 +124,12 @@ class Session(TokenCarriers):
     """A stored login."""
 
     def token(self, min_ttl: timedelta | None = None, *, renew: bool = False) -> str:
-        """Return a valid access token, refreshed if necessary (RFC 6749 §6); never opens a browser.
+        """Return a valid access token, refreshed if necessary (RFC 6749 §6). Never open a browser.
 
         Args:
             min_ttl: How long the token must remain valid. None means a minute or a quarter of the token's lifetime,
                 whichever is shorter.
-            renew: Whether to refresh even a valid token, which tests whether the login is still valid.
+            renew: Whether to refresh even a valid token, in order to test whether the login is still valid.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -146,18 +149,18 @@ class Session(TokenCarriers):
         return run(self.login.stored())
 
     def http(self) -> httpx2.Client:
-        """Return an HTTP client that sends the token to its first origin only, and renews the token once after a 401.
+        """Return an HTTP client that renews the token once after a 401. Only the first call's origin gets the token.
 
-        A token that is bound to a key is sent with a new proof each time (RFC 9449 §7).
+        The client sends a token that is bound to a DPoP key with a new proof in each request (RFC 9449 §7).
         """
         return httpx2_auth.client_of(self.calls(), self.tls())
 
     def auth_for_azure(self) -> AzureCredential:
-        """Return a `TokenCredential` for Azure's SDK. It returns the token only for scopes that the login has."""
+        """Return a `TokenCredential` for Azure's SDK, which provides the token only for scopes that the login has."""
         return azure_credential.AzureCredential(self.login)
 
     def send(self, request: Request) -> Response:
-        """Send one request with the token, renewed once after a 401; no redirect is followed.
+        """Send a request with the token. After a 401, renew the token and send once more. Follow no redirect.
 
         Raises:
             KeyfobError: Any error of `token`, or the API does not answer.
@@ -167,12 +170,12 @@ class Session(TokenCarriers):
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """Send a request as `send` does, but pass the body of the response, of any length, to `write` in pieces.
+        """Send a request as `send` does, but pass the response's body, of any length, to `write` in pieces.
 
         Args:
             request: The request, without the token.
             write: Receives the body's pieces.
-            head: Receives status and headers before the body.
+            head: Receives the response's status and headers before `write` receives the body.
 
         Returns:
             The response without its body.
@@ -192,8 +195,8 @@ class Session(TokenCarriers):
         """Delete the stored login and revoke its tokens (RFC 7009).
 
         Returns:
-            The server's confirmations and errors; the server's errors are not raised. A login that cannot be read is
-            deleted but not revoked, and `problem` is the reason.
+            The server's confirmations and errors, which are not raised. A login that cannot be read is deleted but not
+            revoked, and `problem` is the reason.
 
         Raises:
             LoginRequired: There is no stored login.

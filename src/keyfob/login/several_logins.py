@@ -26,7 +26,7 @@ else:  # few programs have several
 
 
 class SeveralLogins:
-    """The profile of an `App`, and the choice of another login. Only an `App` with a `name` can have several logins.
+    """The logins of an `App`, and the choice between them. Only an `App` with a `name` can have several logins.
 
     The name of each vault entry is a short name such as `work`, followed by a hash of issuer, client and API
     (`own_name`). Entries of other clients in the same folder are ignored.
@@ -38,9 +38,9 @@ class SeveralLogins:
 
     @cached_property
     def profile(self) -> Profile:
-        """The settings of the login in use, which is the one that was last chosen.
+        """The settings of the login in use, which is the last chosen login.
 
-        The choice is read on first use. Later choices by other processes do not affect this object.
+        The choice is read when this property is first used. Later choices by other processes do not affect this object.
 
         Raises:
             VaultUnavailable: The choice cannot be read.
@@ -51,7 +51,7 @@ class SeveralLogins:
         return self._profile_under(name if _is_short_name(name) else profiles.DEFAULT)
 
     def under(self, profile: str) -> Self:
-        """Return an App for another login of the user, such as `work`. The login need not exist yet.
+        """Return an App for the login named `profile`, such as `work`. The login need not exist yet.
 
         Raises:
             Misuse: `profile` is not a valid name, or this App has no `name` and therefore only one login.
@@ -61,10 +61,10 @@ class SeveralLogins:
         return other
 
     def choose(self, profile: str) -> None:
-        """Use this login in later processes and in later calls of this object.
+        """Make `profile` the login in use, for this object and for later processes.
 
         Raises:
-            Misuse: As in `under`.
+            Misuse: Any error of `under`.
             VaultUnavailable: The choice cannot be stored.
         """
         chosen = self._profile_under(profile)
@@ -72,14 +72,14 @@ class SeveralLogins:
         self.profile = chosen
 
     def chosen(self) -> str:
-        """Return the short name of the login in use, such as `work`; `default` if there is only one."""
+        """Return the short name of the login in use, such as `work`; `default` if this App has only one login."""
         return self.profile.name.removesuffix(self._suffix) if self._may_choose else "default"
 
     def names(self) -> list[str]:
         """Return the short names of all stored logins of this program.
 
         Raises:
-            Misuse: As in `under`.
+            Misuse: Any error of `under`.
             VaultUnavailable: The folder cannot be read.
         """
         end = self._suffix

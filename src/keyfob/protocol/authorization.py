@@ -18,11 +18,11 @@ class AuthorizationRequest:
     """The authorization request.
 
     Attributes:
-        prompt: Values out of none, login, consent, select_account (OpenID Connect Core §3.1.2.1).
-        max_age: The greatest age of the user's authentication.
-        acr_values: Acceptable values of `acr`, the preferred one first (§3.1.2.1, RFC 9470 §4).
+        prompt: Any of none, login, consent, select_account (OpenID Connect Core §3.1.2.1).
+        max_age: The greatest allowed time since the user's authentication.
+        acr_values: The acceptable values of `acr`, the preferred value first (§3.1.2.1, RFC 9470 §4).
         key_thumbprint: `dpop_jkt`: only the DPoP key with this thumbprint may redeem the code (RFC 9449 §10).
-        ui_locales: The languages of the pages, the preferred one first (§3.1.2.1).
+        ui_locales: The languages for the pages, the preferred language first (§3.1.2.1).
     """
 
     client_id: str

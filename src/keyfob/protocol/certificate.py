@@ -19,17 +19,17 @@ def thumbprint_of(certificate: bytes) -> str:
 
 
 def certificates_in(text: str) -> list[str]:
-    """Return each certificate of a PEM text. Other PEM items are skipped."""
+    """Return each certificate of a PEM text, as PEM. Other PEM items, such as keys, are skipped."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     return [f"{begin}{part.partition(end)[0]}{end}\n" for part in text.split(begin)[1:]]
 
 
 def der_of_pem(text: str) -> bytes | None:
-    """Return the first certificate of a PEM text as DER, or None."""
+    """Return the first certificate of a PEM text as DER, or None if there is no certificate or it is damaged."""
     found = re.search(_PEM, text[:_LONGEST])
     if found is None:
         return None
     try:
         return base64.b64decode("".join(found[1].split()), validate=True) or None
-    except ValueError:  # binascii.Error is a ValueError
+    except ValueError:  # such as binascii.Error
         return None

@@ -17,7 +17,7 @@ _LONGEST_HEADER: Final = 8192
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenge: a scheme and its parameters, names in lower case."""
+    """One challenge: a scheme and its parameters, whose names are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -29,12 +29,12 @@ class Challenge:
 
     @classmethod
     def read_all(cls, headers: Iterable[str]) -> tuple[Challenge, ...]:
-        """Return every challenge of every header, in order. Unreadable parts are skipped."""
+        """Return the challenges of all WWW-Authenticate headers, in order. Unreadable parts are skipped."""
         return tuple(challenge for header in headers for challenge in _read_header(header[:_LONGEST_HEADER]))
 
 
 def write_all(challenges: Iterable[Challenge]) -> str:
-    """Join challenges in one header value, since some frameworks store only one value for each name."""
+    """Return one header value with all challenges, since some frameworks allow only one header of each name."""
     return ", ".join(challenge.write() for challenge in challenges)
 
 

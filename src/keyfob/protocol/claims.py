@@ -14,7 +14,7 @@ from keyfob.protocol.scope import Scope
 
 Profile = Literal["auth0", "rfc9068"]
 AT_JWT = "at+jwt"
-_read_scope = lru_cache(maxsize=256)(Scope.read)  # an API's callers share a few values
+_read_scope = lru_cache(maxsize=256)(Scope.read)  # most tokens for an API have one of a few scopes
 JKT = "jkt"
 X5T = "x5t#S256"
 
@@ -27,11 +27,11 @@ class AccessClaims:
         audience: One or more audiences. Auth0 adds the URL of its `/userinfo` if `openid` was granted.
         client_id: `client_id` in RFC 9068, `azp` in Auth0's profile, `cid` at Okta, `appid` in Entra's version 1.0.
         permissions: Auth0's `permissions`; None if the claim is absent.
-        token_id: `jti`. Only tokens of RFC 9068 have `jti` and `auth_time`, not those of Auth0's profile.
+        token_id: `jti`. Tokens of RFC 9068 have `jti` and `auth_time`; tokens of Auth0's profile have neither.
         key_thumbprint: `cnf.jkt`: the token is valid only with the DPoP key of this thumbprint (RFC 9449 §6.1).
         certificate_thumbprint: `cnf.x5t#S256`: the token is valid only over TLS with the client certificate of this
             thumbprint (RFC 8705 §3.1).
-        session_id: `sid`: the login that the token was issued for.
+        session_id: `sid`: the id of the login that the token was issued for.
     """
 
     issuer: str
@@ -75,12 +75,12 @@ class AccessClaims:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse a JWT payload of either profile. Only the types of the claims are validated, not the values."""
+        """Parse the payload of an access token. Validate only the types of the claims, not the values."""
         present = fields.values
         permissions = fields.texts("permissions") if "permissions" in present else None
         key_thumbprint, certificate_thumbprint = read_confirmation(fields) if "cnf" in present else (None, None)
-        # An API does this at every call: absent claims are not looked up, and the arguments are positional, since
-        # keywords would take twice as long.
+        # This code is fast, since an API runs it for every request: it does not parse absent claims, and keyword
+        # arguments would take twice as long.
         return cls(
             fields.text("iss"),
             fields.text("sub"),
@@ -105,16 +105,15 @@ class AccessClaims:
         )
 
 
-# Claims that only ID tokens have, and claims that ID tokens never have.
+# The claims that indicate an ID token, and the claims that an ID token never has.
 _OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
 OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "permissions", "gty", "cnf", "client_id", "cid", "roles"})
 
 
 def is_like_id_token(names: Collection[str]) -> bool:
-    """Return whether the names of the claims are those of an ID token, not of an access token (RFC 9068 §5).
+    """Return whether the names of the claims indicate an ID token, not an access token (RFC 9068 §5).
 
-    `azp`, alone or with `sid`, does not make the claims those of an ID token: an access token of Auth0's profile
-    without scope and permissions can have both.
+    `azp` and `sid` together do not indicate an ID token, since Auth0's access tokens can have both.
     """
     if _OF_ID_TOKENS.isdisjoint(names) or not OF_ACCESS_TOKENS.isdisjoint(names):
         return False
@@ -128,8 +127,10 @@ def _numeric(moment: datetime | None) -> int | None:
 def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
     """Return the thumbprints of the key and the certificate that a token is bound to (RFC 7800 §3.1).
 
+    A thumbprint is None if the token has no such binding.
+
     Raises:
-        Malformed: `cnf` has no supported member, so the binding could not be verified.
+        Malformed: `cnf` is wrong or has no supported member, so the caller could not verify the binding.
     """
     confirmation = fields.values.get("cnf")
     if confirmation is None:
@@ -144,7 +145,7 @@ def read_confirmation(fields: Fields) -> tuple[str | None, str | None]:
 
 @light_dataclass(frozen=True, slots=True)
 class IdClaims:
-    """An ID token's claims (OpenID Connect Core §2). `person` contains all other claims, unchanged."""
+    """An ID token's claims (OpenID Connect Core §2). `person` contains all claims that no other field contains."""
 
     issuer: str
     subject: str

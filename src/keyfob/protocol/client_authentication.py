@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TlsMethod = Literal["tls_client_auth", "self_signed_tls_client_auth"]
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] | TlsMethod
 TLS_METHODS: Final[tuple[TlsMethod, ...]] = get_args(TlsMethod)
-# The methods that are part of the request; those of TLS are part of the connection.
+# The methods whose credentials are in the request. With a TLS method, the credentials are in the connection.
 AUTH_METHODS: Final[tuple[AuthMethod, ...]] = (
     "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
 )  # fmt: skip
@@ -30,10 +30,10 @@ class Credentials:
     """The client's credentials in a request.
 
     Attributes:
-        method: The authentication method. `none` proves nothing. With a TLS method, the certificate of the connection
-            is the proof, and `client_id` names its owner (RFC 8705 §2).
-        client_id: The claimed client id; "" if only the assertion contains it.
-        proof: The secret or the assertion; None with `none`.
+        method: The authentication method. With `none`, the client is not authenticated.
+        client_id: The claimed client id; "" if only the assertion contains the client id.
+        proof: The secret or the assertion. None with `none`, or with a TLS method, whose proof is the certificate of
+            the connection (RFC 8705 §2).
     """
 
     method: AuthMethod
@@ -56,22 +56,22 @@ class Credentials:
 
     @classmethod
     def read(cls, authorization: str | None, fields: Fields) -> Credentials:
-        """Parse the Authorization header and the parameters.
+        """Parse the client's credentials in the Authorization header and the parameters.
 
-        A Basic header with an empty secret means `none`: some libraries send `client_id:` for public clients.
+        A Basic header with an empty secret means `none`, since some libraries send such a header for public clients.
 
         Args:
-            authorization: The header, or None; schemes other than Basic are ignored.
+            authorization: The value of the header, or None. Schemes other than Basic are ignored.
             fields: The parameters.
 
         Raises:
             Malformed: The request uses more than one method (RFC 6749 §2.3), two different client ids, or an unknown
-                type of assertion. If the header cannot be read, the error's field is `authorization`.
+                type of assertion. Or the header cannot be read; only then, the error's field is `authorization`.
         """
         named = fields.optional_text("client_id") or ""
         if authorization is None and _SECRETS.isdisjoint(
             fields.values
-        ):  # a public client: the rest would change nothing
+        ):  # a public client: the request has no other credentials
             return cls("none", named)
         given = [found for found in (_basic(authorization), _post(fields), _assertion(fields)) if found is not None]
         if len(given) > 1:
@@ -88,7 +88,7 @@ def _basic(authorization: str | None) -> Credentials | None:
         return None
     try:
         client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-        # Both are form-encoded before they are joined (RFC 6749 §2.3.1, App. B).
+        # The client id and the secret are form-encoded before they are joined by a colon (RFC 6749 §2.3.1, App. B).
         plain_id = unquote_to_bytes(client_id.replace(b"+", b" ")).decode()
         plain_secret = unquote_to_bytes(secret.replace(b"+", b" ")).decode()
     except ValueError:

@@ -13,7 +13,7 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.target import ANY, Target
 
-LONGEST_FACT: Final = 64  # characters of a claimed name
+LONGEST_FACT: Final = 64  # the most characters of `device_name` or `device_system`
 DEFAULT_INTERVAL: Final = timedelta(seconds=5)  # RFC 8628 §3.2
 LONGEST_INTERVAL: Final = timedelta(minutes=5)
 
@@ -24,13 +24,14 @@ class DeviceRequest:
 
     Attributes:
         client_id: The client id; "" if the request's client credentials contain the id instead.
-        acr_values: `acr_values` and `max_age` are parameters of OpenID Connect (Core §3.1.2.1). A server that does not
-            support them here ignores them (RFC 8628 §3.1).
-        code_challenge: Binds the device code to its client (RFC 7636 §4.3), if the server supports that.
+        acr_values: A parameter of OpenID Connect, like `max_age` (Core §3.1.2.1). A server that does not support it in
+            a device authorization request ignores it (RFC 8628 §3.1).
+        code_challenge: A challenge, so that only this client can redeem the device code (RFC 7636 §4.3). A server that
+            does not support this ignores it.
         device_name: The name of the client's computer, which the page shows to the user who approves. The name is not
-            verified. This parameter is keyfob's own and is sent only if the server's metadata has
+            verified. This is a parameter of keyfob, which is sent only if the server's metadata has
             `device_facts_supported`.
-        device_system: The operating system of the client's computer, under the same rules as `device_name`.
+        device_system: The operating system of the client's computer. It is sent and shown as `device_name` is.
     """
 
     client_id: str
@@ -74,10 +75,10 @@ class DeviceRequest:
 
 @light_dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """A pending response that requires the number from the approval page. The number is keyfob's own extension.
+    """A pending response that requires the number from the approval page. This is an extension of keyfob.
 
     Attributes:
-        tries_left: The number of attempts that remain after a wrong number.
+        tries_left: How many attempts remain after a wrong number; None if the response does not contain this.
     """
 
     tries_left: int | None = None
@@ -100,8 +101,11 @@ def read_number(typed: Secret) -> Secret | None:
 
 
 def _fact(fields: Fields, name: str) -> str:
-    """Return a claimed name as one short line of printable characters, without characters that change direction."""
-    kept = "".join(letter for letter in fields.optional_text(name) or "" if letter.isprintable())
+    """Return a claimed name as one short line. Remove characters that are unprintable or change the text direction."""
+    claimed = fields.optional_text(name)
+    if claimed is None:
+        return ""
+    kept = "".join([letter for letter in claimed if letter.isprintable()])
     return " ".join(kept.split())[:LONGEST_FACT]
 
 
@@ -135,7 +139,7 @@ class DeviceAnswer:
         return cls(
             device_code=Secret(fields.text("device_code")),
             user_code=fields.text("user_code"),
-            # Google and early servers send verification_url.
+            # Google, and servers of early drafts, send `verification_url` in place of `verification_uri`.
             verification_uri=fields.optional_url("verification_uri") or fields.url("verification_url"),
             expires_in=fields.seconds("expires_in"),
             interval=DEFAULT_INTERVAL if interval is None else interval,

@@ -65,9 +65,10 @@ def hash_of(token: Secret) -> str:
 
 
 def normal(address: str) -> str:
-    """Normalize a URL for `htu`: no query or fragment, host in lower case, no default port (§4.3).
+    """Normalize a URL for the comparison with `htu` (RFC 9449 §4.3).
 
-    The percent-encoding is normalized as RFC 3986 §6.2.2 defines.
+    Remove query, fragment and default port. Write the host in lower case. Normalize the percent-encoding (RFC 3986
+    §6.2.2).
     """
     try:
         parts = urlsplit(address)

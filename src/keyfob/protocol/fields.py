@@ -1,4 +1,4 @@
-"""Typed access to untrusted mappings. Errors name the field and never repeat a received value."""
+"""Typed access to untrusted mappings. Error messages name the field, but never contain a received value."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
 from keyfob.protocol.address import is_web_url
 
-# RFC 6749 §3.1 forbids repeated parameters; RFC 8707 §2 and RFC 8693 §2.1 exempt these two.
+# RFC 6749 §3.1 forbids repeated parameters, but RFC 8707 §2 and RFC 8693 §2.1 allow these two to be repeated.
 REPEATABLE: Final = frozenset({"resource", "audience"})
-# Authlib sends the client_id of a public client twice; equal repeats do no harm.
+# Authlib sends the client_id of a public client twice. A repeated parameter with the same value does no harm.
 FORGIVEN: Final = frozenset({"client_id"})
 
-# The interpreters' own limits differ: Python 3.11 refuses about a thousand levels, 3.13 some ten thousand.
+# Python's own limit depends on its version: 3.11 refuses about a thousand levels, 3.13 some ten thousand.
 DEEPEST_JSON: Final = 32
 
 _LONGEST_SECONDS: Final = 10 * 366 * 24 * 3600
@@ -29,7 +29,7 @@ _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 @light_dataclass(frozen=True, slots=True)
 class Fields:
-    """An untrusted mapping. `what` is its name in error messages."""
+    """An untrusted mapping. `what` is the name of the mapping in error messages."""
 
     values: Mapping[str, object]
     what: str
@@ -41,8 +41,8 @@ class Fields:
         """Check the member `version` of a stored document.
 
         Raises:
-            Malformed: The version is not one of `readable`. The error's field is "version" only if a later keyfob wrote
-                the document.
+            Malformed: The version is not in `readable`. The error's field is "version" only if a later version of
+                keyfob wrote the document.
         """
         version = self.values.get("version")
         if isinstance(version, int) and not isinstance(version, bool):
@@ -53,7 +53,7 @@ class Fields:
         raise Malformed(f"{self.what}: its version is unknown")
 
     def has(self, name: str) -> bool:
-        """Return whether a field is present. null and "" count as absent (RFC 6749 §3.1; Auth0's SDKs send nulls)."""
+        """Return whether a field is present. "" and null count as absent (RFC 6749 §3.1; Auth0's SDKs send null)."""
         return self.values.get(name) not in (None, "")
 
     def text(self, name: str) -> str:
@@ -86,12 +86,12 @@ class Fields:
         return strings
 
     def text_or_texts(self, name: str) -> tuple[str, ...]:
-        """Return a string, or a list of strings such as `aud` (RFC 7519 §4.1.3), as a tuple; () if absent."""
+        """Return a field that is a string or a list of strings, such as `aud` (RFC 7519 §4.1.3); () if absent."""
         found = self.values.get(name)
         return (found,) if isinstance(found, str) else self.texts(name)
 
     def optional_seconds(self, name: str) -> timedelta | None:
-        """Return a duration from a number of seconds, or from a string of digits, which some servers send."""
+        """Return a duration, or None if the field is absent. Accept seconds as a number, or as a string of digits."""
         found = self.values.get(name)
         if found is None or found == "":
             return None
@@ -104,14 +104,14 @@ class Fields:
         return timedelta(seconds=found)
 
     def seconds(self, name: str) -> timedelta:
-        """Return a required duration."""
+        """Return a required duration. Accept seconds as a number, or as a string of digits."""
         found = self.optional_seconds(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_time(self, name: str) -> datetime | None:
-        """Return a NumericDate (RFC 7519 §2), which may have a fraction, as an aware time in UTC."""
+        """Return a NumericDate (RFC 7519 §2) as an aware time in UTC, or None if the field is absent."""
         found = self.values.get(name)
         if found is None:
             return None
@@ -122,9 +122,9 @@ class Fields:
         return datetime.fromtimestamp(found, UTC)
 
     def time(self, name: str) -> datetime:
-        """Return a required NumericDate."""
+        """Return a required NumericDate as an aware time in UTC."""
         raw = self.values.get(name)
-        if type(raw) is int and 0 <= raw <= _LATEST:  # the usual case; every call to an API has two of them
+        if type(raw) is int and 0 <= raw <= _LATEST:  # a fast path, since every access token has two integer times
             return _moment(raw)
         found = self.optional_time(name)
         if found is None:
@@ -132,26 +132,26 @@ class Fields:
         return found
 
     def url(self, name: str) -> str:
-        """Return a required http(s) URL, which is absolute and has no white space or control characters."""
+        """Return a required URL: absolute, http or https, without white space or control characters."""
         found = self.optional_url(name)
         if found is None:
             raise self._wrong(name, "is missing")
         return found
 
     def optional_url(self, name: str) -> str | None:
-        """Return an http(s) URL, or None if the field is absent."""
+        """Return a URL as `url` does, or None if the field is absent."""
         found = self.optional_text(name)
         if found is not None and not is_web_url(found):
             raise self._wrong(name, "is not an http(s) address")
         return found
 
 
-@lru_cache(maxsize=1024)  # a token is presented repeatedly, and several tokens have the same times
+@lru_cache(maxsize=1024)  # the same token is presented repeatedly, and several tokens have the same times
 def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-# Usual names, and the long grant type, as they are sent: these need not be decoded.
+# The usual parameter names and one grant type, by their encoded form, so that they need not be decoded.
 _USUAL: Final[dict[bytes, str]] = {
     quote_plus(text).encode(): text
     for text in (
@@ -206,8 +206,8 @@ def read_json(text: bytes | str, what: str) -> Fields:
         what: The name of the object in error messages.
 
     Raises:
-        Malformed: The text is not a JSON object, is nested too deeply, repeats a member, or has a number that is not
-            finite or a string that is not Unicode.
+        Malformed: The text is not a JSON object, is nested too deeply, or repeats a member. Or it contains a number
+            that is not finite, or a string that is not Unicode.
     """
     found = _load(text, what)
     if not isinstance(found, dict):
@@ -227,16 +227,16 @@ def read_json_list(text: bytes, what: str) -> tuple[Fields, ...]:
 def _load(text: bytes | str, what: str) -> object:
     try:
         plain = text if isinstance(text, str) else text.decode()
-        # Usually no white space surrounds the object. Then the decoder's search for it would take a third of the time.
+        # Usually no white space surrounds the object. Then this is faster by a third, since no white space is searched.
         found, end = _DECODER.raw_decode(plain) if plain.startswith("{") else (None, -1)
         if end != len(plain):
             found = _DECODER.decode(plain)
         if "\\u" in plain and _LONE.search(plain):
-            # Half a surrogate pair is no character, and cannot be encoded again (RFC 8259 §8.2). A whole pair can.
+            # Encoding fails for half of a surrogate pair, which is no character (RFC 8259 §8.2).
             _ENCODE(found).encode()
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Malformed(f"{what}: not JSON", code="not-json") from None
-    # Few brackets cannot be nested deeply, and counting them takes no time.
+    # Counting all brackets is fast. Only if there are many, measure how deeply they are nested.
     if plain.count("[") + plain.count("{") > DEEPEST_JSON and _depth(found) > DEEPEST_JSON:
         raise Malformed(f"{what}: nested too deeply", code="not-json")
     return found

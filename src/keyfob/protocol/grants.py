@@ -1,4 +1,4 @@
-"""The token request, with a class for each grant (RFC 6749 §4, §6, 8628 §3.4, 7523 §2.1, 8693 §2.1, Auth0's)."""
+"""The token request, with a class for each grant type (RFC 6749 §4 and §6, RFC 8628, RFC 7523, RFC 8693, Auth0)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASSWORD: Final = "password"
 PASSWORD_REALM: Final = "http://auth0.com/oauth/grant-type/password-realm"
 REFRESH_TOKEN: Final = "refresh_token"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
-# The grants that keyfob's server supports. keyfob's client uses the other grants with other servers.
+# The grant types that keyfob's server supports. keyfob's client can use the other grant types with other servers.
 GRANT_TYPES: Final = (
     AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORD, PASSWORD_REALM,
     REFRESH_TOKEN,
@@ -42,7 +42,7 @@ class AuthorizationCodeGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class ClientCredentialsGrant:
-    """Client credentials (RFC 6749 §4.4.2). If `scope` is None, the client requests its whole granted scope."""
+    """Client credentials (RFC 6749 §4.4.2). A `scope` of None requests all scopes that are granted to the client."""
 
     grant_type: ClassVar[str] = CLIENT_CREDENTIALS
     target: Target = ANY
@@ -52,10 +52,11 @@ class ClientCredentialsGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class DeviceCodeGrant:
-    """A poll with a device code (RFC 8628 §3.4), and the code verifier if the code was bound to a challenge.
+    """A poll with a device code (RFC 8628 §3.4).
 
     Attributes:
-        number: The number from the approval page, if the server requires it: a parameter of keyfob's own.
+        code_verifier: The verifier, if the device authorization request had a `code_challenge`.
+        number: The number from the approval page, if the server requires it. This is a parameter of keyfob.
     """
 
     grant_type: ClassVar[str] = DEVICE_CODE
@@ -76,7 +77,7 @@ class JwtBearerGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class MfaOobGrant:
-    """A second factor that was sent out of band (Auth0). `binding_code` is the code that the user typed."""
+    """A code that was sent out of band, as second factor (Auth0). `binding_code` is the code that the user typed."""
 
     grant_type: ClassVar[str] = MFA_OOB
     mfa_token: Secret
@@ -86,7 +87,7 @@ class MfaOobGrant:
 
 @light_dataclass(frozen=True, slots=True)
 class MfaOtpGrant:
-    """A code from an authenticator as second factor (Auth0, RFC 6238)."""
+    """A code from an authenticator app as second factor (Auth0, RFC 6238)."""
 
     grant_type: ClassVar[str] = MFA_OTP
     mfa_token: Secret
@@ -107,8 +108,8 @@ class PasswordGrant:
     """A user's password (RFC 6749 §4.3.2, legacy).
 
     Attributes:
-        has_realm: Whether it is Auth0's password-realm grant.
-        realm: The connection; None means the server's default directory.
+        has_realm: Whether the grant type is Auth0's password-realm.
+        realm: Auth0's connection, in which the user is searched; None means the server's default.
     """
 
     username: str
@@ -120,13 +121,13 @@ class PasswordGrant:
 
     @property
     def grant_type(self) -> str:
-        """The grant type: one of Auth0's two password grants."""
+        """The grant type: `password`, or Auth0's password-realm."""
         return PASSWORD_REALM if self.has_realm else PASSWORD
 
 
 @light_dataclass(frozen=True, slots=True)
 class RefreshGrant:
-    """A refresh token (RFC 6749 §6); `scope` None means the previous scope."""
+    """A refresh token (RFC 6749 §6). A `scope` of None requests the scope that was granted before."""
 
     grant_type: ClassVar[str] = REFRESH_TOKEN
     refresh_token: Secret
@@ -174,7 +175,11 @@ class TokenRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse form or JSON parameters. For an unknown grant, `Malformed` has the code `unsupported-grant`."""
+        """Parse form or JSON parameters.
+
+        Raises:
+            Malformed: A parameter is missing or wrong, or the grant type is unknown (code `unsupported-grant`).
+        """
         grant_type = fields.text("grant_type")
         read = _READERS.get(grant_type)
         if read is None:

@@ -23,11 +23,12 @@ class Request:
     Attributes:
         method: The method in upper case.
         url: At the client, the absolute URL. At the server, the path and the query, not decoded.
-        headers: All headers in order, repeated ones included. Their names are in lower case.
+        headers: All headers in order, including repeated headers. The names are in lower case.
         body: The body, whose size the IO layer limits.
-        peer: The sender's address, as the IO layer determined it; "" at the client.
-        certificate: The client certificate of the connection in DER, if the IO layer terminated TLS itself; else b"".
-        request_id: The ID that the server gives to the request, in its logs and in a response header; "" at the client.
+        peer: The IP address of the sender, as determined by the IO layer; "" at the client.
+        certificate: The client certificate in DER, if the IO layer terminated TLS and the client sent one; else b"".
+        request_id: The ID that the server assigned to the request, for its logs and a response header; "" at the
+            client.
     """
 
     method: str
@@ -47,32 +48,32 @@ class Request:
 
     @property
     def query(self) -> str:
-        """The query without its question mark, or ""."""
+        """The query without the question mark; "" if the URL has no query."""
         return self.url.partition("?")[2].partition("#")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the first header with a name, which is in lower case, or None."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Return the values of all headers with a name, which is in lower case."""
+        """Return the values of all headers with a name. The name is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
 @light_dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response. Its headers have the same form as in `Request`."""
+    """One HTTP response. The headers are in order, with names in lower case."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return the first header with a name, which is in lower case, or None."""
+        """Return the value of the first header with a name, or None if there is none. The name is in lower case."""
         return _first(self.headers, name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Return the values of all headers with a name, which is in lower case."""
+        """Return the values of all headers with a name. The name is in lower case."""
         return tuple([value for key, value in self.headers if key == name])  # a list, which takes half as long
 
 
@@ -83,7 +84,7 @@ def form_request(url: str, parameters: Mapping[str, str], *, headers: Headers = 
 
 
 def json_request(url: str, members: Mapping[str, object], *, headers: Headers = ()) -> Request:
-    """Create a POST of a JSON object in UTF-8, and add `headers`."""
+    """Create a POST of a JSON object in UTF-8. `headers` are additional headers."""
     return Request("POST", url, (("content-type", JSON), ("accept", JSON), *headers), write_json(members))
 
 
@@ -95,8 +96,8 @@ def json_response(
 
 
 def media_type(content_type: str | None) -> str:
-    """Return the media type without parameters in lower case; "" if there is none."""
-    if content_type in {FORM, JSON}:  # the usual ones
+    """Return the media type in lower case and without parameters; "" if there is none."""
+    if content_type in {FORM, JSON}:  # a fast path for the usual media types
         return content_type
     return (content_type or "").partition(";")[0].strip().lower()
 

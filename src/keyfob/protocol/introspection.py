@@ -15,7 +15,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionRequest:
-    """The introspection request. The caller adds its credentials separately (§2.1)."""
+    """The introspection request, without the caller's credentials (§2.1)."""
 
     token: Secret
 
@@ -29,12 +29,12 @@ class IntrospectionRequest:
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionAnswer:
-    """The introspection response for an active token. Every member is optional, the audience included (§2.2).
+    """The introspection response for an active token. Every member is optional, even the audience (§2.2).
 
     Attributes:
         audience: () if absent.
         token_type: `Bearer` or `DPoP`; "" if absent.
-        members: All members.
+        members: All members of the response.
     """
 
     issuer: str
@@ -55,7 +55,11 @@ class IntrospectionAnswer:
 
     @classmethod
     def read(cls, fields: Fields) -> Self | None:
-        """Parse the response; return None if the token is not active. Only the literal `true` counts as active."""
+        """Parse the response. Return None if the token is not active.
+
+        Raises:
+            Malformed: `active` is neither `true` nor `false`, or another member is wrong.
+        """
         if not isinstance(fields.values.get("active"), bool):
             raise Malformed("introspection: active is not a boolean", field="active")
         if fields.values["active"] is not True:

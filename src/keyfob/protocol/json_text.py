@@ -1,4 +1,4 @@
-"""JSON output (RFC 8259): compact, with characters outside ASCII not escaped. `fields.py` parses JSON input."""
+"""JSON output (RFC 8259). It is compact, and does not escape characters outside ASCII. `fields.py` parses JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PLAIN: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _kept_encoder() -> Callable[[object], str]:
-    """Return a function like `JSONEncoder.encode` that creates its C encoder once instead of at every call."""
+    """Return a faster form of `JSONEncoder.encode`. It creates its C encoder only once, not at every call."""
     make = getattr(encoder, "c_make_encoder", None)
-    if make is None:  # PyPy has none
+    if make is None:  # PyPy has no C encoder
         return _PLAIN.encode
     no_markers = no_indent = None
     sorts_keys = skips_keys = False

@@ -11,7 +11,7 @@ _LONGEST: Final = 1000
 
 
 def accepted_language(header: str) -> Language:
-    """Return the supported language that an `Accept-Language` header prefers."""
+    """Return the supported language that an `Accept-Language` header prefers, or the default language."""
     found: list[tuple[float, int, str]] = []
     for place, part in enumerate(header[:_LONGEST].split(",")):
         tag, *parameters = part.split(";")
@@ -24,7 +24,7 @@ def accepted_language(header: str) -> Language:
 
 
 def wanted_language(tags: Iterable[str]) -> Language | None:
-    """Return the language of the first tag, such as `de-AT` (BCP 47), that names a supported language."""
+    """Return the language of the first tag, such as `de-AT` (BCP 47), that names a supported one; None if none does."""
     for tag in tags:
         primary = tag.strip().lower().partition("-")[0]
         for language in LANGUAGES:

@@ -21,7 +21,7 @@ ENDPOINTS: Final = (
     "token_endpoint",
     "userinfo_endpoint",
 )
-# The endpoints that a client calls with its certificate. The other endpoints are for browsers, or public.
+# The endpoints that a client calls with its certificate. Other endpoints are public or for browsers.
 _OF_CERTIFICATES: Final = (
     "device_authorization_endpoint",
     "introspection_endpoint",
@@ -35,10 +35,13 @@ _OF_CERTIFICATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """The metadata members that keyfob uses. `write` adds the members in `more` unchanged, false values included.
+    """The metadata members that keyfob uses.
 
-    `device_facts_supported` is keyfob's own member: the device authorization endpoint accepts `device_name` and
-    `device_system`.
+    Attributes:
+        device_facts_supported: Whether the device authorization endpoint accepts `device_name` and `device_system`.
+            This is a member of keyfob.
+        more: Members for which this class has no field. `write` adds them unchanged, even if a value is false. Of the
+            fields of this class, `write` omits false values.
     """
 
     issuer: str
@@ -72,11 +75,11 @@ class ServerMetadata:
 
     @classmethod
     def read(cls, fields: Fields, *, issuer: str) -> Self:
-        """Parse the document.
+        """Parse a metadata document.
 
         Args:
             fields: The document.
-            issuer: The requested issuer. The issuer in the document must be identical (RFC 8414 §3.3).
+            issuer: The expected issuer. The document must name exactly this issuer (RFC 8414 §3.3).
 
         Raises:
             Malformed: The document names another issuer (code `wrong-issuer`), or a member is missing or wrong.
@@ -129,7 +132,7 @@ def aliases(fields: Fields) -> dict[str, str]:
 
 
 def _how_it_differs(named: str, asked: str) -> str:
-    """Return a hint on how two issuers differ. The hint does not repeat the issuer that the server sent."""
+    """Return a hint on how two issuers differ. The hint does not contain the issuer that the server sent."""
     if named == f"{asked}/":
         return "Write the issuer with a slash at its end."
     if f"{named}/" == asked:
@@ -146,8 +149,8 @@ def _how_it_differs(named: str, asked: str) -> str:
 def well_known(issuer: str) -> tuple[str, str]:
     """Return the two URLs of an issuer's metadata: OpenID Connect's, then RFC 8414's.
 
-    OpenID Connect Discovery §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it between host and
-    path. In both, a trailing slash of the issuer is removed first.
+    OpenID Connect Discovery §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts the well-known path
+    between host and path. In both cases, a trailing slash of the issuer is removed first.
     """
     parts = urlsplit(issuer)
     path = parts.path.removesuffix("/")

@@ -36,8 +36,8 @@ class Factor:
     """One second factor of a user, as /mfa/authenticators lists it.
 
     Attributes:
-        channel: The channel of a message: sms, voice, email, auth0; "" if the factor sends no message.
-        name: The message's recipient, masked by the server; "" if absent.
+        channel: How a code is sent: sms, voice, email or auth0; "" if no code is sent.
+        name: The recipient of the code, masked by the server; "" if absent.
     """
 
     authenticator_id: str
@@ -58,7 +58,7 @@ class Factor:
 
     @classmethod
     def find(cls, fields: Fields) -> Self | None:
-        """Parse JSON members; return None for an unknown kind."""
+        """Parse JSON members. Return None for an unknown kind of factor."""
         kind = fields.text("authenticator_type")
         known: Literal["otp", "oob", "recovery-code"] | None = None
         if kind == "otp":
@@ -75,7 +75,7 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRequest:
-    """A request for a challenge. `kinds` are `otp` and `oob`, the preferred one first; () lets the server choose."""
+    """A request for a challenge. `kinds` are `otp` and `oob`, the preferred kind first; () lets the server choose."""
 
     mfa_token: Secret
     kinds: tuple[str, ...] = ()

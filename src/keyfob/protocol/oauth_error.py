@@ -12,11 +12,12 @@ from keyfob.protocol.http import Response
 AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 ACCESS_DENIED: Final = "access_denied"
-DECLINED: Final = frozenset({ACCESS_DENIED, "authorization_declined"})  # the latter of Microsoft Entra's device login
+DECLINED: Final = frozenset({ACCESS_DENIED, "authorization_declined"})  # the latter for Microsoft Entra's device flow
 EXPIRED_TOKEN: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
-BAD_REFRESH_TOKEN: Final = "bad_refresh_token"  # GitHub's invalid_grant
-# OpenID Connect Core §3.1.2.6; Microsoft Entra also sends them at the token endpoint.
+BAD_REFRESH_TOKEN: Final = "bad_refresh_token"  # GitHub sends this in place of invalid_grant
+# Error codes of the authorization endpoint (OpenID Connect Core §3.1.2.6). Microsoft Entra's token endpoint sends them
+# too.
 NEEDS_USER: Final = frozenset({"interaction_required", "login_required", "consent_required"})
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
@@ -30,13 +31,13 @@ _LONGEST_CODE: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class OAuthError:
-    """An error response. It contains only what the peer may read, never details for the log."""
+    """An error response. It contains only what the recipient may read, never details for the log."""
 
     error: str
     description: str = ""
 
     def write(self) -> dict[str, object]:
-        """Return JSON members in the character set of RFC 6749 §5.2."""
+        """Return the JSON members, with only characters that RFC 6749 §5.2 allows."""
         members: dict[str, object] = {"error": self.error}
         if self.description:
             members["error_description"] = speakable(self.description)
@@ -44,7 +45,7 @@ class OAuthError:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse JSON members. The description is made safe to print."""
+        """Parse JSON members. Replace characters of the description that are not safe to print."""
         error = fields.text("error")
         if len(error) > _LONGEST_CODE or not all("!" <= letter <= "~" for letter in error):
             raise Malformed("error answer: error is not a plain word", field="error")
@@ -53,7 +54,7 @@ class OAuthError:
 
     @classmethod
     def find(cls, response: Response) -> Self | None:
-        """Parse a response's body. Return None if the body is not an OAuth error, for example HTML from a proxy."""
+        """Parse the body of a response. Return None if it is not an OAuth error, such as HTML from a proxy."""
         try:
             return cls.read(read_json(response.body, "error answer"))
         except Malformed:

@@ -7,7 +7,7 @@ from typing import Final
 
 HIDDEN: Final = "[secret]"
 
-# The parameters and members whose values are secret, by their names on the wire.
+# The names of the parameters and JSON members whose values are secret.
 NAMES: Final = (
     "access_token", "assertion", "binding_code", "client_assertion", "client_secret", "code", "code_verifier",
     "device_code", "id_token", "id_token_hint", "mfa_token", "oob_code", "otp", "password", "recovery_code",
@@ -15,20 +15,20 @@ NAMES: Final = (
 )  # fmt: skip
 _NAME: Final = "|".join(sorted(NAMES, key=len, reverse=True))
 _RULES: Final = (
-    # JSON, and Python's form of a dict or bytes: "name": "value".
+    # JSON, and the repr of a Python dict: "name": "value".
     re.compile(rf"""(?P<keep>["'](?:{_NAME})["']\s*:\s*b?)(?P<quote>["']).*?(?P=quote)""", re.IGNORECASE),
-    # A form or a query.
+    # A form or a query: name=value.
     re.compile(rf"(?P<keep>(?<![\w-])(?:{_NAME})=)(?P<quote>)[^\s&;'\"#]+", re.IGNORECASE),
-    # Headers, in HTTP and in Python's form of a list.
+    # Headers, in HTTP and in the repr of a Python list.
     re.compile(r"""(?P<keep>\b(?:bearer|basic|dpop)\s+)(?P<quote>)[^\s"',;]{6,}""", re.IGNORECASE),
     re.compile(r"""(?P<keep>\b(?:set-)?cookie["']?\s*[:,=]\s*b?)(?P<quote>["']?)[^"'\r\n]+(?P=quote)""", re.IGNORECASE),
-    # A JWS or JWE anywhere.
+    # A JWS or JWE anywhere in the text.
     re.compile(r"(?P<keep>)(?P<quote>)\beyJ[\w-]{8,}\.[\w-]*\.[\w.-]*"),
 )
 
 
 def redact(text: str) -> str:
-    """Replace each value whose name or form suggests a secret. When in doubt, replace the value."""
+    """Replace each value that could be a secret, judging by its name or form."""
     for rule in _RULES:
         text = rule.sub(rf"\g<keep>\g<quote>{HIDDEN}\g<quote>", text)
     return text

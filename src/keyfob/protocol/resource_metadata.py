@@ -15,12 +15,13 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetadata:
-    """An API's metadata. `write` adds the members in `more`.
+    """An API's metadata.
 
     Attributes:
         resource: The API's identifier, a URL.
         authorization_servers: The issuers whose tokens the API accepts.
         dpop_signing_alg_values_supported: The accepted algorithms of DPoP proofs; () if the API does not support DPoP.
+        more: Other members, which `write` adds.
     """
 
     resource: str
@@ -51,7 +52,7 @@ class ResourceMetadata:
 
     @classmethod
     def read(cls, fields: Fields, *, resource: str) -> Self:
-        """Parse the document; its `resource` must be identical to the requested one (§3.3)."""
+        """Parse a metadata document. Its member `resource` must equal the argument `resource` (RFC 9728 §3.3)."""
         if fields.text("resource") != resource:
             raise Malformed("the metadata is of another API than the one asked for", field="resource")
         return cls(
@@ -70,7 +71,7 @@ class ResourceMetadata:
 
 
 def well_known_resource(resource: str) -> str:
-    """Return the URL of an API's metadata: the well-known path goes between host and path (§3.1)."""
+    """Return the URL of an API's metadata: the well-known path is between host and path (RFC 9728 §3.1)."""
     parts = urlsplit(resource)
     path = "" if parts.path == "/" else parts.path
     return urlunsplit((parts.scheme, parts.netloc, WELL_KNOWN + path, parts.query, ""))

@@ -11,7 +11,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RevocationRequest:
-    """The revocation request, without `token_type_hint`. `client_id` is "" if the client credentials contain the id."""
+    """The revocation request, without `token_type_hint`. `client_id` is "" if it is in the client credentials."""
 
     client_id: str
     token: Secret

@@ -1,4 +1,4 @@
-"""Scope as a set (RFC 6749 §3.3): case-sensitive, without order or repeats."""
+"""Scopes as sets of names (RFC 6749 §3.3). The names are case-sensitive, without order or repetition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _is_scope: Final = re.compile(r"[ !#-\[\]-~]*\Z").match
 
 @light_dataclass(frozen=True, slots=True)
 class Scope:
-    """A set of scope names, written in a stable order."""
+    """A set of scope names."""
 
     names: frozenset[str] = frozenset()
 
@@ -27,14 +27,14 @@ class Scope:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse the parameter's text; raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
+        """Parse the value of a parameter `scope`. Raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
         if not _is_scope(text):
             raise Malformed("scope holds a character that is not allowed", field="scope")
         return cls(frozenset(text.split()))
 
     @classmethod
     def optional(cls, fields: Fields) -> Self | None:
-        """Parse the parameter `scope`; return None if it is absent. In JSON, a list is accepted too, as at Auth0."""
+        """Parse the parameter `scope`. Return None if it is absent. In JSON, accept a list too, as Auth0 does."""
         found = fields.values.get("scope")
         if isinstance(found, list):
             return cls.read(" ".join(fields.texts("scope")))
@@ -68,6 +68,6 @@ class Scope:
         return bool(self.names)
 
 
-@lru_cache(maxsize=256)  # most tokens of a tenant have one of few scopes
+@lru_cache(maxsize=256)  # most tokens of a tenant have one of a few scopes
 def _written(names: frozenset[str]) -> str:
     return " ".join(sorted(names))

@@ -24,7 +24,7 @@ class Secret:
         return self.__value
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the value, as a cache key. Use it only for values that cannot be guessed."""
+        """Return the SHA-256 of the value, as a cache key. Use this only for values that cannot be guessed."""
         return hashlib.sha256(self.__value.encode("utf-8", "surrogatepass")).digest()
 
     def __len__(self) -> int:
@@ -32,7 +32,7 @@ class Secret:
         return len(self.__value)
 
     def __eq__(self, other: object) -> bool:
-        """Compare in constant time. A plain string never equals a secret."""
+        """Compare two secrets in constant time. A plain string never equals a secret."""
         if not isinstance(other, Secret):
             return NotImplemented
         return hmac.compare_digest(self.__value.encode(), other.__value.encode())

@@ -22,7 +22,11 @@ class Target:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0. Several APIs raise `Malformed`."""
+        """Parse form or JSON parameters. `audience` takes precedence, as at Auth0.
+
+        Raises:
+            Malformed: A parameter names more than one API.
+        """
         for name in ("audience", "resource"):
             found = fields.optional_text(name)
             if found is not None and " " in found:

@@ -14,7 +14,8 @@ from keyfob.protocol.secret import Secret
 
 _TIMEOUT: Final = "refresh_token_timeout"
 _AUTHORIZATION: Final = "authorization_expires_in"
-# The draft's two names count together; without them, Keycloak's or GitHub's and Microsoft's.
+# The names of lifetimes of a refresh token, in order of precedence. First the draft's two names, of which the shorter
+# lifetime counts; then Keycloak's name; then the name that GitHub and Microsoft use.
 _REFRESH_LIVES: Final = ((_TIMEOUT, _AUTHORIZATION), ("refresh_expires_in",), ("refresh_token_expires_in",))
 
 
@@ -24,12 +25,13 @@ class TokenAnswer:
 
     Attributes:
         expires_in: The access token's lifetime; None if absent.
-        scope: The granted scope; None means the requested one (RFC 6749 §5.1).
-        refresh_expires_in: The lifetime of an unused refresh token. `read` accepts each member name that servers use
-            for this lifetime; `write` uses the names of the draft and of Keycloak.
+        scope: The granted scope; None means the requested scope (RFC 6749 §5.1).
+        refresh_expires_in: The lifetime of the refresh token, if it is not used. Servers use different names for this
+            member. `read` accepts all of them. `write` adds two members: `refresh_token_timeout`, which is the name in
+            the draft above, and `refresh_expires_in`, which is Keycloak's name.
         authorization_expires_in: The lifetime of the login itself, which no use of the refresh token extends. `write`
-            adds it to the response. `read` leaves it None and returns the shorter of both lifetimes as
-            `refresh_expires_in`.
+            adds it to the response. `read` leaves this field None. Of the two lifetimes, `read` stores the shorter one
+            in `refresh_expires_in`.
         issued_token_type: The type of `access_token` after a token exchange (RFC 8693 §2.2.1); None if absent.
     """
 
@@ -64,7 +66,11 @@ class TokenAnswer:
 
     @classmethod
     def read(cls, fields: Fields, *, token_types: tuple[str, ...] = ("Bearer",)) -> Self:
-        """Parse the response. Raise `Malformed` for a token type that is not in `token_types` (RFC 6749 §5.1, 7.1)."""
+        """Parse the response.
+
+        Raises:
+            Malformed: A member is wrong, or the token type is not in `token_types` (RFC 6749 §5.1, §7.1).
+        """
         received = fields.text("token_type").lower()
         token_type = next((name for name in token_types if name.lower() == received), None)
         if token_type is None:
@@ -87,7 +93,7 @@ def _whole(span: timedelta) -> int:
 
 
 def _refresh_life(fields: Fields) -> timedelta | None:
-    """Return the refresh token's lifetime, or None. A wrong value is ignored. Keycloak sends 0 for no expiry."""
+    """Return the refresh token's lifetime, or None if it has none. Wrong values and Keycloak's 0 count as none."""
     for names in _REFRESH_LIVES:
         lives = [life for name in names if (life := _life(fields, name))]
         if lives:

@@ -1,6 +1,6 @@
 """Read the caller's client certificate from a trusted proxy's header (RFC 8705 §3, RFC 9440).
 
-This module does not validate the certificate; the proxy that terminates TLS can do that. The API only has to learn
+This module does not validate the certificate; the proxy that terminates TLS can validate it. The API only has to learn
 whether the caller has the private key of the certificate to which the token is bound.
 """
 
@@ -58,7 +58,10 @@ class CertificateHeader:
         object.__setattr__(self, "networks", networks)
 
     def read(self, request: Request) -> str | None:
-        """Return the thumbprint of the certificate that a trusted proxy sent, or None."""
+        """Return the thumbprint of the certificate that a trusted proxy sent.
+
+        Return None if the header is absent, repeated or unreadable, or was sent by anyone else.
+        """
         values = request.header_values(self.name)
         if len(values) != 1 or not self._trusts(request.peer):
             return None
@@ -75,7 +78,7 @@ class CertificateHeader:
 
 
 def is_same(shown: str | None, bound: str) -> bool:
-    """Return whether the thumbprint of a certificate equals the thumbprint that a token is bound to."""
+    """Return whether a certificate's thumbprint equals the thumbprint to which a token is bound."""
     return shown is not None and hmac.compare_digest(shown.encode("ascii"), bound.encode("ascii", "replace"))
 
 

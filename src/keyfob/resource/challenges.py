@@ -20,7 +20,7 @@ class ChallengeSettings:
         realm: The `realm` parameter of each challenge.
         metadata_url: The URL of the API's metadata (RFC 9728); None if the API publishes no metadata.
         proof_algorithms: The accepted algorithms of DPoP proofs; () if no proofs are accepted.
-        proof_required: Accept only tokens with a DPoP proof.
+        proof_required: Whether only tokens with a DPoP proof are accepted.
         schemes: The accepted authentication schemes, derived from `proof_algorithms` and `proof_required`.
     """
 
@@ -80,7 +80,7 @@ class ChallengeSettings:
 
 
 def unavailable(description: str) -> Denial:
-    """Deny a request whose token cannot be verified at the moment. The response does not call the token invalid."""
+    """Deny a request, with status 503, because its token cannot be verified at the moment."""
     return Denial(503, "temporarily_unavailable", description, ())
 
 

@@ -20,9 +20,9 @@ class DpopSettings:
         algorithms: The accepted algorithms of proofs.
         required: Whether tokens that are not bound to a key are refused.
         nonce_key: At least 32 secret bytes, the same in all processes of this API. The API derives nonces from this
-            key, and every proof must contain a current nonce, which shows that the proof is fresh. If None, no nonce is
-            required.
-        replays: The record of the used proofs. By default it is stored in this process.
+            key. Every proof must contain a current nonce, which shows that the proof is new. If None, proofs need no
+            nonce.
+        replays: The record of used proofs; by default one in the memory of this process.
     """
 
     algorithms: tuple[Algorithm, ...] = ("ES256", "Ed25519", "PS256", "RS256")
@@ -34,7 +34,7 @@ class DpopSettings:
         """Refuse unsafe settings.
 
         Raises:
-            Misuse: No algorithm is accepted, or the nonce key can be guessed.
+            Misuse: `algorithms` is empty, or `nonce_key` is too short.
         """
         if not self.algorithms:
             raise Misuse("proofs of possession need at least one algorithm")

@@ -11,18 +11,18 @@ V = TypeVar("V")
 class ExpiringCache(Generic[V]):
     """A cache of two generations.
 
-    New and used entries are stored in the young generation. When the young generation is full, it becomes the old
-    generation, and the remaining entries of the former old generation are dropped.
+    New entries are stored in the young generation, and `get` moves an old entry to it. When the young generation is
+    full, it becomes the old generation, and the previous old generation is dropped.
 
-    The cache is thread-safe without a lock: each step is one operation of a dict, and a race can only lose an entry,
-    which is then computed again.
+    The cache is thread-safe without a lock, since each step is one operation of a dict. A race can only lose an entry.
+    A lost entry is computed again.
     """
 
     def __init__(self, most: int) -> None:
         """Make an empty cache.
 
         Args:
-            most: The number of entries; 0 caches nothing.
+            most: The greatest number of entries; 0 caches nothing.
         """
         self._half = (most + 1) // 2
         self._young: dict[bytes, tuple[V, datetime]] = {}

@@ -1,4 +1,4 @@
-"""Explain a token check by check: passed, failed or unknown (RFC 9068 §4, RFC 8725 §3)."""
+"""Report for each check of a token whether it passed, failed or is unknown (RFC 9068 §4, RFC 8725 §3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keyfob.protocol.secret import Secret
 from keyfob.resource.policy import Policy
 from keyfob.resource.verify import BOUND, failures, read_claims, type_problem
 
-# In the order of `verify`, which refuses the token at the first check that fails.
+# In the order of `verify`, which stops at the first failed check.
 CHECKS: Final[dict[str, str]] = {
     "form": "it is a signed JWT of three strict base64url parts",
     "crit": "it has no critical extension that we do not know",
@@ -44,7 +44,7 @@ class Check:
     """One check.
 
     Attributes:
-        name: The stable name of the check, for programs.
+        name: The check's name for programs, which stays the same in all versions.
         holds: Whether the check passed; None if unknown.
         why: A sentence for people, which never contains data of the token.
     """
@@ -75,7 +75,7 @@ class Explanation:
 
 
 def explain(token: Secret, keys: KeySet | None, policy: Policy, now: datetime) -> Explanation:
-    """Run the checks of `verify` on a token, and return all results, those after the first failure included.
+    """Run the checks of `verify` on a token, and return all results, including those after the first failure.
 
     If the signature is wrong, the later checks apply to unverified claims.
 
@@ -145,7 +145,7 @@ def _claims(
 
 
 def _until(problem: InvalidToken, names: tuple[str, ...]) -> Iterator[Check]:
-    """Yield the checks up to the failed one. The results of the later checks are unknown."""
+    """Yield the passed checks and then the failed check. The results of later checks are unknown."""
     for name in names:
         if name == problem.check:
             yield Check(name, holds=False, why=problem.message)

@@ -32,13 +32,13 @@ class Introspection:
         credential: The client secret, or the private key for client assertions (RFC 7523 §2.2).
         endpoint: The introspection endpoint; "" means the endpoint in the issuer's metadata.
         issuer: The issuer of the opaque tokens; "" means the guard's only or first issuer.
-        every: Whether JWTs are introspected too, so that revoked JWTs are refused. This costs one call for each token
-            in each `life`.
+        every: Whether JWTs are introspected too, so that revoked JWTs are refused. This costs one request for each
+            token in each period of `life`.
         life: How long a response is cached, at most until the token expires. A revoked token is accepted for up to this
             time.
         most: The greatest number of cached responses.
-        needs_audience: Whether responses without an audience are refused. If False, any token of the issuer is valid
-            for this API, unless the issuer itself checks which client sends the request.
+        needs_audience: Whether responses without an audience are refused. If False, this API also accepts the issuer's
+            tokens for other APIs, unless the issuer reports such tokens to this API's client as inactive.
         in_body: Whether the secret is sent in the body, for a server that does not accept Basic authentication.
     """
 
@@ -69,9 +69,9 @@ class Introspection:
 def check_answer(
     answer: IntrospectionAnswer | None, policy: Policy, settings: Introspection, now: datetime
 ) -> Principal:
-    """Check a response and return the caller. An active token can still be for another API, or bound to a key.
+    """Check an introspection response, and return the caller. Even an active token may be for another API.
 
-    If the response has no `exp`, the token is taken to expire with the cached response.
+    If the response has no `exp`, the caller's `expires_at` is the time at which the cached response expires.
 
     Raises:
         InvalidToken: A check failed; the message names it.
@@ -122,5 +122,5 @@ def _check_time(answer: IntrospectionAnswer, policy: Policy, now: datetime) -> N
 
 
 def believed_until(principal: Principal, settings: Introspection, now: datetime) -> datetime:
-    """Return until when a response may be cached: at most until the token expires (RFC 7662 §4)."""
+    """Return the time until which a response may be cached, at most the token's expiry (RFC 7662 §4)."""
     return min(now + settings.life, principal.expires_at)

@@ -1,7 +1,7 @@
 """Verify the token of a request. The result is a Principal, or the Denial to send.
 
-Threads and event loops use the same code. `Verifier._begin` usually returns the result. Only if a request to the issuer
-is needed, the coroutine `Verifier._finish` runs.
+Threads and event loops use the same code. `Verifier._begin` usually returns the result. The coroutine
+`Verifier._finish` runs only if a request to the issuer is needed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class PresentedToken:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """The policy for an issuer, and the issuer's keys, which verify only this issuer's tokens."""
+    """An issuer's policy and keys. The keys verify only this issuer's tokens."""
 
     policy: Policy
     keys: KeySource
 
 
 class _Verified(NamedTuple):
-    """A verified token. The result is valid as long as the keys of `source` are still `keys`."""
+    """The cached result of a verification. It is used only while `keys` are still the current keys of `source`."""
 
     principal: Principal
     keys: KeySet
@@ -69,7 +69,7 @@ class _Verified(NamedTuple):
 
 
 class _SignedToken(NamedTuple):
-    """A token that cannot be verified yet: the token's key is not in `keys`, or `keys` is None before a fetch."""
+    """A token that cannot be verified yet: its key is not in `keys`, or `keys` is None before the first fetch."""
 
     unverified: Unverified
     fields: Fields | None
@@ -132,8 +132,8 @@ class Verifier:
 
         Args:
             request: The request. Only its method, path, headers and peer are read.
-            needs: The requirements, all of which have to be met.
-            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself.
+            needs: The requirements, which must all be met.
+            certificate: The caller's TLS certificate in DER, if the server terminated TLS itself; else None.
         """
         begun = self._begin(request, needs, certificate)
         return run(self._finish(begun, _block)) if isinstance(begun, _Begun) else begun
@@ -146,7 +146,7 @@ class Verifier:
         return await self._finish(begun, _suspend) if isinstance(begun, _Begun) else begun
 
     def allow(self, request: Request, principal: Principal, needs: tuple[Requirement, ...]) -> Principal | Denial:
-        """Check further requirements of a request whose token this verifier has accepted."""
+        """Check additional requirements for a request whose token this verifier has already accepted."""
         missing = missing_requirement(principal, needs, self._clock(), self._leeway)
         if missing is None:
             return principal
@@ -190,7 +190,7 @@ class Verifier:
 
         Args:
             begun: The result of `_begin`.
-            wait: The caller's way to wait for the issuer.
+            wait: `Pending.wait` to block, or `Pending.wait_async` to suspend.
         """
         presented, signed = begun.presented, begun.open
         try:
@@ -214,7 +214,7 @@ class Verifier:
         certificate: bytes | None,
         now: datetime,
     ) -> Principal | Denial:
-        """Check the binding of a verified token and the requirements. Return the caller or the denial."""
+        """Check a verified token's binding and the requirements. Return the caller or the denial."""
         if found.key_thumbprint is not None or found.certificate_thumbprint is not None or presented.proof is not None:
             denial = self._check_binding(found, presented, request, certificate, now)
             if denial is not None:
@@ -230,7 +230,7 @@ class Verifier:
         """Fetch the issuer's keys, and verify the token.
 
         Raises:
-            InvalidToken: The issuer has no such key, or a check failed.
+            InvalidToken: The issuer does not have the token's key, or a check failed.
             Unreachable: The issuer does not answer.
         """
         unverified, fields, issuer, keys = signed
@@ -278,7 +278,10 @@ class Verifier:
         certificate: bytes | None,
         now: datetime,
     ) -> Denial | None:
-        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3)."""
+        """Check that the caller holds the key or certificate of a bound token (RFC 9449 §7.1-7.2, RFC 8705 §3).
+
+        Return the denial if the caller does not hold it, or if a DPoP proof comes with a token that is not bound.
+        """
         challenges = self._challenges
         if principal.certificate_thumbprint is not None:
             shown = None if certificate is None else thumbprint_of(certificate)
@@ -323,7 +326,7 @@ def read_token(request: Request, challenges: ChallengeSettings) -> PresentedToke
 
 
 def _token_in(rest: str) -> str | None:
-    """Return the one token that follows the scheme and a space (RFC 9110 §11.2)."""
+    """Return the token after the scheme and a space; None if the text is not exactly one token (RFC 9110 §11.2)."""
     token = rest.strip(" ")
     # Usually nothing is left. The pattern accepts the same tokens, and takes three times as long.
     if token and not token.encode("ascii", "replace").translate(None, _LETTERS):

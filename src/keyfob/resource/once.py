@@ -1,7 +1,7 @@
-"""Verify the token of a request once for several checks, since a DPoP proof is valid once (RFC 9449 §11.1).
+"""Verify a request's token only once if several guards check it, since a DPoP proof is valid once (RFC 9449 §11.1).
 
-If a guard protects a whole application and a second guard protects one endpoint, the signature is verified once. The
-result is stored with the request, in the ASGI scope or the WSGI environment, which a caller cannot write to.
+For example, one guard protects the whole application and another guard protects one endpoint. The first result is
+stored with the request, in the ASGI scope or the WSGI environment, to which a caller cannot write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ Needs = tuple[Requirement, ...]
 def check_once(
     verifier: Verifier, request: Request, needs: Needs, state: RequestState, certificate: bytes | None = None
 ) -> Principal | Denial:
-    """Return the caller, or the denial to send. The call may block. `state` lives as long as the request."""
+    """Return the caller, or the denial to send. The call may block.
+
+    The result is stored in `state`, which belongs to the request, so that the next guard can use it.
+    """
     known = _known(verifier, state)
     if known is not None:
         return verifier.allow(request, known, needs)

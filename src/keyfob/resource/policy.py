@@ -29,12 +29,13 @@ class Policy:
         issuer: The issuer, compared with `iss` character by character. A trailing slash matters.
         audience: This API's identifier, which must equal one of the token's audiences.
         algorithms: The accepted algorithms. A token with another `alg` is refused.
-        profile: "auth0" accepts tokens of either profile; "rfc9068" requires `at+jwt`, `client_id` and `jti`.
+        profile: "rfc9068" requires `at+jwt`, `client_id` and `jti`; "auth0" also accepts tokens without these, as Auth0
+            issues them.
         leeway: The accepted difference between clocks, at most five minutes.
         required: Claims that a token must have, with any value, in addition to the claims of the profile.
         token_types: The accepted values of `typ`, in lower case, in place of the profile's values. "" accepts tokens
             without `typ`.
-        scope_claim: The claim with the scopes; some issuers write `scp`.
+        scope_claim: The claim with the scopes; some issuers use `scp`.
         jwks_uri: The URL of the issuer's keys; None means the `jwks_uri` in the issuer's metadata.
         accepted_types: The accepted values of `typ`, derived from `token_types` and `profile`.
     """

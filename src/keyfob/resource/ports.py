@@ -19,7 +19,7 @@ Sender = Callable[[Request], Response]
 
 
 class Pending(Protocol[T_co]):
-    """A call to the issuer that all callers who need its result share."""
+    """A call to the issuer, which is shared by all callers that need its result."""
 
     def wait(self) -> T_co:
         """Wait for the result and return it. The call blocks this thread."""
@@ -31,7 +31,7 @@ class Pending(Protocol[T_co]):
 
 
 class Wait(Protocol):
-    """A caller's way to wait for a result: `Pending.wait` or `Pending.wait_async`."""
+    """A function that waits for a pending call: `Pending.wait` blocks, `Pending.wait_async` suspends."""
 
     async def __call__(self, pending: Pending[T], /) -> T:
         """Wait for the result of a pending call and return it."""
@@ -42,28 +42,39 @@ class KeySource(Protocol):
     """The signing keys of one issuer."""
 
     def current(self) -> KeySet | None:
-        """Return the keys that may be used without a fetch. Return None if a fetch is due and has not begun."""
+        """Return the cached keys if the caller need not wait for a fetch, else None.
+
+        Fresh keys are always returned. Stale keys are returned while another caller fetches, or if the last fetch was
+        too recent for a new one. Return None if a fetch is due. Also return None if no keys are cached, or only keys
+        that are too old for `usable`.
+        """
         ...
 
     def usable(self) -> KeySet:
-        """Return the cached keys, stale or not.
+        """Return the cached keys, even if they are stale.
 
         Raises:
-            Unreachable: No keys are cached, or they are too old.
+            Unreachable: No keys are cached, or they have been stale for more than a day.
         """
         ...
 
     def refresh(self) -> Pending[None] | None:
-        """Return a fetch that replaces missing or stale keys, or None if it is too early for another fetch."""
+        """Return a fetch of missing or stale keys.
+
+        If a fetch is in progress, return that fetch. Otherwise, return a new fetch. Return None if the keys are fresh,
+        or if the last fetch was too recent for a new one.
+        """
         ...
 
     def seek(self, key_id: str | None, seen: KeySet) -> Pending[None] | None:
-        """Return a fetch that could find an unknown key, or None if it is too early for another fetch.
+        """Return a fetch that could find an unknown key.
+
+        If a fetch is in progress, return that fetch. Otherwise, return a new fetch. Return None in three cases: `seen`
+        is not the newest cached key set, the last fetch was too recent, or a recent fetch did not find `key_id`.
 
         Args:
-            key_id: The key ID in the token, if any.
-            seen: The keys in which the caller did not find `key_id`. If newer keys are cached already, no fetch is
-                needed.
+            key_id: The key ID in the token; None if the token has none.
+            seen: The keys in which the caller did not find `key_id`.
         """
         ...
 
@@ -78,7 +89,7 @@ class Introspector(Protocol):
     settings: Introspection
 
     def known(self, digest: bytes, now: datetime) -> IntrospectionOutcome | None:
-        """Return the cached outcome for the token with this hash, or None."""
+        """Return the cached outcome for the token with this hash, or None if there is none."""
         ...
 
     def ask(self, token: Secret, digest: bytes) -> Pending[IntrospectionOutcome | None]:

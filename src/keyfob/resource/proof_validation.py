@@ -19,7 +19,7 @@ _NO_MEMORY: Final = "Proofs of possession cannot be checked for replay."
 
 
 class ProofValidator:
-    """Validates the proofs for one API, at its published address."""
+    """Validates the DPoP proofs of requests to one API, whose published address gives the expected `htu`."""
 
     def __init__(self, settings: DpopSettings, published: Published, challenges: ChallengeSettings) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class ProofValidator:
     ) -> Denial | None:
         """Validate the proof of a request. Return None if it is valid, else the denial.
 
-        A valid proof was signed just now with the token's key, for this token and this request, and has not been used.
+        A valid proof is recent and unused, is for this token and this request, and was signed with the token's key.
         """
         try:
             found = judge_proof(

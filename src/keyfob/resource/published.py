@@ -21,13 +21,13 @@ _HEADERS: Final[Headers] = (("cache-control", "public, max-age=3600"), ("access-
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An API's address, and the metadata that is served at its well-known path.
+    """An API's address, and its metadata document at a well-known path.
 
     Attributes:
-        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. The
-            Host header of a request is ignored.
+        metadata: The metadata. Its `resource` is the URL at which callers reach the API, in front of any proxy. This
+            URL takes the place of a request's Host header, which is ignored.
         url: The URL of the metadata.
-        path: The path of `url`. It is computed once, since each request is compared with it.
+        path: The path of `url`, with which each request's path is compared.
     """
 
     metadata: ResourceMetadata
@@ -66,10 +66,10 @@ class Published:
         return Response(found.status, found.headers) if request.method == "HEAD" else found
 
     def address_of(self, request: Request) -> str:
-        """Return the URL, without a query, that `htu` of a DPoP proof for this request must equal.
+        """Return the URL without a query to which a DPoP proof's `htu` must be equal.
 
-        If the request's path does not start with the path of the API's address, a proxy has removed that path. It is
-        then prepended.
+        This URL is the address that the caller used. If the request's path does not start with the path of the API's
+        address, a proxy has removed that path. In that case, this method puts the path in front again.
         """
         parts = urlsplit(self.metadata.resource)
         prefix, path = parts.path.rstrip("/"), request.path
@@ -85,7 +85,7 @@ def publish(
     *,
     takes_certificates: bool,
 ) -> Published | None:
-    """Return the API's address and complete metadata, or None if it has no address.
+    """Return the API's address and complete metadata; None if the API has no address.
 
     Raises:
         Misuse: The settings contradict each other, or the address is not safe.

@@ -28,13 +28,14 @@ _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class CachedKeys:
-    """An issuer's keys, and the time of their fetch. Times are those of a monotonic clock.
+    """An issuer's keys, and the times of the last fetches by a monotonic clock.
 
     Attributes:
-        missing: The key IDs that a fetch did not find, each with the time of the fetch. The key ID None stands for
-            tokens without a `kid`. The mapping stays small, since a fetch adds at most one entry.
-        fresh_until: The time, in seconds, before which no fetch is needed. It is a number, since every API call
-            compares it.
+        missing: The key IDs that a fetch did not find, each with the time of that fetch. The key ID None stands for
+            tokens without a `kid`. The mapping stays small, since each fetch adds at most one entry and old entries are
+            dropped.
+        fresh_until: The time, in seconds, before which no fetch is needed. Every API call compares this time with the
+            clock. It is a float, since floats compare faster than a `timedelta`.
     """
 
     keys: KeySet = KeySet()
@@ -51,7 +52,7 @@ class CachedKeys:
         object.__setattr__(self, "fresh_until", until)
 
     def is_usable(self, steady: timedelta) -> bool:
-        """Return whether these keys may still be trusted."""
+        """Return whether the keys may be used: they are fresh, or have been stale for at most `LONGEST_STALE`."""
         return self.fetched_at is not None and steady - self.fetched_at <= self.life + LONGEST_STALE
 
     @property
@@ -66,14 +67,20 @@ class CachedKeys:
 
 
 def is_due(cached: CachedKeys, steady: timedelta) -> bool:
-    """Return whether to fetch now because the keys are stale or missing."""
+    """Return whether to fetch now because the keys are missing or stale.
+
+    Return False if the last fetch was too recent.
+    """
     if _cools_down(cached, steady):
         return False
     return cached.fetched_at is None or steady - cached.fetched_at >= cached.life
 
 
 def may_seek(cached: CachedKeys, key_id: str | None, steady: timedelta) -> bool:
-    """Return whether to fetch now because a token names an unknown key."""
+    """Return whether to fetch now because a token names an unknown key.
+
+    Return False if the last fetch was too recent, or if a fetch within `MISSING_LIFE` did not find this key.
+    """
     known_missing = cached.missing.get(key_id)
     if known_missing is not None and steady - known_missing < MISSING_LIFE:
         return False
@@ -86,7 +93,11 @@ def _cools_down(cached: CachedKeys, steady: timedelta) -> bool:
 
 
 def life_of(cache_control: str | None, age: str | None = None) -> timedelta:
-    """Return how long keys may be cached, from `Cache-Control` and `Age` (RFC 9111 §4.2), within bounds."""
+    """Return how long keys may be cached, from `Cache-Control` and `Age` (RFC 9111 §4.2).
+
+    The time is at least `SHORTEST_LIFE` and at most `LONGEST_LIFE`. If the issuer sends no `max-age`, it is
+    `DEFAULT_LIFE`.
+    """
     found = _MAX_AGE.search((cache_control or "").lower())
     if found is None:
         return DEFAULT_LIFE

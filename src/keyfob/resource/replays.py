@@ -1,4 +1,4 @@
-"""Record which DPoP proofs were used (RFC 9449 §11.1)."""
+"""Record the used DPoP proofs, so that each proof is accepted once (RFC 9449 §11.1)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Replays(Protocol):
     def use_once(self, replay_key: str, until: datetime, now: datetime) -> bool:
         """Record a proof, and return whether it is new.
 
-        An implementation has to be atomic: of two concurrent calls for one proof, one returns False. It has to be
-        quick, since it blocks the event loop.
+        An implementation must be atomic: of two concurrent calls for one proof, one returns False. It must be fast,
+        since it blocks the event loop.
 
         Args:
             replay_key: A hash of fixed length that identifies the proof.
@@ -33,7 +33,7 @@ class Replays(Protocol):
 
 
 class ReplaysInMemory:
-    """A record in the memory of one process. It raises Unreachable if it is full of proofs that are still fresh."""
+    """A record in the memory of one process. `use_once` raises Unreachable if unexpired proofs fill the record."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

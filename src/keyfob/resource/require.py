@@ -1,4 +1,4 @@
-"""The requirements of a request, and its denial (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
+"""The requirements on a request's token, and the denial of a request (RFC 6750 §3.1, RFC 9470 §3, RFC 9110 §11)."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ class Requirement:
 
     Attributes:
         scope: The scopes that the token must have, all of them.
-        any_of: Scopes of which the token must have at least one; () requires none. The challenge names the first.
+        any_of: Scopes of which the token must have at least one; () requires no scope. The challenge names the first
+            scope.
         permissions: The values that Auth0's claim `permissions` (RBAC) must contain, all of them. A scope of the same
             name is not enough.
-        acr: The accepted values of `acr`, the strength of the login; () accepts any.
-        max_age: The longest accepted time since the user logged in; None accepts any.
+        acr: The accepted values of `acr`, the strength of the login; () accepts any value.
+        max_age: The longest accepted time since the user logged in; None accepts any time.
     """
 
     scope: Scope = Scope()
@@ -73,7 +74,7 @@ class Requirement:
     max_age: timedelta | None = None
 
     def named(self) -> Scope:
-        """Return the scopes that a client has to request in order to meet the requirement."""
+        """Return the scopes that a client must request in order to meet the requirement."""
         return Scope.of((*self.scope.names, *self.any_of[:1], *self.permissions))
 
 
@@ -119,7 +120,7 @@ class MissingRequirement:
 def missing_requirement(
     principal: Principal, needs: Iterable[Requirement], now: datetime, leeway: timedelta
 ) -> MissingRequirement | None:
-    """Return the first requirement that the token does not meet, or None."""
+    """Return the first requirement that the token does not meet, or None if it meets all."""
     for need in needs:
         if not _covers(principal, need):
             return MissingRequirement(403, "insufficient_scope", _FORBIDDEN, (("scope", need.named().write()),))
@@ -141,7 +142,7 @@ def _covers(principal: Principal, need: Requirement) -> bool:
 
 
 def _step_up(need: Requirement, description: str) -> MissingRequirement:
-    """Return the missing requirement for a new or stronger login. The request is denied with 401 (RFC 9470 §3)."""
+    """Return the missing requirement for a 401 challenge that requires a new or stronger login (RFC 9470 §3)."""
     age = "" if need.max_age is None else str(int(need.max_age.total_seconds()))
     parameters = (("acr_values", " ".join(need.acr)), ("max_age", age))
     given = tuple((name, value) for name, value in parameters if value)

@@ -1,4 +1,4 @@
-"""Verify an access token. The result is a Principal, or the key that is missing (RFC 9068 §4, RFC 8725)."""
+"""Verify an access token. The result is a Principal, or KeyNeeded if its key is unknown (RFC 9068 §4, RFC 8725)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ class Principal:
     """The caller of an API. Identify a user by `issuer` and `subject` together, never by e-mail.
 
     Attributes:
-        client_id: The calling client; "" if the token does not name it.
+        client_id: The calling client; "" if the token does not name a client.
         permissions: Auth0's `permissions`; () if the token has none.
         claims: All claims of the token, unchanged. `repr` omits them.
-        acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2).
-        auth_time: The time of the user's authentication.
-        key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1). A guard has checked
-            the proof.
+        acr: The strength of the user's authentication, in the issuer's terms (OpenID Connect Core §2); None if the
+            token does not contain it.
+        auth_time: The time of the user's authentication; None if the token does not contain it.
+        key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1). A guard has validated
+            the proof. None if the token is not bound to a key.
         certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1). A
-            guard has checked the certificate.
+            guard has compared the caller's certificate. None if the token is not bound to a certificate.
     """
 
     issuer: str
@@ -98,7 +99,7 @@ def choose_policy(token: Secret, policies: Sequence[Policy]) -> Policy:
     """Return the policy of the issuer that the token names. The token is not verified.
 
     Raises:
-        InvalidToken: The token is not a JWT, or names another issuer.
+        InvalidToken: The token is not a JWT, or names an issuer without a policy.
     """
     return issuers_policy(read_payload(take_apart(token)), policies)
 
@@ -107,7 +108,7 @@ def issuers_policy(fields: Fields, policies: Sequence[Policy]) -> Policy:
     """Return the policy of the issuer that the payload names.
 
     Raises:
-        InvalidToken: The payload names another issuer.
+        InvalidToken: The payload names an issuer without a policy.
     """
     issuer = fields.values.get("iss")
     for policy in policies:
@@ -162,7 +163,10 @@ def verify_parsed(
 
 
 def type_problem(token_type: str) -> str:
-    """Return the message for a `typ` that is not accepted. Tokens of Okta and Cognito have no `typ`."""
+    """Return the message for a `typ` that is not accepted.
+
+    `token_type` is "" if the token has no `typ`, as at Okta and Cognito.
+    """
     return "the token is not an access token" if token_type else "the token has no typ, and this API requires one"
 
 

@@ -1,7 +1,7 @@
-"""The events of the audit log: their codes, and what each may contain.
+"""The events of the audit log: their codes and members.
 
-Text that a caller sent is shortened and written as one printable line. Text that could be a misplaced secret is left
-out.
+Text that a caller sent is shortened and written as one printable line. A caller can send a secret in the wrong field,
+such as a password in the field for the e-mail address. Text that could be such a secret is left out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Event = Mapping[str, object]
 Result = Literal["success", "failure", "notice"]
 LONGEST: Final = 200
 _SHOWN_OF_UNKNOWN: Final = 4
-OWN_PREFIX: Final = "keyfob_"  # the codes that Auth0 does not have begin with this
+OWN_PREFIX: Final = "keyfob_"  # the beginning of each code that Auth0 does not have
 
 
 class Code(NamedTuple):
-    """The meaning of a code, and the `outcome` of its events."""
+    """The meaning of an event code, and the `outcome` of the events that have the code."""
 
     outcome: Result
     means: str
@@ -91,7 +91,7 @@ CODES: Final[dict[str, Code]] = {
     "keyfob_lost": Code("failure", "Events before this one are lost, since the log could not be written."),
 }
 
-# The code of a refusal by each limit (`server/ports.py`).
+# The code of the event that is written when a limit refuses a request. `server/ports.py` has the names of the limits.
 LIMIT_CODES: Final[dict[str, str]] = {
     "client-secrets": "api_limit",
     "device-logins": "fdeaz",
@@ -107,17 +107,17 @@ LIMIT_CODES: Final[dict[str, str]] = {
 # The members of an event, in order. An event contains the members whose values are known.
 MEMBERS: Final[dict[str, str]] = {
     "log_id": "the unique ID of the event",
-    "date": "RFC 3339, UTC",
-    "type": "the code",
+    "date": "the time of the event, as in RFC 3339, in UTC",
+    "type": "the code of the event",
     "outcome": "`success`, `failure` or `notice`",
-    "description": "details, in texts of keyfob, never of a caller",
-    "client_id": "the application; of an unknown one, the start and the length of the value that it sent",
-    "user_id": "the user",
-    "user_name": "the e-mail address that was typed, if it looks like one",
-    "audience": "the API",
-    "login_id": "the login, as `sid` in its access tokens and in `keyfob tenant logins`",
-    "session_id": "the session of the browser, as `sid` in its ID tokens",
-    "ip": "the address of the client, from the connection or from a trusted proxy",
+    "description": "details, in a text that keyfob writes, never in a text of a caller",
+    "client_id": "the application; for an unknown application, the start and the length of the received value",
+    "user_id": "the identifier of the user",
+    "user_name": "the text that was typed as e-mail address, if it looks like an e-mail address",
+    "audience": "the identifier of the API",
+    "login_id": "the ID of the login, as in the claim `sid` of its access tokens and in `keyfob tenant logins`",
+    "session_id": "the ID of the browser's session, as in the claim `sid` of its ID tokens",
+    "ip": "the network address of the client, from the connection or from a trusted proxy",
     "user_agent": "the `User-Agent` header; 200 characters at most",
     "request_id": "the ID of the HTTP request, as in the header of its response",
     "operator": "the operating system account that ran the command",
@@ -150,7 +150,7 @@ def write_date(now: datetime) -> str:
 
 
 def log_id_of(now: datetime, node: str, number: int) -> str:
-    """Return an event's id. It sorts by time and is unique across processes and events."""
+    """Return the id of an event. Ids sort by time, and no two events of any processes have the same id."""
     return f"{int(now.timestamp() * 1000):012x}{node}{number:08x}"
 
 

@@ -32,10 +32,10 @@ class TokenContent:
         permissions: The permissions of the user or the client at the API; None if tokens do not list permissions.
         grant: The value of Auth0's claim `gty`; None for grants without this claim.
         key_thumbprint: The thumbprint of the DPoP key that the token is bound to (RFC 9449 §6.1).
-        certificate_thumbprint: The thumbprint of the certificate that the token is bound to (RFC 8705 §3.1).
-        login_id: The id of the user's login, or the id that was chosen in advance for a new login.
+        certificate_thumbprint: The thumbprint of the client certificate that the token is bound to (RFC 8705 §3.1).
+        login_id: The id of the user's login. A new login gets this id, or a random id if this is None.
         longest_login: The longest life of a new login; None means the life in the client's settings.
-        device_name: The device that the client of a new login claims to run on.
+        device_name: For a new login, the device on which the client claims to run.
     """
 
     application: Application
@@ -56,7 +56,13 @@ class TokenContent:
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """Issues tokens with the tenant's settings, the newest key of each algorithm, and the key of opaque tokens."""
+    """Issues tokens.
+
+    Attributes:
+        config: The tenant's settings.
+        keys: The current signing key of each algorithm.
+        opaque_key: The key that encrypts opaque access tokens.
+    """
 
     config: TenantConfig
     keys: Mapping[Algorithm, SigningKey]
@@ -66,8 +72,16 @@ class TokenIssuer:
         self, content: TokenContent, now: datetime, random: bytes, refresh: Secret | None = None,
         login: RefreshLogin | None = None,
     ) -> TokenAnswer:  # fmt: skip
-        """Sign the tokens. `random` is at least 16 random bytes, for `jti` or an opaque token's nonce."""
-        # Auth0 does not send the end of a login, so only the dialect `rfc` does.
+        """Sign the tokens, and return the token response.
+
+        Args:
+            content: The content of the tokens.
+            now: The current time; aware, UTC.
+            random: At least 16 random bytes, for the `jti` or for the nonce of an opaque token.
+            refresh: The refresh token for the response; None for a response without one.
+            login: The login of the refresh token. The dialect `rfc` sends the times at which this login ends.
+        """
+        # Only the dialect `rfc` sends the time at which the login ends, since Auth0 does not send this time.
         told = login if refresh and self.config.wire == "rfc" else None
         wants_identity = content.user is not None and "openid" in content.scope
         return TokenAnswer(
@@ -84,7 +98,7 @@ class TokenIssuer:
     def _access_token(self, content: TokenContent, now: datetime, random: bytes) -> Secret:
         api, config = content.api, self.config
         is_opaque = api.audience == config.userinfo_audience
-        # With the scope `openid` the token is also valid at /userinfo, so `aud` is a list.
+        # A token with the scope `openid` is valid at the API and at /userinfo, so `aud` is a list.
         opens_userinfo = content.user is not None and "openid" in content.scope
         client_id = content.application.client_id
         claims = AccessClaims(

@@ -1,4 +1,4 @@
-"""Keyed hashes, and refresh tokens that a keyed hash authenticates. Callers pass the keys and the random bytes."""
+"""Keyed hashes, and refresh tokens that contain a MAC. Callers pass the keys and the random bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from keyfob.light import light_dataclass
 from keyfob.protocol.secret import Secret
 
-PREFIX: Final = "v1.M"  # as Auth0's refresh tokens begin
+PREFIX: Final = "v1.M"  # Auth0's refresh tokens begin with this too
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 20
 _MAC_BYTES: Final = 16
@@ -23,13 +23,13 @@ _BODY: Final = struct.Struct(f">{ID_BYTES}sI{SECRET_BYTES}s")
 
 @dataclass(frozen=True, slots=True)
 class HashKeys:
-    """One key for each purpose, derived from the tenant's random keys (`keyring.py`).
+    """The keys for each purpose, derived from the tenant's random keys (`keyring.py`).
 
     Attributes:
-        factors: The keys of second factors. The first key encrypts and decrypts. The others are former keys, which may
-            only decrypt for a limited time. `opaque` and `pages` have the same form.
-        opaque: The keys of opaque access tokens.
-        pages: The keys of the encrypted login state in pages.
+        factors: The keys of second factors. The first key encrypts and decrypts. The other keys are former keys, which
+            only decrypt, for a limited time.
+        opaque: The keys of opaque access tokens: the first key and former keys, as in `factors`.
+        pages: The keys of the encrypted login state in pages: the first key and former keys, as in `factors`.
     """
 
     codes: bytes
@@ -57,26 +57,35 @@ def keyed_hash(key: bytes, value: str | bytes | Secret) -> bytes:
 
 @lru_cache(maxsize=32)
 def _begun(key: bytes) -> hmac.HMAC:
-    """Return an HMAC without input. It is cached, since its set-up takes as long as hashing a short text."""
+    """Return an HMAC with this key and without input, for callers to copy.
+
+    The HMAC is cached for each key, since setting the key takes as long as hashing a short text.
+    """
     return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def number_hash(keys: HashKeys, device_hash: bytes, number: Secret) -> bytes:
-    """Return the hash of the number that the page shows after an approval, bound to its device login.
+    """Return the hash of the number that the page shows after an approval.
 
-    Spaces and dashes between the digits are ignored.
+    The hash is valid for one device login only. Spaces and dashes between the digits are ignored.
     """
     digits = "".join(letter for letter in number.reveal() if letter not in " -")
     return keyed_hash(keys.codes, b"number " + device_hash + digits.encode())
 
 
 def link_proof(keys: HashKeys, user_code: str) -> str:
-    """Return the proof for a link with a user code. Only this server can make it, so opening a link is not a guess."""
+    """Return the proof that this server made a link with a user code. The link contains the proof.
+
+    If a link with a user code has no valid proof, opening the link counts as a guess of a user code.
+    """
     return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
-    """Return the proof that a user code was typed in this browser session, for the address after the login."""
+    """Return the proof that a user code was typed in this browser session.
+
+    If the user must log in first, the URL to which the browser returns after the login contains this proof.
+    """
     return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 
@@ -109,18 +118,18 @@ class RefreshParts:
 
 
 def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:
-    """Return the successor of a token.
+    """Return the next refresh token of a login.
 
-    It is derived from the token, so a repeated exchange returns the same successor.
+    It is derived from the present token, so that a repeated exchange returns the same refresh token.
     """
     secret = keyed_hash(key, b"successor" + _BODY.pack(parts.login_id, parts.generation, parts.secret))
     return RefreshParts(parts.login_id, parts.generation + 1, secret[:SECRET_BYTES])
 
 
 def read_refresh(token: Secret, key: bytes) -> RefreshParts | None:
-    """Verify the MAC of a refresh token, and return its content or None.
+    """Verify the MAC of a refresh token. Return the token's content, or None if the MAC is wrong.
 
-    Without the MAC, anyone who guesses a login id could end another user's login.
+    If refresh tokens had no MAC, a caller who guesses a login id could end another user's login.
     """
     text = token.reveal()
     try:

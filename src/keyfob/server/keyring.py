@@ -1,8 +1,8 @@
 """The tenant's random keys. They are stored encrypted under the master key, so that the master key can be replaced.
 
-The key `hashing` never changes, since a stored keyed hash cannot be recomputed without the code or the token. This key
-cannot decrypt or forge anything. The key `sealing` changes together with the master key, and everything that it
-encrypted is encrypted again.
+The key `hashing` never changes, since a stored hash of a code or token cannot be computed again without the code or
+token. This key cannot decrypt or forge anything. The key `sealing` changes together with the master key, and everything
+that `sealing` encrypted is encrypted again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from keyfob.server.records import KeySlot
 
 KEY_BYTES: Final = 32
 BEGIN_BYTES: Final = 2 * KEY_BYTES + NONCE_BYTES
-# Ciphertexts that clients hold, such as tokens, cannot be encrypted again. They are accepted for the longest lifetime.
+# The longest lifetime of a ciphertext that a client holds, such as a token. It cannot be encrypted again, so a former
+# key must decrypt it for this time.
 GRACE: Final = timedelta(days=30)
 _FORMER: Final = struct.Struct(f">{KEY_BYTES}sd")
 _MOST_FORMERS: Final = 8
@@ -43,18 +44,18 @@ class Keyring:
     formers: tuple[tuple[bytes, datetime], ...] = ()
 
     def opening(self, now: datetime) -> tuple[bytes, ...]:
-        """Return the sealing keys that may decrypt, the present key first."""
+        """Return the sealing keys that may decrypt at a time, the present key first."""
         return (self.sealing, *(key for key, until in self.formers if now < until))
 
     def changes_at(self, now: datetime) -> datetime | None:
-        """Return the next time at which a former key expires, or None."""
+        """Return the next time at which a former key expires, or None if there is no former key."""
         return min((until for _, until in self.formers if now < until), default=None)
 
     def turned(self, fresh: bytes, now: datetime, grace: timedelta) -> Keyring:
-        """Return the keyring with a new sealing key.
+        """Return a keyring with a new sealing key.
 
-        The present sealing key may still decrypt for the time `grace`. If `grace` is zero, all former keys expire at
-        once.
+        The present sealing key becomes a former key, which may decrypt for the time `grace`. If `grace` is zero, all
+        former keys expire at once.
         """
         formers = ((self.sealing, now + grace), *self.formers) if grace else ()
         return Keyring(
@@ -83,7 +84,7 @@ class Keyring:
         return cls(hashing, sealing, formers)
 
     def keys(self, now: datetime) -> HashKeys:
-        """Derive one key for each purpose."""
+        """Derive a separate key for each purpose, such as hashing codes and encrypting opaque tokens."""
         own, opening = self.hashing, self.opening(now)
         return HashKeys(
             codes=derive(own, "codes"),
@@ -105,7 +106,7 @@ class TenantKeys:
 
     Attributes:
         published: The keys of the JWKS, the newest first.
-        signers: The key that signs, by algorithm.
+        signers: The current signing key of each algorithm.
     """
 
     hashing: HashKeys
@@ -165,13 +166,19 @@ async def begin_keyring(transaction: Transaction, master: bytes, random: bytes, 
 
 
 async def reseal(transaction: Transaction, keyring: Keyring) -> int:
-    """Encrypt signing keys and second factors that are under former keys again. Return how many."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the present sealing key.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     formers = tuple(key for key, _ in keyring.formers)
     return await move(transaction, formers, keyring.sealing) if formers else 0
 
 
 async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: bytes) -> int:
-    """Encrypt signing keys and second factors under a new key. Return how many."""
+    """Encrypt the signing keys and second factors that former keys encrypted, under the new key `sealing`.
+
+    Return the number of ciphertexts that were encrypted again.
+    """
     count = 0
     for key in await transaction.signing_keys():
         moved = _moved(key.sealed, formers, sealing, "signing keys", f"signing-key {key.key_id}")
@@ -187,9 +194,12 @@ async def move(transaction: Transaction, formers: tuple[bytes, ...], sealing: by
 
 
 def _moved(sealed: bytes, formers: tuple[bytes, ...], sealing: bytes, purpose: str, context: str) -> bytes | None:
-    """Return the content of a ciphertext encrypted under the new key, or None if it is already under the new key.
+    """Decrypt a ciphertext with a former key, and encrypt it under a new key.
 
-    The nonce is used again. It has not been used with the new key, since each nonce is random.
+    Return None if no former key can decrypt the ciphertext: then it is already encrypted under the new key.
+
+    The new ciphertext has the nonce of the old one. This is safe: each nonce is random, so no two ciphertexts under
+    the new key have the same nonce.
     """
     try:
         plain = unseal_any(sealed, _each(formers, purpose), context=context)

@@ -19,7 +19,9 @@ Work = Callable[[Transaction], Coroutine[Any, None, T]]
 
 
 class Store(Protocol):
-    """Runs functions in transactions. A function may await only its transaction, and may run more than once.
+    """Runs functions in transactions.
+
+    A function may await nothing but the methods of its transaction. The store may run a function more than once.
 
     Every method raises `StoreUnavailable` if the database cannot be used now.
     """
@@ -31,7 +33,7 @@ class Store(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction that is serializable across all nodes.
 
-        When this method returns, all changes of the function are durable. If it raises, no change was made.
+        When this method returns, all changes of the function are durable. If this method raises, no change was made.
         """
         ...
 
@@ -58,21 +60,23 @@ class Passwords(Protocol):
     async def hash(self, password: Secret) -> str: ...
 
     async def hash_new(self, password: Secret, check: Callable[[], None], network: str) -> str | None:
-        """Return the hash of a new password, or None if too many passwords wait, as in `verify`.
+        """Return the hash of a new password, or None if too many passwords wait to be hashed.
 
         Args:
             password: The password as typed.
-            check: A function that is called first, also outside the event loop. Its exceptions are raised here.
-            network: The network of the caller.
+            check: A function that is called before the hashing, in the same thread. If it raises, the password is not
+                hashed, and this method raises the same exception.
+            network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
 
     async def verify(self, password: Secret, hashed: str | None, network: str = "") -> bool | None:
-        """Return whether a password matches, or None if it was not checked since too many passwords wait.
+        """Return whether a password matches its hash, or None if too many passwords wait to be checked.
 
         Args:
             password: The password as typed.
-            hashed: The stored hash; None for an unknown user, which takes the same time.
+            hashed: The stored hash; None for an unknown user. For None, the result is False, after the same time as for
+                a wrong password.
             network: The network of the caller. The number of waiting passwords of one network is limited.
         """
         ...
@@ -89,7 +93,7 @@ class Mailer(Protocol):
         """Send one message to one address, as plain text and, if `html` is not empty, as HTML with the same content.
 
         Raises:
-            Unreachable: The e-mail was not sent. The error's text is for the operator and repeats nothing of the
+            Unreachable: The e-mail was not sent. The error's text is for the operator and contains no part of the
                 e-mail.
         """
         ...
@@ -103,7 +107,7 @@ class Meter(Protocol):
         ...
 
     def token(self, grant: str, response: Response) -> None:
-        """Count a response of /oauth/token. `grant` is a known grant, or "" if the grant was not parsed."""
+        """Count a response of /oauth/token. `grant` is the grant type, or "" if the request has no known grant type."""
         ...
 
     def limited(self, limit: Limit) -> None:
@@ -111,7 +115,10 @@ class Meter(Protocol):
         ...
 
     def guessed(self, odds: float) -> None:
-        """Add the probability with which a wrong user code could have matched a live code."""
+        """Count a wrong user code by adding `odds` to a counter.
+
+        `odds` is the probability that a code guessed at random would have matched any pending device login.
+        """
         ...
 
 
@@ -127,6 +134,6 @@ Limit = Literal[
     "user-codes",
 ]
 Render = Callable[[str, Mapping[str, object]], bytes]
-Locate = Callable[[str, str], str]  # from a MaxMind DB file and an IP address to the city and country as text, or ""
+Locate = Callable[[str, str], str]  # (path of a MaxMind DB file, IP address) -> city and country as text, or ""
 Draw = Callable[[str], str]  # returns the QR code of a URL as a data: URL
 Audit = Callable[[Mapping[str, object]], None]

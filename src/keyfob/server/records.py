@@ -14,7 +14,7 @@ DEFAULT_CONNECTION: Final = "Username-Password-Authentication"
 Stage = Literal["waiting", "confirmed", "approved", "denied", "redeemed", "lapsed"]
 Nearness = Literal["same", "other", "unknown"]  # whether two addresses belong to one network
 
-# The stages that a device login may change to, by its present stage.
+# For each stage of a device login, the stages that may follow.
 MOVES: Final[dict[Stage, frozenset[Stage]]] = {
     "waiting": frozenset({"confirmed", "denied", "lapsed"}),
     "confirmed": frozenset({"confirmed", "approved", "denied", "lapsed"}),
@@ -32,15 +32,14 @@ class DeviceLogin:
     Attributes:
         session_hash: The browser session that confirmed the code. Only this session may approve the login.
         peer: The IP address of the client's request.
-        challenge: The S256 `code_challenge` (RFC 7636), or None. If a challenge is present, every poll needs the
-            verifier.
+        challenge: The S256 `code_challenge` (RFC 7636), or None. With a challenge, every poll needs the verifier.
         device_name: The name of the device, as the client claims. It is not verified.
         device_system: The operating system of the device, as the client claims.
-        nearness: Whether the approval came from the device's network.
+        nearness: Whether the approving browser was in the network of the device.
         number_hash: The hash of the number that the page showed after the approval, if the client must send it.
         number_tries: How many wrong numbers were sent.
-        login_id: The id of the login that the code is redeemed for. It is chosen at the approval, so that a link can
-            end this login.
+        login_id: The id of the login that the code is redeemed for. The id is chosen at the approval, so that a link
+            can end this login before or after the code is redeemed.
     """
 
     device_code_hash: bytes
@@ -67,16 +66,17 @@ class DeviceLogin:
 
 @dataclass(frozen=True, slots=True)
 class RefreshLogin:
-    """One login of a user in a client, with or without a refresh token. The login's access tokens name it in `sid`.
+    """One login of a user in a client, with or without a refresh token.
 
     Attributes:
-        login_id: Random bytes, part of every refresh token of the login.
+        login_id: Random bytes. They are part of every refresh token of the login, and the claim `sid` of its access
+            tokens.
         generation: The generation of the newest refresh token; 0 if the login has no refresh token.
-        current_hashes: The hash of the secret part of the newest refresh token.
-        previous_hashes: The hash of the secret part of the refresh token before the newest.
-        rotated_at: The time of the last rotation.
-        repeats: How often the previous token was exchanged again after the last rotation.
-        key_thumbprint: The DPoP key that the tokens are bound to (RFC 9449 §5), or None.
+        current_hashes: The keyed hash of the secret part of the newest refresh token; () if there is none.
+        previous_hashes: The keyed hash of the secret part of the refresh token before the newest; () if there is none.
+        rotated_at: The time of the last rotation; None if no refresh token was exchanged yet.
+        repeats: How often the previous refresh token was exchanged again since the last rotation.
+        key_thumbprint: The thumbprint of the DPoP key that the tokens are bound to (RFC 9449 §5), or None.
         sid: The `sid` of the browser session, for ID tokens.
         used_at: The time of the last refresh.
         network: The client's network at the start of the login: an IPv4 address, or an IPv6 /64.
@@ -112,7 +112,8 @@ class AuthorizationCode:
     Attributes:
         redirect_uri: The `redirect_uri` of the request; the token request must repeat it.
         challenge: The S256 `code_challenge` (RFC 7636), or None.
-        login_id: The login that the code was redeemed for. If the code is used again, this login ends.
+        login_id: The login that the code was redeemed for; None if the code was not redeemed. If the code is used
+            again, this login ends.
     """
 
     code_hash: bytes
@@ -144,7 +145,7 @@ class PushedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The scope at an API that a user has consented to for a client."""
+    """The consent of a user to a client: the granted scope at one API."""
 
     user_id: str
     client_id: str
@@ -162,11 +163,11 @@ class Authenticator:
             a passkey is derived from its credential ID (`decide/passkey.py`).
         secret: The encrypted TOTP secret, the keyed hash of a recovery code, or the public key of a passkey (COSE_Key);
             empty for e-mail.
-        created_at: The time at which the enrolment began or, if the factor is active, was completed.
+        created_at: The time at which the enrolment was completed or, if the factor is not active, began.
         is_active: Whether the enrolment was completed with a right code.
-        last_step: The time step of the last accepted code; no code is accepted twice (RFC 6238 §5.2).
-        login_hash: The hash of the `MfaLogin` that began the enrolment. Until the factor is active, only this login can
-            use it.
+        last_step: The time step of the last accepted TOTP code, so that no code is accepted twice (RFC 6238 §5.2).
+        login_hash: The `token_hash` of the `MfaLogin` that began the enrolment. Until the factor is active, only this
+            login can use the factor.
         expires_at: The time at which the login of `login_hash` expires; None if the factor is active.
         name: The name of a passkey, as the user typed it.
         credential_id: The credential ID of a passkey.
@@ -189,7 +190,7 @@ class Authenticator:
     used_at: datetime | None = None
 
     def is_unproven_of(self, login_hash: bytes, now: datetime) -> bool:
-        """Return whether a login began the enrolment of this factor and may still complete it."""
+        """Return whether a login began the enrolment of this factor and may still complete the enrolment."""
         return (
             not self.is_active
             and self.login_hash == login_hash
@@ -200,15 +201,15 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class MfaLogin:
-    """A login with a verified password that requires a second factor.
+    """A login that still requires a second factor, after the password was verified; or an enrolment of a factor.
 
     Attributes:
         token_hash: The hash of the `mfa_token`, or of the access token that began an enrolment. For a login in a
-            browser, it is the hash of random bytes that only the encrypted state of the login contains.
-        grant: The interrupted grant `password`, `password-realm` or `browser`; `enrolment` if an access token began it;
-            or `another factor` for an additional factor in a browser.
+            browser, the hash of random bytes that only the encrypted state of the login contains.
+        grant: `password`, `password-realm` or `browser` for an interrupted login; `enrolment` for an enrolment that an
+            access token began; `another factor` for an additional factor in a browser.
         oob_hash: The hash of the `oob_code` of the message that was sent.
-        binding_hash: The hash of the code in that message.
+        binding_hash: The hash of the code that the user reads in the message.
     """
 
     token_hash: bytes
@@ -229,7 +230,7 @@ class MfaLogin:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A session of a browser in which a user has logged in. Before a login, nothing about a browser is stored.
+    """A session of a browser in which a user has logged in. Before the login, no session is stored.
 
     Attributes:
         has_factor: Whether the user has proven a second factor in this session. A passkey counts as a second factor.
@@ -246,9 +247,10 @@ class BrowserSession:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, who logs in with an e-mail address. `user_id` is `auth0|` and random, never reassigned.
+    """A user, who logs in with an e-mail address.
 
     Attributes:
+        user_id: `auth0|` and a random part. The id of a deleted user is never assigned again.
         connection: The connection of the user. An e-mail address is unique within a connection.
         permissions: Pairs of audience and scope that are granted in addition to the permissions of the roles.
     """
@@ -268,13 +270,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """A counter of wrong passwords or codes: consecutive failures, or the rest of a budget of tries.
+    """A counter of wrong passwords or codes: the number of consecutive failures, or of tries that are still allowed.
 
     Attributes:
         tries_key: The keyed hash of the subject whose tries are counted, such as a user or a network.
         expires_at: The time from which the record has no effect.
-        of_stranger: Whether an unauthenticated caller chooses this subject: a network, or a name that no user has. The
-            number of such records is limited; those that expire first are deleted first.
+        of_stranger: Whether an unauthenticated caller chose this subject: a network, or a name that no user has. The
+            number of such records is limited. The records that expire first are deleted first.
     """
 
     tries_key: bytes
@@ -286,7 +288,7 @@ class Tries:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """An encrypted signing key. `decide/key_schedule.py` derives its stage from the times.
+    """An encrypted signing key. `decide/key_schedule.py` derives the key's stage, such as signing, from the times.
 
     Attributes:
         created_at: The time from which the key is published.
@@ -308,7 +310,7 @@ class KeySlot:
 
     Attributes:
         master_id: An identifier of the master key, which reveals nothing about the key.
-        expires_at: The time until which a former master key is accepted.
+        expires_at: The time until which the master key is accepted, if it is a former key; None for the present key.
     """
 
     master_id: str
@@ -325,7 +327,7 @@ class LoggedEvent:
     """An event in the table of the audit log.
 
     Attributes:
-        number: The number of the event. Every later event has a higher number.
+        number: The number of the event. A later event has a higher number.
         user_id: The user of the event, or "".
         event: The event as JSON text.
     """

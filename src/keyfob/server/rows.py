@@ -42,9 +42,10 @@ class Table(Generic[R]):
     Attributes:
         columns: The names of the columns, each with the name of the table.
         select: The first part of a query for whole records.
-        add: The statement that adds a record, unless a record with the same key or the same unique value exists.
-        put: The statement that adds a record or replaces the record with the same key, unless the fixed columns differ.
+        add: The statement that adds a record. It changes nothing if a record has the same key or the same unique value.
         replace: The statement that adds a record or replaces the record with the same key.
+        put: A faster `replace`, which does not set the fixed columns. If the stored record and the new record differ in
+            a fixed column, this statement changes nothing.
     """
 
     def __init__(self, record: type[R], name: str, *key: str, fixed: tuple[str, ...] = ()) -> None:
@@ -54,8 +55,9 @@ class Table(Generic[R]):
             record: The dataclass of the records. Its fields become the columns.
             name: The table's name in the database.
             key: The columns of the primary key.
-            fixed: The columns of other indexes, which hardly ever change. `put` leaves them out of its update, since
-                SQLite rewrites the index of every column that is set, even to the same value.
+            fixed: The columns that other indexes contain. The values of these columns hardly ever change. `put` does
+                not set these columns, since SQLite rewrites the index of every column that is set, even if the value
+                stays the same.
         """
         self.name = name
         hints = typing.get_type_hints(record)
@@ -114,7 +116,7 @@ def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
 
 
 def _read_texts(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(json.loads(text))  # most users have no roles
+    return () if text == "[]" else tuple(json.loads(text))  # fast for the empty lists, such as the roles of most users
 
 
 def _read_pairs(text: str) -> tuple[tuple[str, ...], ...]:

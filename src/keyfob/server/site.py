@@ -42,7 +42,7 @@ class LimitedDict(Generic[K, V]):
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        self._entries.pop(key, None)  # the entry becomes the newest
+        self._entries.pop(key, None)  # so that the entry becomes the newest
         self._entries[key] = value
         while len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
@@ -55,7 +55,7 @@ class LimitedDict(Generic[K, V]):
 
 
 def locate_nothing(path: str, address: str) -> str:
-    """Return "", since there is no MaxMind DB file that maps the IP address to a city."""
+    """Return "", as for an unknown city. This function is used if no MaxMind DB file is set up."""
     del path, address
     return ""
 
@@ -93,17 +93,18 @@ class Site:
 
     Attributes:
         tenant_keys: The signing keys, and the keys derived for each purpose.
-        mailer: The mailer; None if no mail is set up.
+        mailer: The sender of e-mail; None if e-mail is not set up.
         paces: The polling state of each pending device login, by the hash of its device code.
-        device_requests: The state of the limit of device requests, by network (`full_at` in `decide/throttle.py`).
-        client_failures: The wrong secrets of registered clients, by client and network.
-        endpoint_requests: The state of the limit of requests, by endpoint and network (`full_at`).
+        device_requests: How much of the limit of device requests each network has used, as the `full_at` of
+            `decide/throttle.py`.
+        client_failures: The number of wrong client secrets, by client and network.
+        endpoint_requests: How much of an endpoint's limit each network has used, as a `full_at`.
         node: The name of this process in the ids of its events.
         limits_noted: The time of the last audit event about a limit, by the limit's name and the network.
-        meter: The meter for metrics; by default one that counts nothing.
+        meter: The meter for metrics. The default meter counts nothing.
         readiness: The last check of the store for /readyz.
-        later: The functions to run after the response.
-        locate: The function that looks up the city and country of an IP address in the MaxMind DB file.
+        later: The functions to run after the response was sent.
+        locate: The function that looks up the city and country of an IP address in a MaxMind DB file.
         hash_keys: The derived keys of `tenant_keys`.
         token_issuer: The issuer of tokens, with the current signing key of each algorithm.
     """
@@ -149,32 +150,32 @@ class Site:
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The second factors that the MFA API can enrol: no passkeys, and codes by e-mail only if mail is set up."""
+        """The second factors that the MFA API can enrol: e-mail only with a mailer, and never passkeys."""
         absent = {"passkey"} if self.mailer is not None else {"passkey", "email"}
         return tuple(one for one in self.config.factors if one not in absent)
 
     @property
     def rp_id(self) -> str:
-        """The RP ID for passkeys; "" if the settings disable passkeys, or browsers support none at this issuer."""
+        """The RP ID for passkeys; "" if the settings disable passkeys or browsers refuse passkeys for this issuer."""
         return relying_party(self.config.issuer) if "passkey" in self.config.factors else ""
 
     @property
     def may_sign_up(self) -> bool:
-        """Whether people may create accounts. This requires mail, to verify their e-mail addresses."""
+        """Whether people may create accounts. A mailer is required, since e-mail addresses are verified."""
         return self.config.sign_up and self.mailer is not None
 
     def now(self) -> datetime:
         return self.surroundings.now()
 
     def place_of(self, address: str) -> str:
-        """Return the city and country of an IP address as text; "" if they are unknown or no file is set up."""
+        """Return the city and country of an IP address as text; "" if unknown, or if no MaxMind DB file is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
 
     def random(self, size: int) -> bytes:
         return self.surroundings.random(size)
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
-        """Return the response of an outcome, in this tenant's dialect."""
+        """Return the response for an outcome in `server/wire.py`, in this tenant's dialect."""
         return answer(self.config.wire, outcome, words=words)
 
     def note(self, code: str, request: Request, **fields: str) -> None:
@@ -198,13 +199,13 @@ class Site:
         self._record(code, fields)
 
     def after_response(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a function after the response, so that the response time reveals nothing about its work."""
+        """Run a function after the response was sent, so that the response time does not reveal the function's work."""
         self.later.append(work)
 
     def limited(self, limit: Limit, request: Request, *, code: str = "", **fields: str) -> None:
-        """Count that a limit has refused a request.
+        """Count a request that a limit refused, and write an audit event.
 
-        An audit event is written once a minute for each limit and network, so that a flood does not fill the log.
+        For each limit and network, at most one event a minute is written, so that a flood does not fill the log.
         """
         self.meter.limited(limit)
         key, now = (limit, network_of(request.peer)), self.now()
@@ -214,7 +215,7 @@ class Site:
             self.note(code or LIMIT_CODES[limit], request, **fields, description=limit)
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an event that no request has caused to the audit log."""
+        """Write an event to the audit log. Use this method for events without a request, and `note` for the others."""
         self._record(code, fields)
 
     def _record(self, code: str, fields: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """The transaction of every store, in SQL that works in both SQLite and PostgreSQL.
 
-A store runs the statements. It translates the placeholders `?` if its database uses other placeholders.
+A store runs the statements, after translating the placeholders `?` if its database uses other placeholders.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from keyfob.server.records import (
 )
 
 R = TypeVar("R")
-KEPT_AFTER: Final = timedelta(hours=1)  # an expired code is still answered with `expired_token` for a while
+KEPT_AFTER: Final = timedelta(hours=1)  # for this time after its expiry, a code is answered with `expired_token`
 _LONGEST_SESSION_S: Final = 400 * 24 * 3600
-_ALL: Final = 2**62  # SQLite has no OFFSET without LIMIT
+_ALL: Final = 2**62  # a LIMIT for all rows, since SQLite has no OFFSET without LIMIT
 _REFRESH_WITH_USER: Final = (
     f"SELECT {', '.join(rows.REFRESH.columns + rows.PERSON.columns)} FROM refresh_login "  # noqa: S608  fixed words
     "LEFT JOIN person ON person.user_id = refresh_login.user_id WHERE login_id = ?"
@@ -97,14 +97,14 @@ class SqlTransaction:
         return await self._one(rows.DEVICE, "user_code_hash = ?", user_code_hash)
 
     async def add_device(self, login: DeviceLogin) -> bool:
-        """Add a login. Return False if another pending login has the same user code."""
+        """Add a login. If another pending login has the same user code, change nothing and return False."""
         return await self._change(rows.DEVICE.add, *rows.DEVICE.write(login)) == 1
 
     async def save_device(self, login: DeviceLogin) -> None:
         await self._put(rows.DEVICE, login)
 
     async def live_codes(self, now: datetime, most: int) -> int:
-        """Return how many user codes can still be entered in a browser, at most `most`."""
+        """Return the number of user codes that can still be entered in a browser, or `most` if there are more."""
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM device_login WHERE expires_s > ? "
             "AND stage IN ('waiting', 'confirmed') LIMIT ?) AS live"
@@ -116,7 +116,7 @@ class SqlTransaction:
         return await self._one(rows.REFRESH, "login_id = ?", login_id)
 
     async def refresh_with_user(self, login_id: bytes) -> tuple[RefreshLogin, User | None] | None:
-        """Return a login with its user, or None for a deleted user."""
+        """Return a login and its user, or None for an unknown login. For a deleted user, return (login, None)."""
         found = await self._query(_REFRESH_WITH_USER, login_id)
         if not found:
             return None
@@ -128,9 +128,10 @@ class SqlTransaction:
         await self._put(rows.REFRESH, login)
 
     async def evict_refreshes(self, user_id: str, client_id: str, keep: int, *, renewable: bool = True) -> int:
-        """End all but the `keep` newest logins of a user in a client. Return how many have ended.
+        """End all but the `keep` newest logins of a user in a client. Return the number of ended logins.
 
-        `renewable` selects the logins with refresh tokens or those without.
+        If `renewable` is True, consider only logins with refresh tokens, otherwise only logins without. The other
+        logins do not end, and are not counted among the `keep`.
         """
         sql = (
             "UPDATE refresh_login SET has_ended = 1 WHERE login_id IN (SELECT login_id FROM refresh_login WHERE "
@@ -140,10 +141,10 @@ class SqlTransaction:
         return await self._change(sql, user_id, client_id, renewable, _ALL, keep)
 
     async def end_logins(self, user_id: str | None, *, client_id: str | None = None) -> int:
-        """End everything that began with a user's credentials, in one client or all clients.
+        """End the logins of one user or all users, in one client or all clients. Return the number of ended logins.
 
-        Return how many logins ended. This ends every login, authorization code, approved device login, and login that
-        waits for its second factor. Without a client, it ends and counts every browser session too.
+        Authorization codes, approved device logins and logins that wait for a second factor end too. If no client is
+        named, browser sessions also end, and are counted.
 
         Args:
             user_id: The user; None for all users.
@@ -161,14 +162,14 @@ class SqlTransaction:
     async def logins(
         self, now: datetime, most: int, *, user_id: str | None = None, client_id: str | None = None
     ) -> tuple[RefreshLogin, ...]:
-        """Return the active logins, newest first. They can be restricted to one user or one client."""
+        """Return at most `most` active logins of one user or all users, in one client or all clients, newest first."""
         where, values = _where(user_id=user_id, client_id=client_id)
         alive = "has_ended = 0 AND expires_s > ? AND idle_expires_s > ?"
         rest = f"WHERE {where} AND {alive} ORDER BY created_s DESC, login_id LIMIT ?"
         return await self._all(rows.REFRESH, rest, *values, now.timestamp(), now.timestamp(), most)
 
     async def sessions(self, most: int, *, user_id: str | None = None) -> tuple[BrowserSession, ...]:
-        """Return the browser sessions, newest first. Expired sessions are included."""
+        """Return at most `most` browser sessions of one user or all users, newest first. Some may have expired."""
         where, values = _where(user_id=user_id)
         return await self._all(
             rows.SESSION, f"WHERE {where} ORDER BY created_s DESC, session_hash LIMIT ?", *values, most
@@ -232,7 +233,7 @@ class SqlTransaction:
         await self._put(rows.MFA_LOGIN, login)
 
     async def use_once(self, replay_key: bytes, until: datetime) -> bool:
-        """Store a replay key (the hash of a `jti`) at least until `until`. Return False if it was stored before."""
+        """Store a replay key (the hash of a `jti`) at least until `until`. Return False if it is stored already."""
         sql = "INSERT INTO used_once (mark, expires_s) VALUES (?, ?) ON CONFLICT DO NOTHING"
         return await self._change(sql, replay_key, until.timestamp()) == 1
 
@@ -306,30 +307,33 @@ class SqlTransaction:
 
     async def log_events(self, events: Sequence[Mapping[str, object]]) -> None:
         """Add events to the table of the audit log."""
-        # Transactions that add events wait for each other, so numbers grow in the order of the commits.
+        # Transactions that add events run one after the other, so that numbers grow in the order of the commits.
         await self._connection.lock_log()
         [last] = await self._query("SELECT coalesce(max(number), 0) FROM audit_event")
         records = [_logged(number, event) for number, event in enumerate(events, start=last[0] + 1)]
         await self._connection.change_each(rows.EVENT.add, list(map(rows.EVENT.write, records)))
 
     async def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return at most `most` events, the oldest of those with a number above `after`."""
+        """Return at most `most` events with a number greater than `after`, oldest first."""
         return await self._all(rows.EVENT, "WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     async def sweep_events(self, before: datetime, keep: int, most: int) -> int:
-        """Delete at most `most` of the oldest events: those from before a time, and those beyond the newest `keep`."""
+        """Delete old events, at most `most`, the oldest first. Return the number of deleted events.
+
+        An event is old if it is from before the time `before`, or if it is not among the newest `keep` events.
+        """
         [(first,)] = await self._query("SELECT min(number) FROM audit_event")
         [(last,)] = await self._query("SELECT max(number) FROM audit_event")
         if first is None:
             return 0
-        # The newest event is never deleted, so that no number is used twice.
+        # The newest event is never deleted, since the next number is derived from it and no number may be used twice.
         sql = "DELETE FROM audit_event WHERE number < ? AND (at_s < ? OR number <= ?)"
         return await self._change(sql, min(first + most, last), before.timestamp(), last - keep)
 
     async def sweep(self, now: datetime, most: int, strangers: int = REMEMBERED) -> int:
-        """Delete at most `most` rows that expired some time ago. Return how many were deleted.
+        """Delete at most `most` expired rows. Return the number of deleted rows.
 
-        At most `strangers` counters whose subject an unauthenticated caller chose (`Tries.of_stranger`) are kept.
+        Of the counters whose subject an unauthenticated caller chose (`Tries.of_stranger`), at most `strangers` remain.
         """
         late, at_once = (now - KEPT_AFTER).timestamp(), now.timestamp()
         limits = (
@@ -357,7 +361,7 @@ class SqlTransaction:
 
 @cache
 def _select(table: rows.Table[R], condition: str) -> str:
-    """Return a query for whole records. It is cached, so that a database finds the prepared statement by its text."""
+    """Return a query for whole records. The text is cached, so that the database reuses its prepared statement."""
     return f"{table.select} WHERE {condition}"
 
 
@@ -373,5 +377,5 @@ def _logged(number: int, event: Mapping[str, object]) -> LoggedEvent:
 
 
 def _lower(text: str) -> str:
-    """Return a text with ASCII letters in lower case, like `lower()` of the databases."""
+    """Return a text with only its ASCII letters in lower case, as SQL's `lower()` does."""
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")

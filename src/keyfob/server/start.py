@@ -1,4 +1,4 @@
-"""The initial state of a tenant: keys derived from its master key, a signing key, and a ready configuration."""
+"""The initial settings of a tenant, and the encryption of its signing keys."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ READY_EMAIL: Final = "person@example.com"
 
 @dataclass(frozen=True, slots=True)
 class FirstUser:
-    """The first user of a ready tenant. The generated password is not stored."""
+    """The first user of a ready tenant, with the generated password. The store contains only the password's hash."""
 
     email: str
     password: Secret
 
 
 def ready_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """Return the settings of a tenant with one client and one API."""
+    """Return the settings of a ready tenant: one client and one API."""
     scopes = {"read:orders": "read your orders", "write:orders": "place and change orders"}
     return TenantConfig(
         issuer=issuer,
@@ -61,7 +61,7 @@ def without_secrets(config: TenantConfig, key: bytes) -> TenantConfig:
 
 
 def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> SigningKey:
-    """Decrypt a signing key of the store.
+    """Decrypt a signing key from the store.
 
     Raises:
         Malformed: The stored key is damaged.
@@ -74,7 +74,16 @@ def decrypt_signing_key(stored: StoredKey, keyring: Keyring, now: datetime) -> S
 def encrypt_signing_key(
     key: SigningKey, keyring: Keyring, nonce: bytes, now: datetime, signs_at: datetime, longest: timedelta
 ) -> StoredKey:
-    """Encrypt a signing key for the store. `nonce` is 12 random bytes."""
+    """Encrypt a signing key for the store.
+
+    Args:
+        key: The signing key.
+        keyring: The tenant's random keys, one of which encrypts the signing key.
+        nonce: 12 random bytes.
+        now: The time from which the key is published.
+        signs_at: The time from which the key signs.
+        longest: The longest lifetime of the tokens that the key signs.
+    """
     sealing = derive(keyring.sealing, "signing keys")
     sealed = seal(key.pem(), sealing, nonce=nonce, context=f"signing-key {key.key_id}")
     return StoredKey(key.key_id, key.algorithm, sealed, now, signs_at, longest)

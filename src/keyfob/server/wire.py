@@ -1,7 +1,7 @@
-"""The two dialects, `auth0` and `rfc`: one table with the status, error and text of every outcome.
+"""The two dialects of the endpoints, `auth0` and `rfc`: a table with the status, error and text of every outcome.
 
 The facts about Auth0 come from its documentation, its SDKs and recorded traffic. Each fact that could not be verified
-is a named constant below, so that it can be corrected in one place.
+at Auth0 is a constant below, so that it can be corrected in one place.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ Outcome = Literal[
 ]
 Row = tuple[int, str, str]
 
-# Not verified at Auth0: the text for the first poll on an expired code, and the text for later polls.
+# Not verified at Auth0: the text for the first poll with an expired device code, and the text for later polls.
 AUTH0_EXPIRED: Final = "The device code has expired."
 AUTH0_CODE_UNKNOWN: Final = "Invalid or expired device code."
 # The status for an unknown API at the device endpoint; Auth0's other grants answer 403.
 AUTH0_AUDIENCE_STATUS: Final = 403
-# The answer of /userinfo to an invalid token.
+# The response of /userinfo to an invalid token.
 AUTH0_USERINFO: Final[Row] = (401, "invalid_token", "The access token is missing or not valid here.")
 # The status of a wrong second factor, and the text for a wrong recovery code.
 AUTH0_FACTOR_STATUS: Final = 403
@@ -92,11 +92,11 @@ AUTH0_RECOVERY_WRONG: Final = "MFA Authorization rejected."
 AUTH0_MFA_EXPIRED_STATUS: Final = 403
 # The text of `too_many_attempts`.
 AUTH0_ATTEMPTS: Final = "Your account has been blocked after multiple consecutive login attempts."
-# The status for a client without a grant for an API, in grants on behalf of a user.
+# The status for a client that has no grant for the API, if a user logs in.
 AUTH0_API_CLOSED_STATUS: Final = 400
 # The status of an unknown grant_type.
 AUTH0_GRANT_UNSUPPORTED_STATUS: Final = 403
-# A revocation by another client is answered with 200, and the token stays valid.
+# A revocation request of a client for a token of another client is answered with 200, and the token stays valid.
 
 AUTH0_API_REFUSED: Final = (
     'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to this API.'
@@ -112,7 +112,7 @@ def _both(status: int, error: str, text: str) -> tuple[Row, Row]:
     return (status, error, text), (status, error, text)
 
 
-# Each row has Auth0's answer, then the RFC's.
+# Each row has the response of the dialect `auth0`, then the response of the dialect `rfc`.
 TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
     "pending": (
         (403, "authorization_pending", "User has yet to authorize device code."),
@@ -243,7 +243,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
         (403, "mfa_required", "Multifactor authentication required"),
         (400, "invalid_grant", "The login was refused."),
     ),
-    # A second factor is required, but the client may not use a grant for one.
+    # A second factor is required, but the client may use no grant type for a second factor.
     "mfa_refused": (
         (403, "mfa_required", "Multifactor authentication required"),
         (400, "invalid_grant", "The login was refused."),
@@ -293,7 +293,7 @@ TABLE: Final[dict[Outcome, tuple[Row, Row]]] = {
 }
 
 
-# The answers whose text has no placeholder, as (status, body) by outcome and dialect: written once, at import.
+# The responses without placeholders, as (status, body) by outcome and dialect. They are built once, at import.
 _READY: Final[dict[tuple[Outcome, bool], tuple[int, bytes]]] = {
     (outcome, is_rfc): (row[0], write_json(_members(row[1], row[2])))
     for outcome, rows in TABLE.items()
@@ -333,7 +333,7 @@ def answer(
         wire: The dialect.
         outcome: The row of the table.
         headers: Additional headers.
-        words: The values for the placeholders of the text. They are reduced to the characters of RFC 6749 §5.2.
+        words: The values for the placeholders of the text. Characters that RFC 6749 §5.2 forbids are replaced.
         more: Additional members of the JSON response.
     """
     is_rfc = wire == "rfc"
@@ -341,6 +341,6 @@ def answer(
     if ready is not None and more is None:
         return Response(ready[0], _HEADERS + headers, ready[1])
     status, error, text = TABLE[outcome][is_rfc]
-    # Some of Auth0's texts contain quotes, which RFC 6749 forbids; untrusted values are never sent with quotes.
+    # Some of Auth0's texts contain quotes, although RFC 6749 forbids quotes. Quotes in untrusted values are replaced.
     description = text.format_map({name: speakable(word) for name, word in words.items()}) if words else text
     return json_response(status, {**_members(error, description), **(more or {})}, headers=NO_STORE + headers)

@@ -1,1 +1,1 @@
-"""Fakes, a scripted user, issuers and tenants, for the tests of keyfob and of its users."""
+"""Fakes, a scripted user, issuers and tenants, for tests of keyfob and of programs that use keyfob."""

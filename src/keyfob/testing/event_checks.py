@@ -12,7 +12,7 @@ from keyfob.testing.fake_time import NOON
 
 
 async def events_are_numbered_as_they_are_committed(store: Store) -> None:
-    """Event numbers have no gaps, and events of one transaction appear together, so the last number is a cursor."""
+    """Event numbers grow without gaps in the order of the commits, so reading can resume after the last number."""
 
     async def add(name: int) -> None:
         events = [_event(name, part) for part in range(3)]
@@ -30,7 +30,7 @@ async def events_are_numbered_as_they_are_committed(store: Store) -> None:
 
 
 async def work_that_raises_leaves_no_event(store: Store) -> None:
-    """An event is stored in the same transaction as the change that it reports, so an error discards both."""
+    """If the function in a transaction raises, the events that it added are not stored."""
 
     async def fail(transaction: Transaction) -> None:
         await transaction.log_events([_event(1, 0)])
@@ -41,7 +41,7 @@ async def work_that_raises_leaves_no_event(store: Store) -> None:
 
 
 async def a_sweep_of_events_takes_the_oldest_and_keeps_the_newest(store: Store) -> None:
-    """A sweep removes events by age and by number, in batches. The last event number is never assigned again."""
+    """A sweep deletes the oldest events first, and never the newest event. No event number is assigned twice."""
     events = [{**_event(day, 0), "date": (NOON + timedelta(days=day)).isoformat()} for day in range(20)]
     await store.write(lambda transaction: transaction.log_events(events))
 

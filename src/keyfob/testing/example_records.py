@@ -1,4 +1,4 @@
-"""One record of each kind of a server store, with every field set."""
+"""One example record of each kind in a server store, with every field set."""
 
 from __future__ import annotations
 

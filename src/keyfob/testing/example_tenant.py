@@ -1,4 +1,4 @@
-"""A tenant with one client of every kind, for tests. Its keys and secrets are published with the source."""
+"""A tenant with one client of every kind, for tests only: its keys and secrets are in this source code."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ROLES: Final = (Role("buyer", ((ORDERS, "read:orders"),)),)
 
 
 def example_config(issuer: str, wire: Wire = "auth0") -> TenantConfig:
-    """Return the configuration of the ready tenant with the clients and APIs above and the password grants enabled."""
+    """Return the settings of a ready tenant, with the clients and APIs of this module and with password grants."""
     ready = ready_config(issuer, wire)
     return replace(
         ready,

@@ -1,4 +1,4 @@
-"""A fake key place for the vault's key, which can be open, empty, locked, hanging, absent, or forgetful."""
+"""A fake key storage for the vault's key. It can be open, empty, locked, hanging, absent or forgetful."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from keyfob.errors import Code, VaultUnavailable
 
 
 class FakeKeyStorage:
-    """A storage for one key.
+    """A fake storage for one key.
 
     Attributes:
-        key: The stored key, if any.
+        key: The stored key, or None.
         trouble: The code of the error that every call raises; None if the storage works.
         forgets: Whether the storage accepts a key without storing it.
         unlocks: Whether the user unlocks the storage when asked.
@@ -44,12 +44,12 @@ class FakeKeyStorage:
 
 
 class FakeKeyStorages:
-    """Key storages by the name of their place. Places without a storage are absent."""
+    """Fake key storages by the name of the place, such as a keyring. A place without an entry counts as absent."""
 
     def __init__(self, **entries: FakeKeyStorage) -> None:
         self.entries = entries
 
     def __call__(self, place: Place, home: Path) -> FakeKeyStorage:
-        """Return the storage of a place, in place of `open_place` in `client/io/vault/key_places.py`."""
+        """Return the fake storage of a place. In tests, this replaces `open_place` (client/io/vault/key_places.py)."""
         del home
         return self.entries.get(place) or FakeKeyStorage(trouble="key-absent")

@@ -14,7 +14,7 @@ class FakeTime:
     """Both clocks of a World. The wall clock can be set; the monotonic clock only advances.
 
     Attributes:
-        passed: The reading of the monotonic clock.
+        passed: The reading of the monotonic clock: the time since the start.
     """
 
     def __init__(self, wall: datetime = NOON) -> None:
@@ -25,7 +25,7 @@ class FakeTime:
         return Moment(self._start + self.passed, self.passed)
 
     def wait(self, span: timedelta) -> None:
-        """Advance both clocks at once."""
+        """Advance both clocks by `span`, without sleeping."""
         self.passed += max(span, timedelta())
 
     def set_wall(self, by: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Access tokens with one flaw each, for tests of an API, which must refuse all of them."""
+"""Access tokens with one flaw each. An API under test must refuse every one of these tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from keyfob.protocol.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class TokenMaker:
-    """Make access tokens as an issuer does, valid ones and flawed ones.
+    """Makes valid access tokens, as an issuer does, and flawed access tokens.
 
     Attributes:
         key: The signing key of the issuer.
@@ -52,11 +52,11 @@ class TokenMaker:
         return self.of(self.claims())
 
     def of(self, claims: AccessClaims, *, key: SigningKey | None = None, token_type: str = "JWT") -> Secret:
-        """Return a token with these claims."""
+        """Return a token with these claims, signed with `key`. By default, sign with the issuer's key."""
         return sign(claims.write("auth0"), key or self.key, token_type=token_type)
 
     def saying(self, changed: Mapping[str, object]) -> Secret:
-        """Return a token with some raw claims replaced; None removes a claim."""
+        """Return a token with some claims of the JSON payload replaced. A value of None removes the claim."""
         members = {**self.claims().write("auth0"), **changed}
         return sign({name: value for name, value in members.items() if value is not None}, self.key, token_type="JWT")
 
@@ -87,14 +87,17 @@ def _with_claims(**changed: object) -> Callable[[TokenMaker], Secret]:
 
 
 def _with_parameters(**header: object) -> Callable[[TokenMaker], Secret]:
-    """Return a maker of tokens with a valid signature and additional header parameters."""
+    """Return a function that makes a token with additional header parameters and a valid signature."""
     return lambda maker: sign(
         maker.claims().write("auth0"), maker.key, token_type="JWT", header={"kid": maker.key.key_id, **header}
     )
 
 
 def _literal(header: str, payload: str) -> Callable[[TokenMaker], Secret]:
-    """Return a maker of tokens with a valid signature over literal JSON; `%` is replaced by the usual members."""
+    """Return a function that signs a header and a payload that are given as text, and so can be malformed JSON.
+
+    In both texts, `%` is replaced by the usual members. Nothing else is changed before signing.
+    """
 
     def make(maker: TokenMaker) -> Secret:
         usual_header = json.dumps({"alg": maker.key.algorithm, "typ": "JWT", "kid": maker.key.key_id})
@@ -132,7 +135,7 @@ def _with_public_key_as_secret(maker: TokenMaker) -> Secret:
 
 
 def sign_with_own_key(maker: TokenMaker) -> Secret:
-    """Return a token with its own verification key in the header, which an API must not use (RFC 8725 §3.10)."""
+    """Return a token whose header contains the key to verify it. An API must not use such a key (RFC 8725 §3.10)."""
     header = {
         "jwk": maker.other_key.public_jwk(),
         "jku": "https://evil.example/jwks",

@@ -26,7 +26,7 @@ class MemoryLock:
 
 
 class MemorySlot:
-    """A reserved place for one login in the vault in memory. Saving needs no preparation."""
+    """A reserved vault entry for one login. In memory, nothing needs to be reserved."""
 
     def __init__(self, vault: MemoryVault, entry: str) -> None:
         self._vault = vault
@@ -47,7 +47,7 @@ class MemoryVault:
         return ""
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
-        del is_ending  # there is no login that may not be used
+        del is_ending  # this vault has no logins that may be loaded only to be ended
         raw = self._entries.get(entry)
         return None if raw is None else StoredLogin.read(raw)
 

@@ -1,4 +1,4 @@
-"""The API of the demo: `GET /orders`, protected by a guard that requires the scope `read:orders`."""
+"""The API of the demo: `GET /orders`, which requires an access token with the scope `read:orders`."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class Pair:
 
     Attributes:
         sent: Every request, in order.
-        cut: Origins that are unreachable at the moment.
-        peer: The address from which requests come.
+        cut: The origins that are unreachable at the moment.
+        peer: The IP address from which the applications receive requests.
     """
 
     def __init__(self, apps: Mapping[str, App], *, peer: str = "127.0.0.1") -> None:
@@ -37,7 +37,7 @@ class Pair:
         self.cut: set[str] = set()
 
     def join(self, origin: str, app: App) -> None:
-        """Add an application."""
+        """Add the application of one more origin."""
         self._apps[origin] = app
 
     def send(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class Pair:
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin in self.cut or origin not in self._apps:
             raise Unreachable("nobody answers there")
-        # Each request has its own event loop, because an API may itself send a request to the server, from a thread.
+        # Each request has its own event loop, since an API may send another request while it handles this one.
         return asyncio.run(ask(self._apps[origin], request, peer=self.peer))
 
 
@@ -82,7 +82,7 @@ async def ask(app: App, request: Request, *, peer: str = "127.0.0.1") -> Respons
     async def receive() -> MutableMapping[str, Any]:
         await asyncio.sleep(0)
         if not incoming:
-            await asyncio.Event().wait()  # the sender stays until the response
+            await asyncio.Event().wait()  # the client does not disconnect before the response
         return incoming.pop(0)
 
     async def send(message: MutableMapping[str, Any]) -> None:

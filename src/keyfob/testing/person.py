@@ -1,7 +1,7 @@
-"""A scripted user, who opens the pages of a server, fills in their forms and presses their buttons.
+"""A scripted user, who opens the pages of a server, fills in forms and presses buttons.
 
-The browser of this user has neither JavaScript nor styles, and the user presses only buttons that a page contains. So a
-test with this user proves that the pages work without JavaScript.
+This user's browser has no JavaScript, and the user presses only buttons that a page contains. So a test with this user
+proves that the pages work without JavaScript.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Person:
         if form.method != "post":
             return self._go(Request("GET", f"{url.partition('?')[0]}?{urlencode(values)}", (("accept", "text/html"),)))
         here = urlsplit(self.page.url)
-        # A browser sends `Origin: null` from a page with the policy `no-referrer`.
+        # On a page with the referrer policy `no-referrer`, a browser sends `Origin: null`.
         hides_origin = self.page.response.header("referrer-policy") == "no-referrer"
         origin = "null" if hides_origin else f"{here.scheme}://{here.netloc}"
         headers = (
@@ -157,7 +157,7 @@ class _Reader(HTMLParser):
             self._named[attributes.get("id", "")] = self.forms[-1]
             self._open = True
         elif tag == "button" and attributes.get("type", "") in _SUBMITS:
-            # A button outside its form names it.
+            # A button outside a form names the id of its form.
             form = (
                 self._named.get(attributes["form"]) if "form" in attributes else self.forms[-1] if self._open else None
             )

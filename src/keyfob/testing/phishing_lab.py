@@ -1,6 +1,6 @@
-"""Phish a device login at a real tenant in memory, to see which rules stop it (RFC 10027 §4, docs/phishing.md).
+"""Phish a user of a real tenant by the device flow, to see which rules stop this (RFC 10027 §4, docs/phishing.md).
 
-The attacker begins a login on the attacker's computer and sends its code to a user, who acts as a `Victim` describes.
+The attacker begins a device login and sends the user code to a user, who acts as a `Victim` describes.
 `keyfob demo --phishing` prints the table of results, and the tests compare it with a model.
 """
 
@@ -37,11 +37,11 @@ class Victim:
     """A user whose browser is logged in, and the actions to which an attacker can persuade this user.
 
     Attributes:
-        types_codes: The user types a code from a message into the page.
-        types_passwords: The user logs in if the page asks for that.
-        reads_numbers_out: The user tells the attacker the number on the page.
-        heeds_warnings: The user declines if the page warns that the program runs elsewhere.
-        reads_mail: The user later reads the e-mail about the login, and ends the login by the link in it.
+        types_codes: Whether the user types a code from a message into the page.
+        types_passwords: Whether the user logs in again if the page asks for it.
+        reads_numbers_out: Whether the user tells the attacker the number on the page.
+        heeds_warnings: Whether the user declines if the page warns that the program is in another network.
+        reads_mail: Whether the user later reads the e-mail about the login, and ends the login by the e-mail's link.
     """
 
     types_codes: bool = False
@@ -51,7 +51,8 @@ class Victim:
     reads_mail: bool = False
 
 
-# Each does what the one before does, and more. The last two are careful in one way.
+# Each of the first four victims does one thing more than the victim before. The last two do what the fourth does, but
+# are careful in one way.
 _OBEDIENT: Final = Victim(types_codes=True, types_passwords=True, reads_numbers_out=True)
 VICTIMS: Final[Mapping[str, Victim]] = {
     "clicks on a link": Victim(),
@@ -88,8 +89,8 @@ class Loot:
 
     Attributes:
         is_in: Whether the attacker got tokens.
-        is_limited: Whether the tokens have less scope or a shorter lifetime than requested.
-        has_ended: Whether the user has ended the login afterwards.
+        is_limited: Whether the tokens have less scope than requested.
+        has_ended: Whether the user ended the login afterwards.
     """
 
     is_in: bool = False
@@ -98,19 +99,19 @@ class Loot:
 
 
 class Run(Protocol):
-    """A function that attacks a user and returns the loot."""
+    """A function that attacks a user as `attack` does, and returns the loot."""
 
     def __call__(self, rules: DeviceRules, victim: Victim, *, address: str) -> Loot: ...
 
 
 def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: Tell = lambda _: None) -> Loot:
-    """Phish a user of a new tenant once.
+    """Create a tenant with the given rules, and phish its user once.
 
     Args:
         rules: The tenant's rules for device logins.
         victim: The user.
         address: The IP address of the attacker's program.
-        tell: Receives a line of text for each step.
+        tell: A function that receives a line of text for each step.
     """
     scene = Scene(replace(ready_config(ISSUER), name="Example", device=rules))
     scene.pair.peer = AT_HOME
@@ -140,7 +141,13 @@ def attack(rules: DeviceRules, victim: Victim, *, address: str = ABROAD, tell: T
 
 
 class Row(NamedTuple):
-    """A policy, and the least user action by which an attack succeeds, from elsewhere and from the user's network."""
+    """The results of a policy: for each network of the attacker, the least user action with which the attack succeeds.
+
+    Attributes:
+        policy: The name of the policy.
+        elsewhere: The result for an attacker in another network than the user.
+        same_network: The result for an attacker in the user's network.
+    """
 
     policy: str
     elsewhere: str
@@ -148,19 +155,28 @@ class Row(NamedTuple):
 
 
 def row_of(policy: str, run: Run = attack) -> Row:
-    """Return the table's row for a policy. `run` attacks a user."""
+    """Return the row of a policy in the table of results."""
     rules = POLICIES[policy]
     return Row(policy, *(_least(rules, address, run) for address in (ABROAD, NEXT_DOOR)))
 
 
 def saves(policy: str, careful: str, run: Run = attack) -> bool:
-    """Return whether a policy protects a careful user in the end. `careful` is one of the last two of `VICTIMS`."""
+    """Return whether a policy saves a careful user: the attacker gets no tokens, or the user ends the attacker's login.
+
+    Args:
+        policy: A name in `POLICIES`.
+        careful: A careful user: one of the last two names in `VICTIMS`.
+        run: The function that attacks the user.
+    """
     loot = run(POLICIES[policy], VICTIMS[careful], address=ABROAD)
     return not loot.is_in or loot.has_ended
 
 
 def _least(rules: DeviceRules, address: str, run: Run) -> str:
-    """Return the least action of a user that lets the attacker get tokens."""
+    """Return the least user action with which the attacker gets tokens, or "nothing helps" if there is none.
+
+    If the tokens have less scope than requested, the text ends in "for less".
+    """
     for name, victim in VICTIMS.items():
         if victim.heeds_warnings or victim.reads_mail:
             break
@@ -171,7 +187,7 @@ def _least(rules: DeviceRules, address: str, run: Run) -> str:
 
 
 def _open_session(scene: Scene, browser: Person) -> None:
-    """Log the user's browser in, by a device login that the user has begun."""
+    """Log the user's browser in, before the attack: the user begins and approves a device login of their own."""
     own = read_json(scene.post("oauth/device/code", client_id=READY_CLIENT_ID, scope="openid").body, "codes")
     browser.open(f"{ISSUER}activate")
     browser.press("continue", user_code=own.text("user_code"))
@@ -181,7 +197,7 @@ def _open_session(scene: Scene, browser: Person) -> None:
 
 
 def _lure(browser: Person, victim: Victim, code: str, codes: Fields, tell: Tell) -> str:
-    """Let the user follow the attacker's message, page by page. Return the number that the user tells, or ""."""
+    """Let the user open the attacker's link and act on each page. Return the number that the user tells, or ""."""
     page = browser.open(codes.optional_text("verification_uri_complete") or f"{ISSUER}activate?user_code={code}")
     for _ in range(_MOST_PAGES):
         fields = {name for form in page.forms for name in form.values}
@@ -214,7 +230,10 @@ def _is_warned(page: Page) -> bool:
 
 
 def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
-    """Poll as the attacker, with the number that the user has told, or else with guesses."""
+    """Poll as the attacker, and return the last response.
+
+    If a number is required, the attacker first sends the number that the user told, and then guessed numbers.
+    """
     parameters = {"grant_type": DEVICE_CODE, "device_code": codes.text("device_code"), "client_id": READY_CLIENT_ID}
     answer = Fields({}, "answer")
     for guess in ("", number or "000000", "111111", "222222", "333333"):
@@ -227,6 +246,6 @@ def _fetch(scene: Scene, codes: Fields, number: str, address: str) -> Fields:
 
 
 def _is_alive(scene: Scene, answer: Fields, address: str) -> bool:
-    """Return whether the tenant's own API accepts the access token, which means that its login has not ended."""
+    """Return whether /userinfo accepts the attacker's access token. If so, the login has not ended."""
     bearer = (("authorization", f"Bearer {answer.text('access_token')}"),)
     return scene.send(Request("GET", f"{ISSUER}userinfo", bearer), peer=address).status == 200

@@ -47,7 +47,7 @@ _KEYS: dict[bytes, tuple[tuple[StoredKey, ...], tuple[KeySlot, ...]]] = {}
 
 
 def quick_passwords() -> Argon2Passwords:
-    """Return the real password hashing with its smallest cost, for tests only."""
+    """Return the real password hashing with the smallest cost, for tests only."""
     return Argon2Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
@@ -55,7 +55,7 @@ class Scene:
     """A tenant with one user, an API with its guard, and a client.
 
     Attributes:
-        time: The clock of all parties; it advances only when one of them waits.
+        time: The clock of all parties, which advances only when a party waits.
         pair: The connections between the parties; `pair.sent` contains every request.
         events: The events of the tenant's audit log.
         store: The store of the tenant.
@@ -64,7 +64,7 @@ class Scene:
     """
 
     def __init__(self, config: TenantConfig | None = None, store: Store | None = None) -> None:
-        """Start the default tenant, or one with another configuration or store, and add a user."""
+        """Start a tenant and add a user. By default, the tenant has ready settings and a store in memory."""
         self.time = FakeSurroundings()
         self.events: list[Mapping[str, object]] = []
         self.outbox = MemoryOutbox()
@@ -78,7 +78,7 @@ class Scene:
 
     async def _created(self, master: bytes) -> Tenant:
         passwords = quick_passwords()
-        # Random bytes repeat here, so scenes share their signing keys; generating them is slow.
+        # Signing keys are slow to generate. The "random" bytes are the same in every scene, so the keys can be reused.
         await self.store.write(partial(_add_keys, known=_KEYS.get(master, ((), ()))))
         tenant = await Tenant.create(
             self.config,
@@ -90,14 +90,14 @@ class Scene:
             mailer=self.outbox,
         )
         _KEYS[master] = await self.store.read(read_keys)
-        # Not by `add_user`, which estimates the strength of the password: that takes longer than all of the above.
+        # `add_user` is not used, since it estimates the strength of the password, which is slow.
         hashed = await passwords.hash(Secret(PASSWORD))
         user = User(f"auth0|{self.time.random(12).hex()}", EMAIL, "Pat Example", hashed, self.time.now())
         await self.store.write(partial(_add_user, user=user))
         return tenant
 
     def app(self, notify: Callable[[Notice], None] | None = None, *scopes: str) -> App:
-        """Return a client of this tenant. Its notices go to `notify`."""
+        """Return a client of this tenant. The client passes its notices to `notify`."""
         return App(
             issuer=self.config.issuer,
             client_id=READY_CLIENT_ID,
@@ -113,7 +113,7 @@ class Scene:
         return Person(self.pair.send)
 
     def log_in(self, *scopes: str) -> StoredLogin:
-        """Log in by the device flow, approved at once, and return the stored login."""
+        """Log in by the device flow, approve the login at once, and return the stored login."""
 
         def approve_shown(notice: Notice) -> None:
             if isinstance(notice, CodeShown):
@@ -126,7 +126,7 @@ class Scene:
         return self.send(form_request(f"{self.config.issuer}{path}", parameters), peer=peer)
 
     def send(self, request: Request, *, peer: str | None = None) -> Response:
-        """Send a request; `peer` sets another sender address."""
+        """Send a request. `peer` replaces the IP address of the sender."""
         before, self.pair.peer = self.pair.peer, peer or self.pair.peer
         try:
             return self.pair.send(request)
@@ -143,7 +143,7 @@ async def _add_keys(transaction: Transaction, known: tuple[tuple[StoredKey, ...]
 
 
 async def _add_user(transaction: Transaction, user: User) -> None:
-    if await transaction.user_by_email(user.email) is None:  # of another scene with the same store
+    if await transaction.user_by_email(user.email) is None:  # another scene with the same store may have added the user
         await transaction.save_user(user)
 
 
@@ -151,8 +151,8 @@ class SceneWorld:
     """The `World` (network, clock, user) of a client in a scene.
 
     Attributes:
-        here: The surroundings that the flow sees; without a browser unless changed.
-        answers: A function for each kind of question, which returns what the user types.
+        here: The environment that the flow sees, such as whether there is a browser. By default, there is none.
+        answers: A function for each kind of question, which returns the text that the user types.
     """
 
     def __init__(self, scene: Scene, notify: Callable[[Notice], None]) -> None:
@@ -184,12 +184,12 @@ class SceneWorld:
         return self._scene.time.random(size)
 
     async def listen(self, callbacks: tuple[Callback, ...], state: str) -> str:
-        """Return a redirect URI without listening; `open_browser` stores the redirect."""
+        """Return a redirect URI without listening, since `open_browser` itself stores the redirect parameters."""
         self._state = state
         return callbacks[0].address(callbacks[0].port or 8484)
 
     async def open_browser(self, address: str) -> bool:
-        """Log in and give consent as the user; store the redirect parameters for `next_event`."""
+        """Log in and give consent as the user. Store the redirect parameters for `next_event`."""
         redirects: list[str] = []
 
         def send(request: Request) -> Response:
@@ -205,7 +205,7 @@ class SceneWorld:
         if "/u/consent" in person.page.url:
             person.press("approve")
         if any(form.action.startswith("http://127.0.0.1:") for form in person.page.forms):
-            person.press()  # in a browser, the script of the page submits this form
+            person.press()  # submit the form that a script would submit in a real browser
         self._redirected = dict(parse_qsl(redirects[0])) if redirects else None
         return True
 
@@ -220,7 +220,7 @@ class SceneWorld:
         self._redirected = None
 
     async def ask(self, question: Question) -> Secret:
-        """Return the answer of `answers` for this kind of question."""
+        """Return the text that the user types for this kind of question."""
         return Secret(self.answers[question.kind]())
 
     def surroundings(self) -> tuple[Surroundings, bool]:
@@ -250,7 +250,7 @@ class SceneWorld:
 
 
 def approve(person: Person, shown: CodeShown, *, email: str = EMAIL, password: str = PASSWORD) -> None:
-    """Approve a device login as a user: open the address, enter the code, confirm it and log in."""
+    """Approve a device login as a user: open the page, enter the user code, confirm and log in."""
     person.open(shown.verification_uri)
     person.press("continue", user_code=shown.user_code)
     person.press("confirm")

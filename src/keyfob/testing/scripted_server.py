@@ -1,4 +1,4 @@
-"""A `World` whose server sends prepared responses. It records every call, and checks none of them."""
+"""A `World` (network, clock, user) for tests of a client. Its server sends prepared responses and checks no request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The server accepts the connection and sends no response until the client stops waiting."""
+    """An answer of a script: the server accepts the connection, but sends no response until the client gives up."""
 
     lasts: timedelta = timedelta(seconds=20)
 
@@ -39,19 +39,21 @@ class ScriptedWorld:
         sent: Every request with its time since the start, in order.
         notices: Every notice, in order.
         brings: The parameters of the browser's redirect; None for no redirect.
-        events: The events of the login, in order, each with its time since the start. They come before `brings`.
+        events: The events of the login, in order, each with its time since the start. The redirect follows them.
         went_well: The argument `succeeded` of the call of `stop_listening`; None before that call.
-        here: The surroundings that the flow sees.
+        here: The environment that the flow sees, such as whether there is a browser.
         has_user: Whether a user sees the notices.
         capabilities: The cached server capabilities, by issuer and client ID.
-        parked: The pending logins, by profile.
+        parked: The saved pending logins, by profile.
         answers: The answers that the user will give, in order.
         asked: The questions that the user was asked.
         address: The address that was opened in the browser.
         state: The state of the redirect that the flow waits for.
-        elsewhere: The holders of the login lock, one for each of the next attempts to take it. Then the lock is free.
+        elsewhere: The other processes that hold the login lock, one for each of the next attempts to take the lock.
+            Afterwards the lock is free.
         lock_holders: The last holder of the login lock, by profile.
-        meanwhile: By path, a function to call during each request. "turn" is called before the login lock is taken.
+        meanwhile: The functions to call during a request, by path. The function with the key "turn" is called before
+            each attempt to take the login lock.
     """
 
     def __init__(self, script: Mapping[str, Sequence[Answer]], time: FakeTime | None = None) -> None:
@@ -59,7 +61,7 @@ class ScriptedWorld:
 
         Args:
             script: The answers for each path, in order. The last answer repeats. Other paths are unreachable.
-            time: The clocks, if another party shares them.
+            time: The clocks, which other parties can share; None for new clocks.
         """
         self.time = time or FakeTime()
         self.sent: list[tuple[timedelta, Request]] = []
@@ -81,11 +83,11 @@ class ScriptedWorld:
         self._script = {path: list(answers) for path, answers in script.items()}
 
     async def send(self, request: Request) -> Response:
-        """Return or raise the next answer for this path.
+        """Return the next answer for this path, or raise it if it is an error.
 
         Raises:
             Unreachable: The answer is `Silence`, or the path is not in the script.
-            KeyfobError: The answer is this error.
+            KeyfobError: The next answer is this error.
         """
         self.sent.append((self.time.passed, request))
         self.meanwhile.get(request.path, lambda: None)()
@@ -115,7 +117,7 @@ class ScriptedWorld:
         self.notices.append(notice)
 
     def random(self, size: int) -> bytes:
-        """Return different bytes for each call, the same in every run."""
+        """Return bytes that differ from call to call, but not from run to run."""
         self._random_calls += 1
         return bytes([self._random_calls]) * size
 
@@ -128,7 +130,11 @@ class ScriptedWorld:
         return True
 
     async def next_event(self, span: timedelta) -> LoginEvent | None:
-        """Return the next scripted event, then the browser's redirect parameters, else None."""
+        """Return the next scripted event. After the last event, return the redirect.
+
+        The clock advances to the time of the event. If this would take longer than `span`, or if the script has neither
+        an event nor a redirect left, advance the clock by `span` and return None.
+        """
         if self.events and self.events[0][0] <= self.time.passed + span:
             when, event = self.events.pop(0)
             self.time.wait(max(when - self.time.passed, timedelta()))
@@ -170,7 +176,10 @@ class ScriptedWorld:
         return self.parked.get(profile)
 
     def take_login_lock(self, profile: str, turn: LockHolder) -> tuple[bool, LockHolder | None]:
-        """Fail once for each holder in `elsewhere`, then take the lock."""
+        """Take the login lock. Return True and the previous holder, which is None if there was none.
+
+        Each holder in `elsewhere` makes one call fail: this call returns False and that holder.
+        """
         self.meanwhile.get("turn", lambda: None)()
         if self.elsewhere:
             return False, self.elsewhere.pop(0)

@@ -1,4 +1,4 @@
-"""A tenant from a tenant.toml, served on this machine, for the tests of a program that logs users in."""
+"""Serve the tenant of a tenant.toml on this machine, for tests of a program that logs users in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keyfob.server.settings.tenant_file import read_tenant_file
 from keyfob.testing.person import Person
 
 PASSWORD = "correct horse battery staple"
-# The polling is the real one. Only the interval is shorter, so that a test does not wait.
+# Shorter than the usual five seconds, so that a test does not wait.
 _POLL_INTERVAL = timedelta(seconds=1)
 
 
@@ -26,14 +26,14 @@ class ServedTenant:
 
     Attributes:
         issuer: The tenant's issuer identifier, which is its address.
-        email: The e-mail address of the file's first user. Every user's password is `PASSWORD`.
+        email: The e-mail address of the first user in the tenant.toml. Every user's password is `PASSWORD`.
     """
 
     issuer: str
     email: str
 
     def approve(self, notice: Notice) -> None:
-        """Approve a login by code as the first user, as soon as the code is shown: `app.log_in(tenant.approve)`."""
+        """Approve a device login as the first user. Usage: `app.log_in(tenant.approve)`."""
         if not isinstance(notice, CodeShown):
             return
         person = Person()
@@ -48,7 +48,8 @@ def served_tenant(file: Path, folder: Path) -> Generator[ServedTenant]:
     """Serve the tenant of a file on a free port of this machine.
 
     Args:
-        file: The tenant.toml. Secrets to which it refers are not read: each is `PASSWORD`.
+        file: The tenant.toml. References to secrets in other files or in environment variables are not followed: every
+            such secret has the value `PASSWORD`.
         folder: An empty folder for the tenant's data.
 
     Raises:

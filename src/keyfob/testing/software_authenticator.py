@@ -16,7 +16,8 @@ from keyfob.jose.keys import SigningKey
 from keyfob.testing.person import Page
 
 _PRESENT, _VERIFIED, _ATTESTED = 0x01, 0x04, 0x40  # flags of the authenticator data
-# CBOR of a COSE_Key with Ed25519, up to its x, and of an attestation object without attestation, up to its data.
+# The first bytes, in CBOR, of a COSE_Key for Ed25519 (the member x follows) and of an attestation object of the format
+# `none` (the length of the authenticator data follows).
 _COSE_KEY: Final = bytes.fromhex("a4010103272006215820")
 _ATTESTATION: Final = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59"
 _OPTIONS: Final = re.compile(rb'data-passkey="(?:get|create)" data-options="([^"]*)"')
@@ -24,7 +25,7 @@ _OPTIONS: Final = re.compile(rb'data-passkey="(?:get|create)" data-options="([^"
 
 @dataclass(frozen=True, slots=True)
 class StoredPasskey:
-    """A passkey in the authenticator."""
+    """A passkey that the authenticator has stored."""
 
     credential_id: bytes
     rp_id: str
@@ -35,11 +36,11 @@ class StoredPasskey:
 
 @dataclass
 class SoftwareAuthenticator:
-    """A browser with its authenticator, at pages of one origin.
+    """A browser with an authenticator, for the pages of one origin.
 
     Attributes:
         origin: The origin of the pages.
-        has_counter: Whether the passkeys count their signatures, which synchronized passkeys do not.
+        has_counter: Whether the passkeys count their signatures. Synchronized passkeys do not.
         verifies_user: Whether the authenticator verifies its user.
         passkeys: The stored passkeys, the newest last.
     """
@@ -50,10 +51,10 @@ class SoftwareAuthenticator:
     passkeys: list[StoredPasskey] = field(default_factory=list[StoredPasskey])
 
     def create(self, page: Page) -> str:
-        """Create a passkey for the options in a page, and return its `RegistrationResponseJSON`.
+        """Create a passkey for the options in a page, and return the `RegistrationResponseJSON`.
 
         Raises:
-            Misuse: The page requests no passkey, or the authenticator has one that the page excludes.
+            Misuse: The page requests no passkey, or excludes a passkey that the authenticator has.
         """
         options = options_of(page)
         excluded = {_read(one["id"]) for one in options["excludeCredentials"]}
@@ -74,10 +75,10 @@ class SoftwareAuthenticator:
         return _answer(made, response)
 
     def get(self, page: Page) -> str:
-        """Return the `AuthenticationResponseJSON` for the options in a page, by the newest passkey that fits.
+        """Sign the challenge of a page with the newest suitable passkey. Return the `AuthenticationResponseJSON`.
 
         Raises:
-            Misuse: The page requests no passkey, or no passkey fits.
+            Misuse: The page requests no passkey, or no stored passkey is suitable.
         """
         options = options_of(page)
         allowed = {_read(one["id"]) for one in options["allowCredentials"]}

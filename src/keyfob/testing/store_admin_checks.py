@@ -13,7 +13,7 @@ from keyfob.testing.fake_time import NOON
 
 
 async def keys_and_their_slots_come_and_go(store: Store) -> None:
-    """A key or slot that is saved again is replaced. The newest key comes first."""
+    """Saving a key or key slot again replaces it. Keys are returned newest first."""
     later = replace(KEY, key_id="later", created_at=NOON + timedelta(days=1))
     moved = replace(KEY, sealed=b"anew", signs_at=NOON, longest_token=timedelta(days=30))
     other = replace(SLOT, master_id="other", created_at=NOON + timedelta(days=1), expires_at=None)
@@ -37,7 +37,7 @@ async def keys_and_their_slots_come_and_go(store: Store) -> None:
 
 
 async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
-    """The newest logins come first. Ended and expired logins are not listed. Sessions belong to no client."""
+    """Only active logins are listed, newest first. Ending the logins in one client ends no browser session."""
     pairs = (("auth0|1", "a"), ("auth0|1", "b"), ("auth0|2", "a"))
 
     async def fill(transaction: Transaction) -> None:
@@ -73,12 +73,12 @@ async def logins_are_listed_and_ended_by_user_and_client(store: Store) -> None:
     device = await store.read(lambda transaction: transaction.device_by_code(b"\x02"))
     assert device is not None
     assert device.stage == "lapsed"
-    assert await store.write(lambda transaction: transaction.end_logins(None)) == 5  # with one that had expired
+    assert await store.write(lambda transaction: transaction.end_logins(None)) == 5  # one of these had expired
     assert await store.read(left) == ([], 0)
 
 
 async def live_codes_are_counted_up_to_a_limit(store: Store) -> None:
-    """Only codes that a user can still enter are counted: those that are neither decided nor expired."""
+    """Only user codes that can still be entered are counted. Expired, approved and denied codes are not counted."""
 
     async def fill(transaction: Transaction) -> None:
         stages: tuple[Stage, ...] = ("waiting", "confirmed", "approved", "denied", "redeemed", "lapsed")

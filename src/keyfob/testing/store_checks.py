@@ -64,7 +64,7 @@ async def what_is_saved_is_found_again(store: Store) -> None:
 
 
 async def what_the_other_grants_need_is_found_again(store: Store) -> None:
-    """Each record is stored and read correctly, both with and without its optional fields."""
+    """Every record is read as it was stored, both with and without its optional fields."""
     bare = replace(AUTHORIZATION, code_hash=b"bare", challenge=None, nonce=None, key_thumbprint=None, login_id=None)
     twins = replace(REFRESH, current_hashes=(b"1" * 32, b"2" * 32), previous_hashes=(b"3" * 32,), rotated_at=NOON)
     young = replace(MFA, token_hash=b"young", oob_hash=None, binding_hash=None, oob_expires_at=None, is_spent=False)
@@ -101,7 +101,7 @@ async def what_the_other_grants_need_is_found_again(store: Store) -> None:
 
 
 async def a_mark_is_used_once(store: Store) -> None:
-    """Of many concurrent uses of one replay key, one use succeeds. An expired key is removed and can be used again."""
+    """Of many concurrent uses of one replay key, one succeeds. After its expiry, the key can be used again."""
     later = NOON + timedelta(minutes=5)
 
     async def use(transaction: Transaction) -> bool:
@@ -113,7 +113,7 @@ async def a_mark_is_used_once(store: Store) -> None:
 
 
 async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store) -> None:
-    """Logins of other users and other clients do not end, and none is counted twice."""
+    """Eviction ends the oldest logins of one user in one client, and no other login. A second eviction ends none."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -140,7 +140,7 @@ async def the_oldest_logins_of_one_person_in_one_program_end_first(store: Store)
 
 
 async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
-    """Deleting a user deletes the sessions, logins, authenticators and consents of that user only."""
+    """Deleting a user deletes the sessions, logins, authenticators and consents of this user, and of no other user."""
 
     async def fill(transaction: Transaction) -> None:
         await transaction.save_user(USER)
@@ -166,7 +166,7 @@ async def a_person_who_goes_takes_what_is_theirs(store: Store) -> None:
 
 
 async def the_logins_of_one_person_end_together(store: Store) -> None:
-    """A user's logins, sessions, codes, approved device logins and pending password logins end; other users' do not."""
+    """A user's logins, sessions, codes, approved device logins and pending password logins end together."""
     other = "auth0|2"
 
     async def fill(transaction: Transaction) -> None:
@@ -195,7 +195,7 @@ async def the_logins_of_one_person_end_together(store: Store) -> None:
 
 
 async def a_revoked_token_is_known_until_it_expires(store: Store) -> None:
-    """A revocation that is stored twice is one row. A sweep removes the row after its token has expired."""
+    """Storing a revocation twice adds one row. A sweep deletes the row only after the token has expired."""
     later = NOON + timedelta(minutes=5)
 
     async def revoke(transaction: Transaction) -> None:
@@ -242,10 +242,10 @@ async def a_user_code_is_given_once(store: Store) -> None:
 
 
 async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
-    """A transaction is stored completely or not at all.
+    """If a function raises, the store keeps none of its changes and raises the same error.
 
     Raises:
-        AssertionError: The store did not raise the error again.
+        AssertionError: The store raised no error.
     """
 
     async def fail(transaction: Transaction) -> None:
@@ -263,7 +263,7 @@ async def work_that_raises_leaves_nothing_behind(store: Store) -> None:
 
 
 async def work_that_raises_spoils_nobody_elses(store: Store) -> None:
-    """Concurrent writes of other transactions are kept."""
+    """If one function raises, the changes of concurrent functions are kept."""
 
     async def fail(transaction: Transaction) -> bool:
         await transaction.save_user(USER)
@@ -301,7 +301,7 @@ async def twenty_polls_at_once_give_one_token(store: Store) -> None:
 
 
 async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
-    """Of twenty concurrent refreshes, one rotates the token. The others get the same successor, as the record shows."""
+    """Of twenty concurrent refreshes with one refresh token, one rotates it. All get the same new refresh token."""
     current, successor = REFRESH.current_hashes[0], b"successor".ljust(32)
     token = PresentedRefreshToken(REFRESH.generation, current, REFRESH.client_id)
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
@@ -320,7 +320,7 @@ async def twenty_trades_at_once_get_one_successor(store: Store) -> None:
 
 
 async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> None:
-    """Of twenty concurrent rotations, no update is lost."""
+    """Twenty concurrent transactions each change the same record. No change is lost."""
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
 
     async def rotate(transaction: Transaction) -> int:
@@ -334,7 +334,7 @@ async def twenty_rotations_at_once_happen_one_after_the_other(store: Store) -> N
 
 
 async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) -> None:
-    """Valid records stay. A code that has just expired stays for a while, so that the server can report its expiry."""
+    """A sweep deletes only expired records. An expired code is kept for a while, so that polls report the expiry."""
 
     async def fill(transaction: Transaction) -> None:
         for number in range(5):
@@ -351,7 +351,7 @@ async def a_sweep_takes_what_has_lapsed_and_no_more_than_it_may(store: Store) ->
 
 
 async def tries_are_kept_until_they_expire(store: Store) -> None:
-    """Replacing or dropping one budget of tries leaves others unchanged. A sweep removes only expired budgets."""
+    """Replacing or dropping one counter of tries changes no other counter. A sweep deletes only expired counters."""
     later = replace(TRIES, tries_key=b"other", expires_at=NOON + timedelta(days=1))
 
     async def fill(transaction: Transaction) -> None:

@@ -15,7 +15,7 @@ _STAGES: Final[tuple[Stage, ...]] = ("waiting", "confirmed", "denied", "waiting"
 
 
 async def a_login_is_found_with_its_user(store: Store) -> None:
-    """The store returns a login with its user, with None for a deleted user, and None for an unknown login."""
+    """The store returns a login and its user, (login, None) if the user was deleted, and None for an unknown login."""
     await store.write(lambda transaction: transaction.save_user(USER))
     await store.write(lambda transaction: transaction.save_refresh(REFRESH))
     await store.write(lambda transaction: transaction.save_refresh(replace(REFRESH, login_id=b"x", user_id="gone")))
@@ -28,7 +28,7 @@ async def _with_user(transaction: Transaction, login_id: bytes) -> tuple[Refresh
 
 
 async def a_poll_is_told_what_was_saved_before_it(store: Store) -> None:
-    """A poll reads each saved state at once, and never a change of an unfinished transaction."""
+    """A poll reads each change of a login immediately after the change was saved."""
     for stage in _STAGES:
         login = replace(LOGIN, stage=stage)
         await store.write(partial(_save_device, login=login))

@@ -1,8 +1,8 @@
-"""A strict issuer: refresh tokens rotate without overlap, and reuse ends the whole login (RFC 9700 §4.14.2).
+"""A strict issuer: each refresh token is valid once, and its reuse ends the whole login (RFC 9700 §4.14.2).
 
-Many authorization servers behave like this. A client that passes tests with this issuer loses no login at such
-servers. In memory, pass `issuer.send` to a World, or use `issuer.world()`. For real processes, `with issuer.serving():`
-listens on 127.0.0.1.
+Many authorization servers do this. A client that passes tests with this issuer loses no login at such servers. For
+tests in memory, pass `issuer.send` to a World, or use `issuer.world()`. For tests with real processes, `with
+issuer.serving():` listens on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from keyfob.testing.scripted_server import ScriptedWorld
 
 if TYPE_CHECKING:
     from keyfob.jose import keys, tokens
-else:  # only an issuer with ID tokens signs
+else:  # imported at the first use, since only ID tokens are signed
     keys = LazyModule("keyfob.jose.keys")
     tokens = LazyModule("keyfob.jose.tokens")
 
@@ -42,9 +42,9 @@ class TokenFamily:
     """All tokens of one login.
 
     Attributes:
-        newest: The number of the valid refresh token; all earlier tokens are spent.
+        newest: The number of the valid refresh token. Refresh tokens with lower numbers are spent.
         is_alive: Whether the login can still be refreshed.
-        was_revoked: Whether the client revoked the login. False if a reuse ended it.
+        was_revoked: Whether the client revoked the login. If a reuse ended the login, this is False.
     """
 
     newest: int = 1
@@ -53,7 +53,7 @@ class TokenFamily:
 
 
 class StrictIssuer:
-    """The issuer. Every login by a device code is approved at once.
+    """The strict issuer. Every device login is approved at once.
 
     Attributes:
         issuer: The issuer identifier.
@@ -64,16 +64,18 @@ class StrictIssuer:
         lifetime: The lifetime of access tokens.
         subject: The user who approves the next login; "" for logins without an ID token.
         claims: Additional claims of the next ID tokens.
-        flaw: Changes the members of the next token responses. The tokens in them stay valid.
-        before_answer: Called with each refresh and its response, after the old token is spent and before the client
-            receives the new one.
+        flaw: A function that returns changed members for each token response. The issued tokens are valid even if the
+            changed response lacks them.
+        before_answer: A function that is called with each refresh request and its response, before the response is
+            sent. At this time, the old refresh token is spent, and the client does not have the new one yet.
     """
 
     def __init__(self, issuer: str = "https://strict.example/", time: FakeTime | None = None) -> None:
         """Start without logins.
 
         Args:
-            issuer: The issuer identifier; `serving` replaces it.
+            issuer: The issuer identifier for tests in memory. For tests with sockets, the method `serving` sets the
+                attribute `issuer` to the URL on which it listens.
             time: The clocks of the issuer and of `world`; None for the real time.
         """
         self.issuer = issuer
@@ -103,7 +105,7 @@ class StrictIssuer:
         )
 
     def log_in(self, profile: Profile, *, expires_in: timedelta | None = None) -> StoredLogin:
-        """Return a new login, as the vault would store it; `expires_in` is the access token's remaining lifetime."""
+        """Return a new login, as the vault would store it. `expires_in` is the access token's lifetime from now on."""
         now = self._now()
         with self._lock:
             self.families.append(TokenFamily())
@@ -123,12 +125,12 @@ class StrictIssuer:
         )
 
     def works(self, refresh_token: Secret | None) -> bool:
-        """Return whether a refresh token would be accepted, without spending it."""
+        """Return whether a refresh token is valid. The refresh token is not spent."""
         found = None if refresh_token is None else self._find(refresh_token.reveal())
         return found is not None and found[0].is_alive and found[0].newest == found[1]
 
     def send(self, request: Request) -> Response:
-        """Answer a request in memory, as the network of a World."""
+        """Return the response to a request, without a network."""
         path = urlsplit(request.url).path
         if path == _WELL_KNOWN:
             return json_response(200, self.metadata.write())
@@ -162,7 +164,7 @@ class StrictIssuer:
 
     @contextmanager
     def serving(self) -> Generator[None]:
-        """Listen on a free port of 127.0.0.1; `issuer` becomes the address there."""
+        """Listen on a free port of 127.0.0.1. The attribute `issuer` becomes the URL of this port."""
         server = _IssuerServer(self)
         thread = threading.Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_S,), daemon=True)
         thread.start()
@@ -208,7 +210,7 @@ class StrictIssuer:
         return tokens.sign(claims | {"sid": f"session-{family}"} | self.claims, self._signing_key(), token_type="JWT")
 
     def _revoke(self, token: str) -> Response:
-        """End the login of a refresh token, spent or not. Revocations of access tokens succeed without effect."""
+        """End the login of a refresh token, even of a spent one. Revoking an access token succeeds without effect."""
         with self._lock:
             self.revocations.append(token)
             found = self._find(token) if token.startswith("rt-") else None
@@ -241,7 +243,7 @@ class _World(ScriptedWorld):
 
 class _IssuerServer(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128  # a hundred processes connect at once
+    request_queue_size = 128  # enough for tests with a hundred processes
 
     def __init__(self, issuer: StrictIssuer) -> None:
         class IssuerHandler(BaseHTTPRequestHandler):
@@ -257,7 +259,7 @@ class _IssuerServer(ThreadingHTTPServer):
                     self.send_header("content-length", str(len(response.body)))
                     self.end_headers()
                     self.wfile.write(response.body)
-                except OSError:  # the client was killed
+                except OSError:  # a test has killed the client
                     self.close_connection = True
 
             do_GET = do_POST = answer  # noqa: N815
@@ -269,5 +271,5 @@ class _IssuerServer(ThreadingHTTPServer):
 
 
 def expired(stored: StoredLogin) -> StoredLogin:
-    """Return the login with its access token expired."""
+    """Return a copy of a login whose access token has expired."""
     return replace(stored, expires_at=stored.obtained_at - timedelta(hours=1))

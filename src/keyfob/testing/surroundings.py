@@ -1,4 +1,4 @@
-"""A fake clock for all parties of a scene, and repeatable random bytes."""
+"""A fake clock for a server and its client, and repeatable random bytes for the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keyfob.testing.fake_time import NOON, FakeTime
 
 
 class FakeSurroundings:
-    """The clock and the random bytes of a server. The client shares the clock, which advances when the client waits."""
+    """A fake clock for a server and its client, which advances when the client waits, and repeatable random bytes."""
 
     def __init__(self, start: datetime = NOON, seed: int = 1) -> None:
         self._time = FakeTime(start)
@@ -20,11 +20,11 @@ class FakeSurroundings:
         return self._time.now().wall
 
     def moment(self) -> Moment:
-        """Return the time on both clocks."""
+        """Return the time of the wall clock and of the monotonic clock."""
         return self._time.now()
 
     def go(self, span: timedelta) -> None:
-        """Advance both clocks."""
+        """Advance the wall clock and the monotonic clock."""
         self._time.wait(span)
 
     def random(self, size: int) -> bytes:

@@ -70,9 +70,10 @@ def test_a_refused_header_is_followed_by_the_body_once() -> None:
     """Metadata speaks of the server; this program may be registered for one way only."""
     both = ("client_secret_post", "client_secret_basic")
     world = world_of(error("invalid_client", 401), tokens(), offered=both)
-    run(log_in(world, PROFILE, WORD))
+    stored = run(log_in(world, PROFILE, WORD))
     assert "client_secret" not in body_of(world, 0)
     assert body_of(world, 1)["client_secret"] == WORD.reveal()
+    assert stored.methods == ("client_secret_post",), "what was refused is not tried again at every later request"
     refused = world_of(error("access_denied", 401), error("access_denied", 401), offered=both)
     with pytest.raises(Refused, match="access_denied"):
         run(log_in(refused, PROFILE, WORD))

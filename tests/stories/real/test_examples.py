@@ -1,4 +1,4 @@
-"""The program of examples/ in each framework, as a user types it at a terminal; and the projects of `keyfob new`."""
+"""The program of examples/ in each framework, as a user types it; the projects of `keyfob new`; and the variants."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from keyfob.cli.main import main
 from keyfob.testing.person import Person
 from keyfob.testing.served_tenant import PASSWORD, ServedTenant, served_tenant
 from tests.stories.real.typed import Typed
+from tools import variants
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shop"
+# Those of `keyfob new` are tested as its projects; nightly has no tests of its own, see test_guides.py.
+VARIANTS = sorted({*variants.FOLDER.glob("*.diff")} - {*variants.OF_NEW, variants.FOLDER / "nightly-secret.diff"})
 CODE = r"(?:[A-Z]  ){4}-(?:  [A-Z]){4}"
 API = """
 import sys
@@ -155,6 +158,16 @@ def test_two_programs_of_one_name_at_once_make_one_login(shop: Shop) -> None:
     assert not re.search(CODE, second.screen)
 
 
+def output_of_tests(project: Path) -> str:
+    """Run the tests of a project, and return what they print."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project,
+        env=os.environ | {"KEYFOB_STORE": "file"}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_new_project_passes_its_own_tests(
     framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -163,15 +176,21 @@ def test_a_new_project_passes_its_own_tests(
     assert main(["new", "my-cli", "--framework", framework]) == 0
     assert "my-cli login" in capsys.readouterr().out
     project = tmp_path / "my-cli"
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project,
-        env=os.environ | {"KEYFOB_STORE": "file"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout
-    assert "4 passed" in ran.stdout
+    assert "4 passed" in output_of_tests(project)
     described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert described["scripts"] == {"my-cli": "my_cli.cli:main"}
     assert (framework in described["dependencies"]) == (framework != "argparse")
     for path in project.rglob("*"):
         if path.is_file() and path.suffix in {".py", ".toml", ".md"}:
             assert not re.search("shop|cli_argparse", path.read_text(encoding="utf-8")), path
+
+
+def test_the_api_of_the_examples_passes_its_own_tests(tmp_path: Path) -> None:
+    variants.write(variants.base(Path("orders_api")), tmp_path)
+    assert "3 passed" in output_of_tests(tmp_path)
+
+
+@pytest.mark.parametrize("diff", VARIANTS, ids=lambda diff: diff.stem)
+def test_a_variant_passes_the_tests_of_its_example(diff: Path, tmp_path: Path) -> None:
+    variants.write(variants.variant(diff), tmp_path)
+    assert re.search("[34] passed", output_of_tests(tmp_path))

@@ -33,6 +33,7 @@ from tests.loopback import serving
 from tests.stories.real.commands import Commands, running
 from tests.stories.real.proxies import changed, free_port
 from tests.tls import make
+from tools import variants
 from tools.source import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
@@ -123,16 +124,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         orders.stop()
 
 
-def copied(example: str, folder: Path, *changes: tuple[str, str]) -> Path:
-    """Copy an example, with the addresses of this machine in it."""
-    there = folder / example
-    shutil.copytree(ROOT / "examples" / example, there, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in there.iterdir():
-        text = path.read_text(encoding="utf-8")
-        for old, new in changes:
-            text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
-    return there
+def nightly(files: dict[str, str], folder: Path, *changes: tuple[str, str]) -> list[str]:
+    """Write the example, with the addresses of this machine in it, and return the steps of its job."""
+    for old, new in changes:
+        files = {name: text.replace(old, new) for name, text in files.items()}
+    variants.write(files, folder)
+    [job] = yaml.safe_load(files["nightly.yml"])["jobs"].values()
+    [name] = job["env"]
+    assert job["env"] == {name: f"${{{{ secrets.{name} }}}}"}
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in job["steps"] if "uses" in step)
+    [installs, *steps] = [step["run"] for step in job["steps"] if "run" in step]
+    assert installs == "python -m pip install keyfob"
+    return steps
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the page makes its key with openssl")
@@ -146,18 +149,21 @@ def test_the_commands_about_ci_do_what_they_say_and_so_does_the_workflow(place: 
     assert "the job ran" in shown
     assert shown.splitlines()[-1].count(".") == 2, "the token of the account with a secret"
 
-    nightly = copied("nightly", tmp_path, *place.changes)
-    workflow = yaml.safe_load((nightly / "nightly.yml").read_text(encoding="utf-8"))
-    [job] = workflow["jobs"].values()
-    assert job["env"] == {"NIGHTLY_KEY": "${{ secrets.NIGHTLY_KEY }}"}
-    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in job["steps"] if "uses" in step)
-    steps = [step["run"] for step in job["steps"] if "run" in step]
-    assert steps[0] == "python -m pip install keyfob"
+    steps = nightly(variants.base(Path("nightly")), tmp_path / "job", *place.changes)
     key = (tmp_path / "nightly.pem").read_text(encoding="utf-8")
-    shown = place.type(nightly, steps[1:], NIGHTLY_KEY=key, KEYFOB_HOME=str(tmp_path / "runner"))
+    shown = place.type(tmp_path / "job", steps, NIGHTLY_KEY=key, KEYFOB_HOME=str(tmp_path / "runner"))
     assert shown.startswith("2 orders")
     assert "brass key" in shown
     assert key.splitlines()[1] not in "".join(path.read_text() for path in (tmp_path / "runner").rglob("*.json"))
+
+
+def test_the_example_of_a_job_runs_with_a_secret_instead_of_its_key(place: Place, tmp_path: Path) -> None:
+    files = variants.variant(variants.FOLDER / "nightly-secret.diff")
+    client = ("client-id nightly ", "client-id nightly-by-secret "), ('"nightly",', '"nightly-by-secret",')
+    steps = nightly(files, tmp_path / "job", *place.changes, *client)
+    shown = place.type(tmp_path / "job", steps, KEYFOB_HOME=str(tmp_path / "runner"))
+    assert shown.startswith("2 orders")
+    assert "brass key" in shown
 
 
 def test_the_page_about_ci_shows_the_example_as_it_is() -> None:
@@ -220,16 +226,6 @@ def test_the_program_in_typer_shows_the_orders_to_a_user_who_logs_in(
 def log_in(app: App, approve: Callable[[Notice], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
     app.log_in(approve)
-
-
-def test_the_api_of_the_examples_passes_its_own_tests(tmp_path: Path) -> None:
-    folder = copied("orders_api", tmp_path)
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder,
-        env=os.environ | {"KEYFOB_STORE": "file"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout
-    assert "3 passed" in ran.stdout
 
 
 def test_the_page_about_tests_shows_the_example_and_its_other_programs_run() -> None:

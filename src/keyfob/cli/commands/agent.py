@@ -1,4 +1,4 @@
-"""`keyfob agent`: give short-lived access tokens, but not the login, to other programs (containers, coding agents)."""
+"""`keyfob agent`: give access tokens to other programs, such as containers and coding agents, but not the login."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    os.environ.pop(AGENT_VARIABLE, None)  # this one uses the vault
+    os.environ.pop(AGENT_VARIABLE, None)  # so that this agent uses the vault, not another agent
     if sys.platform != "linux":
         raise SystemFailed(
             "keyfob agent works on Linux only: on other systems it cannot check the account of the caller"
@@ -57,7 +57,7 @@ def run(flags: Namespace) -> int:
     scope = None if flags.scope is None else Scope.read(" ".join(flags.scope))
     offers = {name: Offer(app.profile, frozenset(flags.audience), scope) for name, app in apps.items()}
     for name, app in apps.items():
-        check_offer(offers[name], app.session(output.notice).stored())  # also asks for the vault's passphrase, once
+        check_offer(offers[name], app.session(output.notice).stored())  # here the user types the vault's passphrase
 
     def answer(raw: bytes, peer: Peer) -> bytes:
         return answer_request(raw, peer, apps, offers, as_json=flags.json)
@@ -72,7 +72,7 @@ def run(flags: Namespace) -> int:
         try:
             server.serve()
         except KeyboardInterrupt:
-            with contextlib.suppress(OSError):  # nobody may read it any more
+            with contextlib.suppress(OSError):  # stderr may be closed
                 sys.stderr.write("\n")
     return DONE
 
@@ -80,7 +80,7 @@ def run(flags: Namespace) -> int:
 def answer_request(
     raw: bytes, peer: Peer, apps: Mapping[str, App], offers: Mapping[str, Offer], *, as_json: bool
 ) -> bytes:
-    """Answer one request with an access token, or with an error. Raises nothing."""
+    """Return the reply to one request: an access token or an error. Never raise an exception."""
     try:
         request = AgentRequest.read(raw)
         name = choose_offer(request, list(offers.values())).profile.name
@@ -100,7 +100,7 @@ def answer_request(
 
 
 def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    """Report a request. A closed output does not stop the agent."""
+    """Print a report of a request. Continue if the output is closed."""
     try:
         if as_json:
             output.result_object(event)
@@ -108,11 +108,11 @@ def _report(event: Mapping[str, object], text: str, *, as_json: bool) -> None:
             output.remark(text)
     except OSError:
         if as_json:
-            output.discard_output()  # stderr has no buffer that would fail again
+            output.discard_output()  # stdout only: its buffer would fail again, but stderr has no buffer
 
 
 def _stored(name: str) -> App:
-    """Return a profile's login. Only stored settings are used, so that no project's file affects the agent.
+    """Return the login of a profile, from stored settings only. A project's file has no effect on the agent.
 
     Raises:
         LoginRequired: The profile has no login.

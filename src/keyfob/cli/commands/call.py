@@ -1,4 +1,4 @@
-"""`keyfob call`: an HTTP call with the access token, with the flags of curl."""
+"""`keyfob call`: send an HTTP request with the access token. The flags have the names of curl's flags."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(flags: Namespace) -> int:
         app = log_in_at(flags, request.url, answer)
     session = app.session(output.notice, step_up=app.step_up if flags.step_up else None)
     if is_safe(request.url):
-        session.token()  # without a token, nothing is sent and nothing is remembered
+        session.token()  # raises if there is no token, before anything is sent or stored
         remember(flags, app, request.url)
     answer = session.call(request, output.result_bytes, head)
     if 200 <= answer.status <= 299:
@@ -67,7 +67,7 @@ def run(flags: Namespace) -> int:
 
 
 class _LoginFilter:
-    """Prints the response. A response with status 401 is not printed, since the call is repeated after a login."""
+    """Prints the response. If its status is 401, nothing is printed, since keyfob logs in and repeats the request."""
 
     def __init__(self, head: Callable[[Response], None] | None) -> None:
         self._head = head
@@ -124,7 +124,7 @@ def _body(part: str) -> bytes:
 
 
 def _explained(answer: Response, profile: Profile | None = None, stored: StoredLogin | None = None) -> Refused:
-    """Return an error that explains the API's challenge and has a hint (RFC 6750 §3.1, RFC 9470 §3)."""
+    """Return an error that explains why the API refused the request, with a hint (RFC 6750 §3.1, RFC 9470 §3)."""
     challenge = challenge_of(answer)
     error, message = challenge.get("error", ""), f"the API responded with status {answer.status}"
     if error:

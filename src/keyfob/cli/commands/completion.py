@@ -13,7 +13,7 @@ from keyfob.cli.main import COMMANDS
 from keyfob.cli.profiles import known_names
 
 SHELLS = ("bash", "zsh", "fish")
-# The scripts call `keyfob completion profiles` to complete names of profiles. It does not open the vault.
+# The scripts call `keyfob completion profiles` for the names of profiles. This command does not open the vault.
 NAMES = "profiles"
 _LIST_PROFILES = f"keyfob completion {NAMES} 2>/dev/null"
 
@@ -23,8 +23,8 @@ class Flag:
     """A flag of a command.
 
     Attributes:
-        does: The description.
-        takes: The allowed values; () for any value, None for a flag without a value.
+        does: The description of the flag.
+        takes: The allowed values; () if any value is allowed, None for a flag without a value.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Word:
     """A command, or a verb of a command.
 
     Attributes:
-        path: The words of the command line up to this word.
-        does: The description.
+        path: The words of the command line up to and including this word.
+        does: The description of the command or verb.
         choices: The allowed values of the word's argument.
         takes_profile: Whether the word's argument is a profile's name.
         verbs: The verbs that may follow this word.
@@ -56,7 +56,7 @@ class Word:
     verbs: tuple[Word, ...] = field(default=())
 
     def all(self) -> list[Word]:
-        """Return this word and all verbs below it."""
+        """Return this word, its verbs, and their verbs."""
         return [self, *(below for verb in self.verbs for below in verb.all())]
 
     def next(self) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def find_words() -> list[Word]:
         parser = ArgumentParser(prog=name)
         try:
             importlib.import_module(f"keyfob.cli.commands.{name}").configure(parser)
-        except ModuleNotFoundError:  # the extra is not installed: complete the name alone
+        except ModuleNotFoundError:  # a package of an extra is not installed: complete only the command's name
             found.append(Word((name,), does))
         else:
             found.append(_word((name,), does, parser))
@@ -148,7 +148,10 @@ complete -o default -F _keyfob keyfob
 
 
 def _after_flags(words: list[Word], opening: str = "'", closing: str = "'", ask: str = f'"$({_LIST_PROFILES})"') -> str:
-    """Return the case branches of bash and zsh for a flag's values; empty for a flag that takes any value."""
+    """Return the `case` branches for bash or zsh that complete the value of each flag.
+
+    A flag that takes any value is completed with nothing.
+    """
     return "".join(
         f"    '{' '.join(word.path)} {flag.name}') "
         f"next={ask if flag.takes_profile else opening + ' '.join(flag.takes) + closing} ;;\n"

@@ -1,4 +1,4 @@
-"""`keyfob demo`: an authorization server, an API and one login for each flow, on this machine."""
+"""`keyfob demo`: run an authorization server and an API on this machine, and log in with each flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob explain`: print the origin of each setting, the flow of the next login, the storage of tokens, and why."""
+"""`keyfob explain`: print where each setting comes from, and why the next login uses its flow and token storage."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FlowPlan:
     """The flows that a login would try, in order, and the reasons.
 
     Attributes:
-        problem: The error by which the issuer's metadata could not be fetched, or None.
+        problem: The error that prevented fetching the issuer's metadata, or None.
     """
 
     flows: tuple[str, ...]
@@ -99,13 +99,13 @@ def run(flags: Namespace) -> int:
 
 
 def _all_settings(chosen: ChosenProfile) -> dict[str, Setting]:
-    """Return the settings of flags, variables and files, then those of the stored profile."""
+    """Return the settings from flags, variables and files. Add the profile's value for each setting that these lack."""
     found = dict(chosen.settings)
     if chosen.profile is None:
         return found
     is_stored = ProfileFiles().load(chosen.name) is not None
     written = cast("dict[str, object]", json.loads(chosen.profile.write()))
-    written.pop("way", None)  # the stored name of the flow, which is shown as `flow`
+    written.pop("way", None)  # the flow, which is already shown as the setting `flow`
     if "resource" in found:
         written.pop("audience", None)
         written.pop("is_resource", None)
@@ -139,7 +139,10 @@ def _refused(profile: Profile) -> dict[str, str]:
 
 
 def _place() -> tuple[Place | None, list[str]]:
-    """Return the place where tokens are stored, and the reasons why no safer place is used."""
+    """Return the storage place of the vault's key, and the reasons why no safer place is used.
+
+    The place is None if none was chosen yet.
+    """
     seals = Seals()
     place = seals.note().place
     policy = os.environ.get(POLICY_VARIABLE)

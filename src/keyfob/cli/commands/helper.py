@@ -1,4 +1,4 @@
-"""`keyfob helper`: reply to a tool that asks for a token, in the tool's own protocol."""
+"""`keyfob helper`: reply to a tool, such as git, that requests a token in its own protocol."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(flags: Namespace) -> int:
     try:
         reply = _reply(flags, HelperCall(flags.words, given, os.environ, options))
     except KeyfobError as problem:
-        problem.more = {}  # would be printed to stdout
+        problem.more = {}  # since `failure` would print these members to stdout
         output.failure(problem, as_json=False)
         reply = protocol.refuse(problem)
     sys.stdout.write(reply.text)
@@ -79,7 +79,7 @@ def _reply(flags: Namespace, call: HelperCall) -> HelperReply:
 
 
 def _renew(app: App, refused: str) -> None:
-    """Renew a token that a server has refused, so that the tool's next call gets a new token."""
+    """Renew the access token if a server has refused it, so that the tool's next request gets a new token."""
     session = app.session(output.notice)
     if secrets.compare_digest(session.token().encode(), refused.encode()):
         session.token(renew=True)

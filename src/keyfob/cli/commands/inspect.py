@@ -117,7 +117,7 @@ def _read(flags: Namespace) -> _Given:
 
 
 def _read_file(name: str) -> bytes:
-    """Read a file. The error does not contain the file name, which may be a misplaced token."""
+    """Read a file. The error does not contain the file name, since a user may have typed a token in its place."""
     try:
         with Path(name).open("rb") as file:
             return file.read(_LONGEST + 1)
@@ -128,12 +128,15 @@ def _read_file(name: str) -> bytes:
 
 
 def _without_issuer(flags: Namespace) -> Namespace:
-    """Return the flags without --issuer. This command's --issuer sets the trusted issuer and selects no profile."""
+    """Return the flags without --issuer. In this command, --issuer sets the trusted issuer. It selects no profile."""
     return Namespace(profile=flags.profile)
 
 
 def _find_policy(flags: Namespace, given: _Given, claims: Mapping[str, object]) -> tuple[Policy, tuple[str, ...]]:
-    """Return the issuer and audience to check against: from the flags, the login, or the token itself."""
+    """Return the expected issuer and audience, and which of the two come only from the token itself.
+
+    Each of the two comes from the flags, else from the login, else from the token.
+    """
     stored = given.profile if given.is_stored else None
     assumed: list[str] = []
     issuer = flags.issuer or (stored.issuer if stored else None)
@@ -160,7 +163,7 @@ def _first_text(value: object) -> str | None:
 def _find_keys(
     flags: Namespace, given: _Given, policy: Policy, *, is_readable: bool
 ) -> tuple[KeySet | None, KeyfobError | None]:
-    """Return the issuer's keys, or the error that prevented fetching them.
+    """Return the issuer's keys, or the error that prevented fetching them. Neither is returned for an unknown issuer.
 
     Raises:
         Misuse: The CA file cannot be used.

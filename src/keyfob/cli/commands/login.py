@@ -199,7 +199,7 @@ def run(flags: Namespace) -> int:
 
 
 def _with_added_scope(profile: Profile, added: Scope) -> Profile:
-    """Return the profile with the scope of its stored login plus `added`, but without the scopes that keyfob adds."""
+    """Return the profile with more scopes: `added`, and its stored login's scopes that keyfob did not add itself."""
     own = Scope()
     with contextlib.suppress(KeyfobError):
         own = app_of(profile).session().stored().scope - profile.added_scope
@@ -210,9 +210,9 @@ _LogIn = Callable[[Callable[[Notice], None] | None], StoredLogin | None]
 
 
 def _pinned_to(chosen: ChosenProfile, app: App, log_in: _LogIn) -> _LogIn:
-    """Return a login step that fails if another account than the pinned one logs in.
+    """Return a login step that fails if the user logs in with another account than the settings require.
 
-    The step ends the other account's login, unless a login was stored before.
+    If no login was stored before, the failed step also logs the other account out.
     """
     if chosen.subject is None:
         return log_in
@@ -245,7 +245,7 @@ def _resume_command(name: str) -> str:
 
 
 def _login_command(profile: Profile) -> str:
-    """Return the command for the same login in another terminal. Settings that are not stored yet become flags."""
+    """Return the command for the same login in another terminal. Settings that are not stored become flags."""
     ours = command("login", profile.name)
     if ProfileFiles().load(profile.name) == profile:
         return ours
@@ -273,7 +273,7 @@ def _pending_profile(flags: Namespace) -> Profile:
 
 
 def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn:
-    """Return the step that the flags select: log in, resume, or begin. The step "begin" returns None.
+    """Return the step that the flags select: log in, resume, begin (which returns None), or take a token.
 
     Raises:
         Misuse: The flags contradict each other.
@@ -298,7 +298,7 @@ def _login_step(flags: Namespace, app: App, pinned: str | None = None) -> _LogIn
         )
 
     def accepts(stored: StoredLogin) -> bool:
-        # --switch-account asks for a new login: a login of another process does not do.
+        # With --switch-account, the user must log in here: a login that another process stored meanwhile is not used.
         return not flags.switch_account and pinned in {None, stored.subject}
 
     if flags.resume:
@@ -331,10 +331,10 @@ def _given_token() -> Secret:
 
 
 def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
-    """Return the login of another client or issuer that this login will replace, after a remark or a question.
+    """Return the profile's stored login if its client or issuer differs from the requested one. Ask to replace it.
 
     Raises:
-        Misuse: The user at the terminal keeps the stored login.
+        Misuse: The user wants to keep the stored login.
     """
     try:
         before = run_flow(app.vault.load(app.profile.name))
@@ -356,10 +356,11 @@ def _other_login(flags: Namespace, app: App) -> StoredLogin | None:
 def _account_switch(
     flags: Namespace, pinned: str | None = None, replaced: StoredLogin | None = None
 ) -> Callable[[StoredLogin, StoredLogin], bool]:
-    """Return the function that decides whether a new login replaces that of another account: by flag or by question.
+    """Return a function that decides whether a new login may replace the stored login of another account.
 
-    It never accepts an account other than the pinned one. It accepts the replacement of another client's login if the
-    user was informed of that before the login.
+    If the stored login is of another client, the function agrees only for the login `replaced`, of which the user was
+    informed before. If not, it refuses a new login of another account than `pinned`. Otherwise, a flag or the user
+    decides.
     """
 
     def may_replace_account(before: StoredLogin, after: StoredLogin) -> bool:

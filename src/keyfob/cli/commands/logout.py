@@ -1,4 +1,4 @@
-"""`keyfob logout`: revoke the login at the server, delete it here, and report which tokens are still valid."""
+"""`keyfob logout`: revoke the login at the server, delete the stored login, and report which tokens stay valid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Ended:
 
     @property
     def exit(self) -> int:
-        """The exit code; a login that was not revoked at the server is a failure."""
+        """The exit code: that of the error, if any; FAILED if the server did not revoke the login; otherwise DONE."""
         if self.problem is not None:
             return self.problem.exit
         return FAILED if self.done is not None and self.done.revoked is False else DONE
@@ -77,7 +77,7 @@ def end(name: str, app: App | None) -> Ended:
 
     Raises:
         VaultUnavailable: The login cannot be deleted.
-        KeyboardInterrupt: The user pressed Ctrl-C; the login is deleted nevertheless.
+        KeyboardInterrupt: The user pressed Ctrl-C. The login is deleted all the same.
     """
     try:
         return Ended(name, None if app is None else app.session().log_out())
@@ -90,7 +90,10 @@ def end(name: str, app: App | None) -> Ended:
 
 
 def _end_any(name: str) -> Ended:
-    """End a login, or delete it if it cannot be read. Errors are returned, so that the next profile is not skipped."""
+    """End a login. If the login cannot be read, delete it.
+
+    An error is not raised but is part of the result, so that the caller can end the next profile too.
+    """
     try:
         return end(name, stored_app(name))
     except KeyfobError as problem:
@@ -102,7 +105,7 @@ def _end_any(name: str) -> Ended:
 
 
 def members(done: LoggedOut | None) -> dict[str, object]:
-    """Return the result as JSON members."""
+    """Return the result as JSON members. `done` is None if there was no login."""
     return {
         "forgotten": done is not None,
         "revoked": done and done.revoked,
@@ -114,7 +117,6 @@ def members(done: LoggedOut | None) -> dict[str, object]:
 
 
 def print_result(ended: Ended, *, is_named: bool = False) -> None:
-    """Print the result."""
     done, before = ended.done, f"{ended.name}: " if is_named else ""
     if ended.problem is not None:
         output.remark(f"{before}{ended.problem.message}; {NO_LONGER_STORED}")

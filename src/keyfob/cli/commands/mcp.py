@@ -16,7 +16,7 @@ from keyfob.errors import LoginRequired, Misuse, Refused
 from keyfob.protocol.address import is_safe, origin_of
 from keyfob.protocol.http import JSON, Request
 
-# A request that changes nothing at the server (MCP, Utilities: Ping).
+# A request without effect at the server (MCP, Utilities: Ping). It shows whether the server needs a token.
 _PING: Final = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
 _HEADERS: Final = (("accept", f"{JSON}, text/event-stream"), ("content-type", JSON))
 
@@ -39,7 +39,7 @@ def configure(parser: ArgumentParser) -> None:
                 action="store_true",
                 help="send this login's token to that address, even if it may be for another API; remembered",
             )
-            verb.set_defaults(json=True)  # stdin and stdout belong to the program, so no question is asked
+            verb.set_defaults(json=True)  # the MCP client uses stdin and stdout, so the user is asked nothing
         verb.set_defaults(run_verb=run_verb, login_verb=("mcp", "login"))
 
 
@@ -73,7 +73,7 @@ def _proxy(flags: Namespace) -> int:
     if app is None:
         raise LoginRequired("there is no login for this MCP server", hint=f"Run: keyfob mcp login {flags.url}")
     session = app.session(output.notice)
-    session.token()  # without a login, nothing is started
+    session.token()  # raises if there is no login, before the connection starts
     remember(flags, app, flags.url)
     try:
         from keyfob.client.io.mcp_bridge import bridge  # noqa: PLC0415  loads the MCP SDK

@@ -15,7 +15,7 @@ from keyfob.cli.tenant.folder import write_text
 from keyfob.errors import Misuse
 
 FRAMEWORKS: Final = ("argparse", "click", "typer", "cyclopts")
-# The program of `examples/`, which is in the wheel, is the template: what is tested there is what is written here.
+# The template is the example in `examples/`, which is tested and which the wheel contains.
 _EXAMPLE: Final = "shop"
 _MODULE: Final = "shop_app"
 _TEMPLATE_CLI: Final = "cli_argparse"
@@ -76,8 +76,9 @@ def project(name: str, framework: str) -> dict[str, str]:
 
 def _of_framework(text: str, framework: str) -> str:
     """Return the text of an example file without the parts for other frameworks."""
-    text = text.replace(f"{_TEMPLATE_CLI} as cli", "cli").replace(f"python -m {_MODULE}.{_TEMPLATE_CLI}", _EXAMPLE)
-    text = text.replace(f".{_TEMPLATE_CLI}", ".cli").replace(f".cli_{framework}", ".cli")
+    text = re.sub(rf"python -m {_MODULE}\.cli_[a-z]+", _EXAMPLE, text.replace(f"{_TEMPLATE_CLI} as cli", "cli"))
+    text = text.replace(f".{_TEMPLATE_CLI}", ".cli")
+    text = re.sub(rf"\$ .* > {_PASSWORD_FILE}\n", "", text)  # `run` writes it
     needs = '"keyfob"' if framework == "argparse" else f'"keyfob", "{framework}"'
     return text.replace('dependencies = ["keyfob"]', f"dependencies = [{needs}]")
 

@@ -84,7 +84,7 @@ def _use(flags: Namespace) -> int:
 
 
 def _remove(flags: Namespace) -> int:
-    """Revoke the login at the server, then delete login and settings, even if the revocation fails."""
+    """Revoke the login at the server. Then delete the login and the settings, even if the revocation failed."""
     name = _known(flags.name)
     files, vault = ProfileFiles(), FileVault()
     try:

@@ -1,4 +1,4 @@
-"""`keyfob prompt`: a short text for a shell's prompt with the logged-in user. Sends no request and asks nothing."""
+"""`keyfob prompt`: print the logged-in user for a shell's prompt. This sends no request and asks no question."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from keyfob.client.session.freshness import login_status
 from keyfob.errors import KeyfobError, Misuse, Refused, VaultUnavailable
 from keyfob.run import run as run_flow
 
-# zsh expands % in what a prompt's command prints, and some shells $, \ and `.
+# In the output of a prompt's command, zsh expands %, and some shells expand $, \ and `.
 _STRANGE: Final = re.compile(r"[^A-Za-z0-9@._+:| -]")
 _LONGEST: Final = 60
 _LOCKED: Final = "locked"
 _ENDED: Final = "logged out"
 _WRONG: Final = "WRONG ACCOUNT"
 _UNSAFE: Final = "UNUSABLE .keyfob.toml"
-_RETRY: Final = timedelta(minutes=1)  # a vault that cannot be opened is tried again
+_RETRY: Final = timedelta(minutes=1)  # until the next try, if the vault cannot be opened
 
 
 class PromptLine(NamedTuple):
-    """The text for the prompt: `now` is printed until the time `until`, and `then` after that time."""
+    """The texts for the prompt. Until the time `until`, the text `now` is printed, and afterwards the text `then`."""
 
     now: str
     then: str = ""

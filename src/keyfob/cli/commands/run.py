@@ -58,16 +58,17 @@ def run(flags: Namespace) -> int:
         for ignored in (
             signal.SIGPIPE,
             signal.SIGXFSZ,
-        ):  # Python ignores them, and exec would keep that
+        ):  # Python ignores these signals; the new program must not inherit that
             signal.signal(ignored, signal.SIG_DFL)
-        os.execve(program, words, environment)  # noqa: S606  no shell is the point
+        os.execve(program, words, environment)  # noqa: S606  deliberately without a shell
     return subprocess.call([program, *words[1:]], env=environment)  # noqa: S603  the command that the user typed
 
 
 def find_program(word: str, platform: str = sys.platform) -> str | None:
-    """Return the path of a program, or None. A word without a path is never searched in the current folder.
+    """Return the path of a program, or None if it is not found.
 
-    On Windows, `shutil.which` searches the current folder first. That may contain an attacker's `git.exe`.
+    On Windows, `shutil.which` would search the current folder first, which may contain an attacker's `git.exe`. There,
+    this function searches only the absolute folders in PATH, unless the name contains a folder.
     """
     if platform != "win32" or "/" in word or "\\" in word or ":" in word:
         return shutil.which(word)
@@ -106,7 +107,7 @@ def _token(flags: Namespace) -> str:
 
 
 def check_usable_elsewhere(stored: StoredLogin) -> None:
-    """Check that another program can use the token. If the program also needs the client certificate, print a remark.
+    """Check that another program can use the token. If the program needs the client certificate too, print a remark.
 
     Raises:
         Refused: The token works only with DPoP proofs (RFC 9449).
@@ -117,5 +118,5 @@ def check_usable_elsewhere(stored: StoredLogin) -> None:
             code="token-bound",
             hint="Use keyfob call, or log in under another profile with --dpop off",
         )
-    if stored.certificate is not None:  # not refused: the program may read the same certificate file
+    if stored.certificate is not None:  # only a remark, since the program may read the same certificate file
         output.remark(output.CERTIFICATE_NEEDED)

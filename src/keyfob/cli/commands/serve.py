@@ -1,4 +1,4 @@
-"""`keyfob serve`: an authorization server on this machine, ready at once or configured by a file."""
+"""`keyfob serve`: run an authorization server on this machine, with ready settings or with a tenant.toml."""
 
 from __future__ import annotations
 

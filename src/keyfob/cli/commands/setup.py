@@ -52,7 +52,7 @@ class _Change:
 
     @property
     def is_for_reader(self) -> bool:
-        """Whether a program that reads the file is installed. True if the file itself is a program of keyfob."""
+        """Whether a program that reads the file is installed. True for a file that is itself a program of keyfob."""
         return not self.file.programs or any(shutil.which(program) for program in self.file.programs)
 
 
@@ -79,21 +79,21 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(flags: Namespace) -> int:
     url = url_of_host(flags.url)
-    if flags.tool == "docker":  # which names no scheme when it asks
+    if flags.tool == "docker":  # whose requests contain only the host, without scheme or path
         url = url_of_host(urlsplit(url).netloc)
     if not is_safe(url):
         raise Misuse("that is not a safe address", hint="It looks like https://git.example.com")
     profile = name_of(flags)
     options = {name: value for name in ("role_arn", "name", "session_name") if (value := getattr(flags, name, None))}
     if flags.remove and flags.tool == "aws":
-        options["role_arn"] = "arn:aws:iam::000000000000:role/any"  # its lines are found by the profile's name
+        options["role_arn"] = "arn:aws:iam::000000000000:role/any"  # any role, since the lines are found by --name
     plan = PLANS[flags.tool][1](ToolSetup(url, profile, find_keyfob(), options))
     with _alone(flags):
         return _remove(flags, plan, url) if flags.remove else _add(flags, plan, url, profile)
 
 
 def _alone(flags: Namespace) -> AbstractContextManager[None]:
-    """Return a lock, so that only one set-up at a time reads and writes the tools' files."""
+    """Return a lock that lets only one `keyfob setup` at a time read and write the tools' files."""
     if flags.dry_run:
         return contextlib.nullcontext()
     make_folder(home())
@@ -118,7 +118,7 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
         _show(change, "write yourself into")
     if not flags.dry_run:
         if plan.helper:
-            # Profiles of AWS share the address of STS, and each names its login.
+            # All AWS profiles use the origin of STS, each with its own login. So the other bindings are kept.
             ToolFile().add(plan.helper, origin, profile, replaces=flags.tool != "aws")
         for change in written:
             _write(change)
@@ -127,7 +127,7 @@ def _add(flags: Namespace, plan: SetupPlan, url: str, name: str) -> int:
 
 
 def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
-    """Remove the lines for this address. If no other address of the tool is left, remove its shared lines too."""
+    """Remove the lines for this URL. If the tool is set up for no other URL, remove the shared lines too."""
     others = [line for line in ToolFile().load() if line.tool == plan.helper and line.origin != origin_of(url)]
     files = [file for file in plan.files if not (file.is_shared and others)]
     changes = [_Change(file, before := _read(file.path), file.edit.undo(before)) for file in files]
@@ -138,7 +138,7 @@ def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
         return DONE
     for change in changes:
         _write(change)
-    # Other profiles of AWS may use the same address of STS.
+    # Other AWS profiles may still use the origin of STS.
     is_used = flags.tool == "aws" and any("# keyfob: begin aws " in (change.after or "") for change in changes)
     was_bound = not is_used and ToolFile().remove(plan.helper, origin_of(url))
     if not was_bound and all(change.after == change.before for change in changes):
@@ -147,7 +147,7 @@ def _remove(flags: Namespace, plan: SetupPlan, url: str) -> int:
 
 
 def _finish(tool: str, plan: SetupPlan, *, is_installed: bool) -> None:
-    """Print the steps that the user must still take, if any, and a command to try."""
+    """Print what the user must still do, if anything, and an example command of the tool."""
     if tool == "docker" and shutil.which(_DOCKER) is None:
         output.remark(f"docker does not find {_DOCKER}: add the folder of keyfob to the PATH")
     if tool == "pip":
@@ -168,7 +168,7 @@ def _check_keyring(plan: SetupPlan) -> None:
 
 
 def _show(change: _Change, verb: str) -> None:
-    """Print only those lines to stdout that keyfob changes, since other lines of the file may contain secrets."""
+    """Print the lines that keyfob changes, and no other lines of the file, which may contain secrets."""
     output.remark(f"{verb} {change.file.path}:")
     for line in change.file.edit.shown():
         output.result(f"  {line}")

@@ -48,10 +48,10 @@ class Report:
     """The state of one login.
 
     Attributes:
-        was_asked: Whether the issuer has answered a request that tested this login.
-        place: The storage place of the vault's key, or "file"; None if it is not decided yet.
+        was_asked: Whether the issuer has responded to a request that tested this login.
+        place: The storage place of the vault's key, or "file"; None if no place was chosen yet.
         problem: The error that occurred while the state was determined.
-        is_known: Whether issuer and client id are known.
+        is_known: Whether the issuer and the client id are known.
         pinned: The settings in a project's file that select this login.
     """
 
@@ -97,10 +97,10 @@ def run(flags: Namespace) -> int:
 
 
 def _chosen_report(flags: Namespace) -> Report:
-    """Report on the chosen profile.
+    """Return the report on the chosen profile.
 
     Raises:
-        Refused: Another account than the pinned one is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     if agent_socket() is not None:
         given = known_app(flags)
@@ -147,7 +147,7 @@ def _report(name: str, app: App | None, *, is_online: bool) -> Report:
 
 
 def _ask_issuer(report: Report, app: App) -> Report:
-    """Test the login at the issuer: refresh it, or request userinfo."""
+    """Test the login at the issuer, by a refresh or by a request to the userinfo endpoint."""
     session = app.session(output.notice)
     try:
         if not report.status.renews:
@@ -159,14 +159,14 @@ def _ask_issuer(report: Report, app: App) -> Report:
     except LoginRequired as problem:
         return replace(report, status=replace(NOT_LOGGED_IN, access_until=report.status.access_until),
                        was_asked=True, problem=problem)  # fmt: skip
-    except Refused as problem:  # for example of the client: the login may be good, and its token is
+    except Refused as problem:  # such as for a wrong client secret: the login may still be valid, as is its token
         return replace(report, was_asked=True, problem=problem)
     status = login_status(fresh, datetime.now(UTC), is_machine=app.profile.is_machine)
     return replace(report, status=status, stored=fresh, was_asked=True)
 
 
 def _ask_userinfo(report: Report, app: App) -> Report:
-    """Test a login without a refresh token by a request to the userinfo endpoint (OIDC Core §5.3).
+    """Test a login that has no refresh token, by a request to the userinfo endpoint (OIDC Core §5.3).
 
     Raises:
         Malformed: The response has no `sub`, or the `sub` of another user.
@@ -177,11 +177,11 @@ def _ask_userinfo(report: Report, app: App) -> Report:
     if address is None or report.stored is None or "openid" not in report.stored.scope.names:
         return report
     answer = app.session().send(Request("GET", address))
-    if answer.status == 401:  # 403 says that the token is not for this endpoint (RFC 6750 §3.1)
+    if answer.status == 401:  # 403 only means that the token is not for this endpoint (RFC 6750 §3.1)
         problem = Refused("the issuer no longer accepts the access token")
         return replace(report, status=NOT_LOGGED_IN, was_asked=True, problem=problem)
     if answer.status != 200 or report.stored.subject is None:
-        return report  # without an ID token there is no subject to compare with
+        return report  # without an ID token, there is no subject to compare with the response
     from keyfob.client.flows.id_token import check_userinfo  # noqa: PLC0415  loads cryptography; only --online needs it
 
     check_userinfo(answer, report.stored.subject)
@@ -237,7 +237,7 @@ def _place(report: Report) -> str:
 
 
 def _pinned(report: Report) -> str | None:
-    """Return the settings that a project's file pins, and the path of that file."""
+    """Return the settings in a project's file that select this login, with the file's path; None if there are none."""
     if not report.pinned:
         return None
     return f"{', '.join(report.pinned)}, set by {next(iter(report.pinned.values())).where}"

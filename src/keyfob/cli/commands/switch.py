@@ -39,7 +39,7 @@ def run(flags: Namespace) -> int:
 
 
 def _ask(logins: Sequence[KnownLogin]) -> KnownLogin:
-    """Show the logins, and return the one that the user names or numbers.
+    """Show the logins, and return the login that the user chooses by name or number.
 
     Raises:
         Misuse: There is no terminal, or the answer matches no login.

@@ -1,4 +1,4 @@
-"""`keyfob tenant`: registrations and users of a tenant, from a file or one by one."""
+"""`keyfob tenant`: change the clients, APIs, grants and users of a tenant, from a file or one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob token`: print a valid access token. The only other output with a token is a reply of `keyfob helper`."""
+"""`keyfob token`: print a valid access token. Of the other commands, only `keyfob helper` prints tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(flags: Namespace) -> int:
-    """Print the token, and write it to the quick file, a cache that `io/quick.py` reads without slow imports."""
+    """Print the access token. Cache it in the quick file, from which `io/quick.py` reads it without slow imports."""
     min_ttl = None if flags.min_ttl is None else duration(flags.min_ttl)
     app = known_app(flags)
     session = app.session(output.notice)

@@ -62,7 +62,7 @@ def run(flags: Namespace) -> int:
 
 
 def _members(vault: FileVault, note: Note) -> dict[str, object]:
-    """Return JSON members with the vault's state, but without the states of the key places."""
+    """Return the vault's state as JSON members. The states of the places for its key are not included."""
     return {
         "place": note.place,
         "moving_from": note.before,

@@ -1,4 +1,4 @@
-"""`keyfob whoami`: the user of the stored login. Sends no request."""
+"""`keyfob whoami`: print the user of the stored login. This sends no request."""
 
 from __future__ import annotations
 

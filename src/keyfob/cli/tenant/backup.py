@@ -1,4 +1,4 @@
-"""`keyfob tenant backup` and `restore`: copy a tenant, which may be running, to one private file and back."""
+"""`keyfob tenant backup` and `restore`: write a tenant, which may be running, to one private file, and restore it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def configure_backup(parser: ArgumentParser) -> None:
 
 
 def backup(flags: Namespace) -> int:
-    from keyfob.cli.main import version  # noqa: PLC0415  which imports this
+    from keyfob.cli.main import version  # noqa: PLC0415  main.py imports this module
     from keyfob.server.io.backup import back_up  # noqa: PLC0415  needs the extra serve; --help and completion do not
     from keyfob.server.io.master_key import find_master_key  # noqa: PLC0415  as above
 

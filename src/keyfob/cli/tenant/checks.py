@@ -1,4 +1,4 @@
-"""The checks of `keyfob doctor --tenant`: the odds of guessing a user code, and the geolocation file (`places`)."""
+"""The checks of `keyfob doctor --tenant`: the odds of guessing a user code, and the geolocation file `places`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfob.server.io.clock import SystemSurroundings
 from keyfob.server.io.places import open_places
 from keyfob.server.settings.field_types import write_span
 
-_MAX_ODDS: Final = 2.0**-20  # above one in a million, an attacker with many codes guesses one
+_MAX_ODDS: Final = 2.0**-20  # one in a million; with higher odds, repeated attacks would succeed
 
 
 def judge_tenant(folder: Path) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _judge_odds(odds: float, limit: GuessLimit, live: int) -> Finding:
 
 
 def _now(limit: GuessLimit, live: int) -> str:
-    """Return a sentence about the number of wrong guesses that are allowed while `live` codes are in use."""
+    """Return a sentence on how many wrong codes all users together may type at once, while `live` codes are in use."""
     if live > limit.most_live:
         return f"more than {limit.most_live} codes are in use, so people log in before they type theirs"
     taken, are = limit.size // limit.cost(live), "1 code is" if live == 1 else f"{live or 'no'} codes are"
@@ -51,7 +51,7 @@ def _now(limit: GuessLimit, live: int) -> str:
 
 
 def _judge_places(path: str) -> Finding:
-    """Check that the file with the geographic places of IP addresses can be read."""
+    """Check that the file with the cities and countries of IP addresses can be read."""
     try:
         open_places(path)
     except ImportError:

@@ -73,5 +73,5 @@ name = "Sam Example"
 roles = ["clerk"]
 password = { file = "sam.password" }              # or { env = "..." }, or { hash = "$argon2id$..." }
 """
-PASSWORD_FILE: Final = "sam.password"  # beside the file; made by `keyfob tenant init`
-SCHEMA_FILE: Final = "tenant.schema.json"  # likewise; editors look for it there
+PASSWORD_FILE: Final = "sam.password"  # `keyfob tenant init` writes this file beside tenant.toml
+SCHEMA_FILE: Final = "tenant.schema.json"  # `keyfob tenant init` writes this file beside tenant.toml, for editors

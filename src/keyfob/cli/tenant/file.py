@@ -1,4 +1,4 @@
-"""`keyfob tenant init`, `schema`, `check`, `apply`, `export` and `import`: work on a tenant.toml file."""
+"""`keyfob tenant init`, `schema`, `check`, `apply`, `export` and `import`: write, check and apply a tenant.toml."""
 
 from __future__ import annotations
 
@@ -172,9 +172,10 @@ def _counted(item: tuple[str, int]) -> str:
 
 
 def password_gaps(config: TenantConfig) -> Iterator[str]:
-    """Yield the next missing setting for each application whose password grant does not work yet.
+    """Yield what is missing for the password grant: one text for each client that has the grant but cannot use it yet.
 
-    If the tenant or a connection allows the password grant, but no application has it, yield the missing grant.
+    The text names the next setting to add. If the tenant or a connection allows the password grant, but no client has
+    it, yield one text that says so.
     """
     allowing = {one.name for one in config.connections if one.allows_password}
     having = [one for one in config.applications if {PASSWORD, PASSWORD_REALM} & set(one.grants)]

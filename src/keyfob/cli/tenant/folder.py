@@ -1,4 +1,4 @@
-"""Functions of the `keyfob tenant` verbs: open the folder, read and write files, show and apply changes."""
+"""Functions for the verbs of `keyfob tenant`: open a tenant's folder, read and write files, show and apply changes."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def database_of(flags: Namespace) -> str:
 
 
 def registry_of(flags: Namespace, *, creates: bool = False) -> Registry:
-    """Open the registry in the folder.
+    """Open the registry of the tenant in the folder that the flags name.
 
     Raises:
-        Misuse: The folder has no tenant.
+        Misuse: The folder has no tenant, and `creates` is False.
     """
     from keyfob.serve import Registry  # noqa: PLC0415  as above
 
@@ -88,9 +88,9 @@ def load(path: Path, issuer: str | None = None, *, looks_at_secrets: bool = True
 
     Args:
         path: The file.
-        issuer: The address at which the tenant is served, if known.
+        issuer: The URL at which the tenant is served; None if unknown.
         looks_at_secrets: Whether to check that the secrets to which the file refers exist.
-        as_json: Print each mistake as a JSON object.
+        as_json: Whether to print each mistake as a JSON object.
 
     Raises:
         Misuse: The file cannot be read, or has mistakes.
@@ -143,7 +143,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str, *, is_private: bool = False) -> None:
-    """Write a new file; `is_private` makes it readable by its owner only.
+    """Write a new file. With `is_private`, only its owner can read the file.
 
     Raises:
         Misuse: The file exists already, or cannot be written.
@@ -183,7 +183,7 @@ def carry_out(registry: Registry, plan: Plan, *, yes: bool) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Ask for confirmation, unless `yes` is set.
+    """Ask for confirmation. With `yes`, do not ask.
 
     Raises:
         Misuse: There is no terminal, or the operator answered no.

@@ -1,4 +1,4 @@
-"""`keyfob tenant keys`: the signing keys and their schedule, and the master key."""
+"""`keyfob tenant keys`: show and rotate the signing keys, and replace the master key."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def rotate(flags: Namespace) -> int:
 
 
 def rehearse(flags: Namespace) -> int:
-    """Print the steps of a rotation that starts now, and whether APIs would fetch each key before it signs tokens."""
+    """Print the steps of a rotation that would start now, and whether APIs would fetch the new keys in time."""
     from keyfob.server.decide.key_schedule import timeline, unknown_until  # noqa: PLC0415  needs the extra serve
 
     cache = duration(flags.cache, "--cache")
@@ -208,7 +208,7 @@ def _print_keys(flags: Namespace, keys: Sequence[StoredKey], now: datetime) -> N
 
 
 def _imagined(keys: Sequence[StoredKey], changes: Changes, now: datetime) -> tuple[StoredKey, ...]:
-    """Return the keys as they would be after `changes`."""
+    """Return the keys as they would be after the changes."""
     from keyfob.server.records import StoredKey as Key  # noqa: PLC0415  as above
 
     changed = {one.key_id: one for one in changes.changed}

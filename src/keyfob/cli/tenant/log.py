@@ -1,4 +1,4 @@
-"""`keyfob tenant log`: read the audit log of a tenant from its files and its table, and follow new events."""
+"""`keyfob tenant log`: print the audit log of a tenant from its files and its table, and follow new events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from keyfob.errors import Misuse
 from keyfob.server.audit_event import CODES, Event
 
 _COLOURS: Final = {"success": "32", "failure": "31", "notice": "2"}
-_CODE_WIDTH: Final = 15  # two codes are longer
+_CODE_WIDTH: Final = 15  # the column's width in characters; only two codes are longer
 
 
 def configure(parser: ArgumentParser) -> None:

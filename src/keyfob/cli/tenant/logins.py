@@ -1,4 +1,4 @@
-"""`keyfob tenant logins`: list which users are logged in, where and since when, and end logins."""
+"""`keyfob tenant logins`: list the users who are logged in, with place and time, and end logins."""
 
 from __future__ import annotations
 

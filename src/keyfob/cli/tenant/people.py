@@ -1,4 +1,4 @@
-"""`keyfob tenant users`: the users who may log in."""
+"""`keyfob tenant users`: list, add, change and remove users."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _read_twice() -> Secret:
 
 
 def _print_password(flags: Namespace, user: User, secret: Secret) -> int:
-    """Print the user. Also print a generated password, which is shown only this once."""
+    """Print the user. If the password was generated, print it too, since it is never shown again."""
     members: dict[str, object] = {"email": user.email, "user_id": user.user_id}
     if flags.generate:
         members["password"] = secret.reveal()

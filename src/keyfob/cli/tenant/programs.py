@@ -1,4 +1,4 @@
-"""`keyfob tenant apps`, `apis` and `grants`: list, show, add and remove registrations without a file."""
+"""`keyfob tenant apps`, `apis` and `grants`: list, show, add and remove registrations without a tenant.toml."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class RegistrationKind(NamedTuple):
-    """A kind of registration.
+    """A kind of registration: clients, APIs or grants.
 
     Attributes:
         array: The name of the array in tenant.toml.
         title: The name in messages.
-        identity: The fields that identify a registration; they are the arguments of the command.
+        identity: The fields that identify a registration. They are the arguments of the commands.
         columns: The fields that `list` prints.
     """
 
@@ -42,7 +42,7 @@ FAMILIES: Final = {
     "apis": RegistrationKind("apis", "API", ("audience",), ("audience", "name")),
     "grants": RegistrationKind("grants", "grant", ("client_id", "audience"), ("client_id", "audience", "scopes")),
 }
-# The default grants and authentication methods of each kind of client.
+# The default grant types of each kind of client, and below the default authentication methods.
 _USUAL_GRANTS: Final[dict[str, list[str]]] = {
     "native": ["device_code", "refresh_token"],
     "spa": ["authorization_code", "refresh_token"],
@@ -164,7 +164,7 @@ def remove(flags: Namespace, family: RegistrationKind) -> int:
     """Remove a registration and the grants that name it.
 
     Raises:
-        Misuse: There is no such registration, another one needs it, or the operator did not confirm.
+        Misuse: There is no such registration, another registration needs it, or the operator did not confirm.
     """
     with folder.registry_of(flags) as registry:
         tables = registry.tables()
@@ -200,13 +200,13 @@ def _identity(table: Mapping[str, Any], family: RegistrationKind) -> tuple[str, 
 
 
 def _without_secrets(table: Table) -> Table:
-    """Return a registration's table for output, in which the number of secrets replaces the secrets."""
+    """Return the table of a registration for output. The number of secrets replaces the secrets."""
     secrets = cast("list[object]", table.get(SECRETS, []))
     return {**table, SECRETS: len(secrets)} if secrets else table
 
 
 def _table_of_flags(flags: Namespace, family: RegistrationKind) -> tuple[Table, Secret | None]:
-    """Return the registration that the flags describe, and a new client secret if the client needs one."""
+    """Return the registration that the flags describe, and a new client secret, or None if it needs no secret."""
     if family.array == "apis":
         asked: list[str] = flags.scope or []
         pairs = [scope.partition("=") for scope in asked]
@@ -218,7 +218,7 @@ def _table_of_flags(flags: Namespace, family: RegistrationKind) -> tuple[Table, 
 
 
 def _application(flags: Namespace) -> tuple[Table, Secret | None]:
-    # Needs the extra serve; --help and completion do not.
+    # Imported here, since these modules need the extra `serve`, but --help and completion must work without it.
     from keyfob.server.io.certificates import read_own_certificate  # noqa: PLC0415
     from keyfob.server.io.registry import new_client_id, new_client_secret  # noqa: PLC0415
 
@@ -252,7 +252,7 @@ def _application(flags: Namespace) -> tuple[Table, Secret | None]:
 
 
 def _read_public_key(file: Path) -> dict[str, object]:
-    """Return the JWK of a file.
+    """Return the public key in a file as a JWK.
 
     Raises:
         Misuse: The file cannot be read, or contains no public key.
@@ -269,7 +269,7 @@ def _read_public_key(file: Path) -> dict[str, object]:
 
 
 def _default(family: RegistrationKind, column: str) -> object:
-    """Return the text of a list's column for a field that tenant.toml does not set: the default, or ""."""
+    """Return the text that `list` prints for a field that tenant.toml does not set: the field's default, or ""."""
     default = ARRAYS[family.array][1].keys[column].default
     return default if isinstance(default, str) else ""
 

@@ -17,12 +17,15 @@ STS: Final = "https://sts.amazonaws.com/"
 ROLE: Final = re.compile(r"arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\w+=,.@/-]{1,600}", re.ASCII)
 SESSION: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z]{1,60}")
-# The members of STS' answer that are the credentials.
+# The elements of STS's response that are the credentials.
 _MEMBERS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 
 
 class AwsHelper(Helper):
-    """The helper for `credential_process`. An AWS profile has no other source, so an unbound origin is an error."""
+    """The helper for `credential_process`.
+
+    If no login is bound to the origin, the reply is an error, since an AWS profile has no other source of credentials.
+    """
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         role, session = call.options.get("role_arn") or "", call.options.get("session_name") or "keyfob"
@@ -53,11 +56,11 @@ HELPER = AwsHelper()
 
 
 def read_answer(response: Response) -> str:
-    """Return the credentials in a response of STS, in the form that `answer` takes.
+    """Return the credentials in a response of STS, as the text that `AwsHelper.answer` prints.
 
     Raises:
-        Refused: STS refuses. The message contains the error code of STS.
-        Malformed: The response is not one of STS.
+        Refused: STS refused the request. The message contains the error code of STS.
+        Malformed: The response is not a response of STS.
     """
     members = _read_xml(response.body)
     if response.status != 200:
@@ -73,7 +76,7 @@ def read_answer(response: Response) -> str:
 
 
 def _read_xml(body: bytes) -> dict[str, str]:
-    """Return the texts of all elements by local name. A document type is refused, since it could define entities."""
+    """Return the texts of all elements by local name. Refuse a document type, since it could define entities."""
     if b"<!" in body:
         raise Malformed("the response of AWS has a document type")
     try:

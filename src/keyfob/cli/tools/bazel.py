@@ -8,7 +8,7 @@ from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWant
 
 
 class BazelHelper(Helper):
-    """The helper with the command `get`. Request and reply are JSON."""
+    """The helper with the command `get`. The request and the reply are JSON."""
 
     reads_stdin = True
 
@@ -18,7 +18,7 @@ class BazelHelper(Helper):
         except (ValueError, RecursionError):
             members = None
         uri = members.get("uri") if isinstance(members, dict) else None
-        # A helper for an unknown command or a malformed request fails (Command Line Arguments, Request).
+        # An unknown command or a malformed request is a failure (specification: Command Line Arguments, Request).
         return TokenWanted(uri) if isinstance(uri, str) else HelperReply("", 1)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  the reply has no address

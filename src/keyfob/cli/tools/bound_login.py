@@ -1,7 +1,7 @@
-"""Find the login whose token a tool may get for an address.
+"""Find the login whose token a tool may get for a URL.
 
-The project's file is not read, since a tool may run in a folder with files from others. The user is never asked,
-since many tools may run at once.
+The project's file is not read, since a tool may run in a folder with files of others. The user is never asked, since
+many tools may run at once.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from keyfob.protocol.address import is_safe, origin_of
 
 
 def find_bound(tool: str, url: str, named: str | None) -> App | None:
-    """Return the login whose token a tool may get for an address, or None.
+    """Return the login whose token a tool may get for a URL, or None if there is none.
 
-    A login is returned only if `keyfob setup` has bound the address to it, or if `judge_destination` decides that its
-    token belongs to the address. A tool's request never binds an address.
+    Either `keyfob setup` has bound the login to the URL's origin, or `judge_destination` decides that the login's token
+    is for the URL. A tool's request never binds a login.
 
     Args:
         tool: The name of the helper.
-        url: The address for which the tool requests a token.
+        url: The URL for which the tool requests a token.
         named: The profile that the tool names, or None.
 
     Raises:
-        LoginRequired: The address is bound to a profile that has no login.
+        LoginRequired: The bound profile has no login.
         Misuse: The bound profile now has another login, or several logins are possible.
-        Refused: Another account than the pinned one is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     if not is_safe(url):
         return None
@@ -66,7 +66,7 @@ def _app_of(profile: Profile) -> App:
     """Return the login of a profile.
 
     Raises:
-        Refused: Another account than the pinned one is logged in.
+        Refused: Another account than the settings require is logged in.
     """
     app = app_of(profile)
     if isinstance(app.vault, FileVault) and app.vault.seals is not None:

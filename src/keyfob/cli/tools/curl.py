@@ -7,7 +7,7 @@ from keyfob.errors import Misuse
 
 
 class CurlHelper(Helper):
-    """A configuration for `curl -K -`. The user chooses the address, so an unbound origin is an error."""
+    """The helper for `curl -K -`. The user chooses the URL, so it is an error if no login is bound to the origin."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if len(call.words) != 1:
@@ -15,7 +15,10 @@ class CurlHelper(Helper):
         return TokenWanted(call.words[0])
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:  # noqa: ARG002  curl runs at once
-        """Return the address, and the token as `oauth2-bearer`. On a redirect, curl sends it to no other host."""
+        """Return the settings for curl: the URL and, as `oauth2-bearer`, the token.
+
+        After a redirect, curl sends the token to no other host.
+        """
         return HelperReply(f"url = {_quoted(wanted.url)}\noauth2-bearer = {_quoted(token)}\n")
 
 

@@ -1,4 +1,4 @@
-"""Docker's credential helper protocol, which podman, buildah, skopeo, helm and crane use too."""
+"""Docker's credential helper protocol, which podman, buildah, skopeo, helm and crane also use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keyfob.errors import KeyfobError
 
-# Docker compares this text.
+# Docker recognizes a missing login by exactly this text.
 _NOT_FOUND = "credentials not found in native keychain\n"
 
 

@@ -1,6 +1,6 @@
-"""Edits of other programs' settings files. Only keyfob's lines change, and `undo` removes exactly these lines.
+"""Edits of other programs' settings files. `apply` adds lines of keyfob, and `undo` removes exactly these lines.
 
-`apply` and `undo` are pure functions of the file's text, which is None if there is no file.
+Both are pure functions of the file's text, which is None if there is no file.
 """
 
 from __future__ import annotations
@@ -21,32 +21,34 @@ class SettingsEdit(Protocol):
     """An edit of one file."""
 
     def apply(self, text: str | None) -> str | None:
-        """Return the text with keyfob's setting; None if it cannot be added to this text.
+        """Return the text with keyfob's setting added; None if keyfob cannot edit this text.
 
         Raises:
-            Misuse: The file has another setting there, or was changed between keyfob's marks.
+            Misuse: The file already makes this setting without keyfob, or the lines that mark keyfob's block were
+                changed.
         """
         ...
 
     def undo(self, text: str | None) -> str | None:
-        """Return the text without keyfob's setting; None if the file should be deleted."""
+        """Return the text without keyfob's setting; None to delete the file."""
         ...
 
     def shown(self) -> list[str]:
-        """Return the changed lines, all of which are keyfob's. Other lines are not shown: they may contain secrets."""
+        """Return the lines that the edit adds, for output. Other lines of the file could contain secrets."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedBlock:
-    """An edit that adds lines between two marks, in a file whose comments begin with `#`.
+    """An edit that adds a block: lines between two comments, in a file whose comments begin with `#`.
 
     Attributes:
-        name: The name in the marks. An existing block of this name is replaced where it is.
-        lines: The lines between the marks.
+        name: The name in the two comments. An existing block with this name is replaced.
+        lines: The lines between the two comments.
         after: The line after which a new block is inserted, or None for the end of the file.
         heading: If the file has no line `after`, these lines and then the block are added at the end.
-        refuses: A line that sets the same setting. If the file contains it elsewhere, the edit is refused.
+        refuses: A line that makes the same setting as `lines`. If the file has such a line outside the block, the edit
+            is refused.
         at_top: Whether a new block is inserted at the top of the file.
     """
 
@@ -105,10 +107,10 @@ class MarkedBlock:
         return f"# keyfob: end {self.name}"
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the block's first line and the index after its last line.
+        """Return the index of the block's first line and the index after its last line; None if there is no block.
 
         Raises:
-            Misuse: One of the marks is missing.
+            Misuse: One of the two comments is missing.
         """
         texts = [line.rstrip("\r\n").removesuffix(_NO_LINE_END) for line in lines]
         begins = [at for at, text in enumerate(texts) if text == self._begin]
@@ -125,10 +127,12 @@ class MarkedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """An edit that adds a user to a kubeconfig. The item has no marks, since kubectl removes comments.
+    """An edit that adds an item to the list of users in a kubeconfig.
+
+    The item is found by its name. Comments could not mark it, since kubectl removes comments.
 
     Attributes:
-        name: The user's name, which no other program uses.
+        name: The name of the user, which no other program uses.
         lines: The lines of the item. The first line contains the name.
     """
 
@@ -138,12 +142,12 @@ class ListedUser:
     def apply(self, text: str | None) -> str | None:
         lines = (text or "").splitlines()
         if any(line.lstrip().startswith("{") for line in lines[:1]):
-            return None  # JSON
+            return None  # the file is JSON
         at = next((at for at, line in enumerate(lines) if re.match("users:", line)), None)
         if at is None:
             return _like(text, [*lines, "users:", *self.lines])
         if not re.fullmatch(r"users:\s*(null|\[\]|~)?\s*(#.*)?", lines[at]):
-            return None  # a list in one line
+            return None  # the whole list is in one line
         lines[at] = re.sub(r"users:\s*(null|\[\]|~)", "users:", lines[at])
         found = self._find(lines)
         first, last = found or (at + 1, at + 1)
@@ -164,7 +168,7 @@ class ListedUser:
         return ["users:", *self.lines]
 
     def _find(self, lines: list[str]) -> tuple[int, int] | None:
-        """Return the index of the item's first line and the index after its last line."""
+        """Return the index of the item's first line and the index after its last line; None if there is no item."""
         start = re.compile(rf"( *)- name: [\"']?{re.escape(self.name)}[\"']?\s*")
         is_users = False
         for at, line in enumerate(lines):
@@ -218,7 +222,10 @@ class JsonMember:
 
 @dataclass(frozen=True, slots=True)
 class LauncherFile:
-    """An edit that writes a two-line program. It starts keyfob for a tool that calls its helper without arguments."""
+    """An edit that writes a two-line program, which starts keyfob.
+
+    The tool starts this program, because its settings have no place for the arguments that keyfob needs.
+    """
 
     command: str
 
@@ -247,7 +254,7 @@ def _ended(lines: list[str], end: str) -> list[str]:
 
 
 def _like(before: str | None, lines: list[str]) -> str:
-    """Return the lines, each with a line end, in the line-end style of `before`."""
+    """Return the lines as text, with the line ends of the text `before`. If there is no such text, use LF."""
     end = "\r\n" if before and "\r\n" in before else "\n"
     return end.join([*lines, *([] if before and not before.endswith("\n") else [""])])
 
@@ -272,7 +279,10 @@ def _read_json(text: str | None) -> Mapping[str, object]:
 
 
 def _write_json(members: Mapping[str, object], before: str | None) -> str:
-    """Return the members as JSON with the indentation and the final line end of `before`."""
+    """Return the members as JSON, with the indentation and the final line end of the text `before`.
+
+    Without such a text, indent with tabs and add a final line end.
+    """
     found = re.search(r'^([ \t]+)"', before or "", re.MULTILINE)
     indent = found[1] if found else ("\t" if not before or "\n" in before.strip() else None)
     text = json.dumps(members, indent=indent, ensure_ascii=False)

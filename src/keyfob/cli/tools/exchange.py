@@ -1,4 +1,4 @@
-"""What all credential helpers share: the call by a tool, the token that the tool requests, and the reply."""
+"""The classes that all credential helpers share: a tool's call, the token that the tool requests, and the reply."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` takes as long to import as all of this package
+if TYPE_CHECKING:  # defined above, since importing `typing` takes as long as importing this package
     from collections.abc import Callable, Mapping, Sequence
 
     from keyfob.errors import KeyfobError
     from keyfob.protocol.http import Request, Response
 
 LARGEST_INPUT = 64 * 1024
-# The user name beside a token where a protocol has user names: servers that take OAuth tokens so ignore it, or name it.
+# The user name for a protocol that sends a user name with the token. Servers ignore it, or require exactly this name.
 USER = "oauth2"
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
@@ -23,7 +23,7 @@ class HelperCall:
 
     Attributes:
         words: The arguments after the helper's own flags.
-        given: The standard input, if the protocol uses it.
+        given: The standard input; b"" if the protocol does not use it.
         variables: The environment variables.
         options: The helper's own flags by name, such as `role_arn`.
     """
@@ -47,10 +47,10 @@ class TokenWanted:
     """The token that a tool requests.
 
     Attributes:
-        url: The address that the token will be sent to. Its origin must be bound to the login.
-        details: The members of the tool's request that the reply repeats.
-        refused: The token that a server has refused; None for a first request.
-        exchange: The exchange of the token for the tool's credentials; None if the tool sends the token itself.
+        url: The URL that the token will be sent to.
+        details: The members of the tool's request that the reply must repeat.
+        refused: The token that a server has refused; None if the tool reports no refusal.
+        exchange: The exchange of the token for other credentials; None if the tool sends the token itself.
     """
 
     __slots__ = ("details", "exchange", "refused", "url")
@@ -73,8 +73,9 @@ class TokenExchange:
     """The exchange of a token for other credentials.
 
     Attributes:
-        request: Makes the exchange request with the token.
-        read: Returns the credentials in the response. `Helper.answer` takes them in place of the token.
+        request: A function that returns the exchange request for a token.
+        read: A function that returns the credentials in the response. `Helper.answer` receives these credentials in
+            place of the token.
     """
 
     __slots__ = ("read", "request")
@@ -95,13 +96,13 @@ class HelperReply:
 
 
 class Helper(ABC):
-    """A protocol by which a tool requests a token. Each module of a protocol here exports it as `HELPER`."""
+    """A protocol by which a tool requests a token. The module of each protocol exports an instance as `HELPER`."""
 
     reads_stdin = False
 
     @abstractmethod
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
-        """Return the requested token, or the reply if the tool's call needs no token.
+        """Return which token the tool requests, or the reply if the call needs no token.
 
         Raises:
             Misuse: The tool or its configuration violates the protocol.
@@ -112,16 +113,16 @@ class Helper(ABC):
         """Return the reply with a token. `until` is the token's expiry as Unix time; None if unknown."""
 
     def not_ours(self) -> HelperReply | None:
-        """Return the reply for an origin for which keyfob has no token; None if the protocol defines no such reply."""
+        """Return the reply "no token for this origin"; None if the protocol defines no such reply."""
         return None
 
     def refuse(self, problem: KeyfobError) -> HelperReply:
-        """Return the reply for an error. keyfob also prints the message of the error to stderr."""
+        """Return the reply for an error. In addition to this reply, keyfob prints the error's message to stderr."""
         return HelperReply("", problem.exit)
 
 
 def url_of_host(server: str) -> str:
-    """Return the URL of a server. If the tool omits the scheme, use https, but http for this machine."""
+    """Return the URL of a server. If the scheme is missing, add http for this machine and https for other hosts."""
     if "://" in server:
         return server
     host = server.partition("/")[0].rpartition(":")[0] or server.partition("/")[0]
@@ -132,7 +133,7 @@ _given: list[bytes] = []
 
 
 def read_stdin() -> bytes:
-    """Return the standard input, up to a limit, even if `quick_reply` has read the input already."""
+    """Return the standard input, up to a limit. If `quick_reply` has read it already, return what was read then."""
     if not _given:
         _given.append(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_INPUT))
     return _given[0]

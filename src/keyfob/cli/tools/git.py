@@ -12,16 +12,16 @@ _NOTHING = HelperReply()
 
 
 class GitHelper(Helper):
-    """The commands get, store and erase of `git credential`."""
+    """The helper for git, with the commands get, store, erase and capability."""
 
     reads_stdin = True
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         action = call.words[0] if call.words else ""
-        if action == "capability":  # git 2.46 and later may ask what a helper can
+        if action == "capability":  # git 2.46 and later may ask for the capabilities of a helper
             return HelperReply("version 0\ncapability authtype\n")
         if action not in {"get", "erase"}:
-            return _NOTHING  # `store` too: the vault has the token already
+            return _NOTHING  # for `store` too, since the vault contains the token already
         given = _attributes(call.given)
         scheme, host = _last(given, "protocol"), _last(given, "host")
         if scheme not in {"http", "https"} or not host:
@@ -36,7 +36,11 @@ class GitHelper(Helper):
         return TokenWanted(url, details)
 
     def answer(self, wanted: TokenWanted, token: str, until: int | None) -> HelperReply:
-        """Return the token: for a new git as a Bearer credential, which no other helper stores, else as a password."""
+        """Return the token, in the form that this git accepts.
+
+        If this git and the server support Bearer credentials, the reply is one, which other helpers do not store.
+        Otherwise, the token is the password.
+        """
         lines = (
             ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
             if "authtype" in wanted.details
@@ -49,7 +53,7 @@ class GitHelper(Helper):
         return _NOTHING
 
     def refuse(self, problem: KeyfobError) -> HelperReply:  # noqa: ARG002  git shows what is on stderr
-        """Return the reply that makes git stop. Otherwise git would prompt for a password, and the user has none."""
+        """Return the reply that makes git stop. Otherwise git would ask the user for a password."""
         return HelperReply("quit=1\n")
 
 
@@ -72,5 +76,5 @@ def _last(given: dict[str, list[str]], key: str) -> str:
 
 
 def _takes_bearer(challenges: list[str]) -> bool:
-    """Whether the server offers Bearer (RFC 6750 §3). Many servers accept a token only as a Basic password."""
+    """Return whether the server accepts Bearer tokens (RFC 6750 §3). Many servers accept tokens only as passwords."""
     return not challenges or any(challenge[:6].lower() == "bearer" for challenge in challenges)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from keyfob.cli.tools.exchange import Helper, HelperCall, HelperReply, TokenWanted, url_of_host
 
-_USERNAME = "__token__"  # as package indexes name the user of a token
+_USERNAME = "__token__"  # the user name that package indexes expect with a token
 
 
 class KeyringHelper(Helper):
-    """The command `keyring get SERVICE USER`."""
+    """The helper for pip and uv: the command `keyring get SERVICE USER`."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         if call.words[:1] != ["get"] or len(call.words) not in {2, 3} or not call.words[1]:
             return self.not_ours()
-        # Without a user name, uv asks for both with --mode creds.
+        # If uv has no user name, it requests both the user name and the password with --mode creds.
         details = {"username": _USERNAME} if call.options.get("mode") == "creds" and len(call.words) == 2 else {}
         return TokenWanted(url_of_host(call.words[1]), details)
 

@@ -18,7 +18,7 @@ _INFO = "KUBERNETES_EXEC_INFO"
 
 
 class KubectlHelper(Helper):
-    """A credential plugin. kubectl tries only the configured plugin, so a missing token is an error."""
+    """The helper for kubectl, which calls no other helper. So a URL to which no login is bound is an error."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
         try:

@@ -1,4 +1,4 @@
-"""What `keyfob setup` writes for each tool: one function per tool returns the files and lines."""
+"""The files and lines that `keyfob setup` writes: one function for each tool returns them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _VARIABLE: Final = "KEYFOB_ACCESS_TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class ToolSetup:
-    """The arguments of a setup: a tool, an address and a login.
+    """The arguments of `keyfob setup`.
 
     Attributes:
-        url: The address. Only some tools have a path in it.
+        url: The URL for which the tool uses the login. Only some tools distinguish paths.
         profile: The name of the login's profile.
-        keyfob: The command that starts keyfob.
+        keyfob: The words of the command that starts keyfob.
         options: The flags of `keyfob setup` for this tool.
     """
 
@@ -43,21 +43,22 @@ class ToolSetup:
 
     @property
     def host(self) -> str:
-        """The host of the address, and its port if the address has one."""
+        """The host of the URL, with the port if the URL has one."""
         return urlsplit(self.url).netloc.lower()
 
     def call(self, helper: str, *flags: str) -> list[str]:
-        """Return the command line by which the tool calls a helper, as a list."""
+        """Return the words of the command by which the tool calls a helper."""
         return [*self.keyfob, "helper", helper, "--profile", self.profile, *flags]
 
 
 @dataclass(frozen=True, slots=True)
 class EditedFile:
-    """A file and the edit that a setup makes in it.
+    """A file, and the edit that `keyfob setup` makes in this file.
 
     Attributes:
         programs: The programs that read the file; () if the file is itself a program that keyfob writes.
-        is_shared: Whether all addresses of the tool need the edit. The edit is undone when the last address is removed.
+        is_shared: Whether one edit serves all URLs that the tool is set up for. It is undone when the last of these
+            URLs is removed.
     """
 
     path: Path
@@ -71,9 +72,9 @@ class SetupPlan:
     """The changes for a tool.
 
     Attributes:
-        helper: The name of the helper that the tool calls.
+        helper: The name of the helper that the tool calls; "" if the tool calls none.
         files: The files to edit.
-        then: The commands that the user must still run, once.
+        then: The commands that the user must run once after `keyfob setup`.
         example: A command of the tool that uses the login.
     """
 
@@ -84,7 +85,7 @@ class SetupPlan:
 
 
 def plan_git(wanted: ToolSetup) -> SetupPlan:
-    """Return the section for one origin. Its first line disables other helpers, which would store the token."""
+    """Return the plan for git at one origin. An empty helper disables other helpers, which would store the token."""
     command = "!" + shlex.join(wanted.call("git"))
     quoted = command.replace("\\", "\\\\").replace('"', '\\"')
     origin = f"{urlsplit(wanted.url).scheme}://{wanted.host}"
@@ -144,7 +145,7 @@ def plan_docker(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_pip(wanted: ToolSetup) -> SetupPlan:
-    """Return the settings by which pip and uv call the command `keyring`, and that command if it is not installed."""
+    """Return the plan for pip and uv, which call the command `keyring`. If it is not installed, write a launcher."""
     _refuse_windows("pip")
     setting = re.compile(r"\s*keyring[-_]provider\s*[=:]")
     pip = MarkedBlock(
@@ -166,14 +167,14 @@ def plan_pip(wanted: ToolSetup) -> SetupPlan:
 
 
 def plan_npm(wanted: ToolSetup) -> SetupPlan:
-    """Return the setting for npm. npm has no helpers, so it reads a variable, which `keyfob run` sets."""
+    """Return the plan for npm. npm has no helpers, so it reads the token from a variable that `keyfob run` sets."""
     lines = (f"{_registry(wanted)}:_authToken=${{{_VARIABLE}}}",)
     example = f"keyfob run --profile {wanted.profile} -- npm install --registry {wanted.url} PACKAGE"
     return SetupPlan("", (_npmrc(wanted, lines, "npm"),), example=example)
 
 
 def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
-    """Return the setting for pnpm, which calls a helper. The setting replaces npm's, which pnpm would prefer."""
+    """Return the plan for pnpm, which calls a helper. Replace the line for npm, since pnpm would prefer that line."""
     _refuse_windows("pnpm")
     launcher = _bin() / ("pnpm-" + re.sub(r"[^a-z0-9.-]", "-", wanted.host))
     call = LauncherFile(shlex.join(wanted.call("pnpm", "--registry", wanted.url)))
@@ -182,7 +183,7 @@ def plan_pnpm(wanted: ToolSetup) -> SetupPlan:
 
 
 def _registry(wanted: ToolSetup) -> str:
-    """Return a registry's address in the form of a key in `.npmrc`."""
+    """Return the URL of a registry without its scheme. Names of settings in `.npmrc` begin with this text."""
     path = urlsplit(wanted.url).path.strip("/")
     return f"//{wanted.host}/{path}/" if path else f"//{wanted.host}/"
 
@@ -218,7 +219,7 @@ PLANS: Final[dict[str, tuple[str, Callable[[ToolSetup], SetupPlan]]]] = {
 
 
 def find_keyfob() -> tuple[str, ...]:
-    """Return the command that starts this installation of keyfob, independent of the tool's PATH."""
+    """Return the command that starts this installation of keyfob. It does not depend on the PATH of the tool."""
     started = Path(sys.argv[0])
     if started.stem == "keyfob" and started.is_file():
         return (str(started.absolute()),)
@@ -226,7 +227,10 @@ def find_keyfob() -> tuple[str, ...]:
 
 
 def _folder_of(keyfob: tuple[str, ...]) -> Path:
-    """Return the folder of keyfob's command, which is usually on PATH. If it is read-only, return keyfob's `bin`."""
+    """Return the folder of the command `keyfob`, which is usually on PATH.
+
+    Return keyfob's own folder `bin` if that folder is read-only, or if no such command started keyfob.
+    """
     folder = Path(keyfob[0]).parent
     return folder if len(keyfob) == 1 and os.access(folder, os.W_OK) else _bin()
 
@@ -245,13 +249,16 @@ def _config_home() -> Path:
 
 
 def _pip_file() -> Path:
-    """Return the user's pip configuration file: the first that exists in pip's order (`pip config debug`)."""
+    """Return the user's pip configuration file: the first existing file in pip's order (`pip config debug`).
+
+    If none exists, return the first file of this order.
+    """
     mac = Path.home() / "Library" / "Application Support" / "pip" / "pip.conf"
     return _first(_config_home() / "pip" / "pip.conf", mac, Path.home() / ".pip" / "pip.conf")
 
 
 def _first(usual: Path, *others: Path) -> Path:
-    """Return the first file that exists, else the usual file."""
+    """Return the first file that exists. If none exists, return the usual file."""
     return next((path for path in (usual, *others) if path.exists()), usual)
 
 

@@ -7,10 +7,10 @@ from keyfob.errors import Misuse
 
 
 class PnpmHelper(Helper):
-    """A `tokenHelper`, which pnpm calls only for the registry that it is configured for."""
+    """The helper for pnpm: a `tokenHelper`. pnpm calls it only for the registry that the setting names."""
 
     def read(self, call: HelperCall) -> TokenWanted | HelperReply:
-        """Return the registry that `keyfob setup npm` wrote into the launcher. pnpm passes no registry."""
+        """Return the registry that `keyfob setup pnpm` wrote into the launcher, since pnpm passes no registry."""
         url = call.options.get("registry")
         if not url or call.words:
             raise Misuse("pnpm's helper has one flag, --registry URL", hint="Run: keyfob setup npm URL")

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keyfob.cli.tools.exchange import Helper
 
-# Each is a module of this package, which is imported only when its tool calls.
+# Each helper is a module of this package, which is imported only when a tool calls the helper.
 PROTOCOLS: dict[str, str] = {
     "git": "git's credential helper: get, store or erase",
     "kubectl": "Kubernetes' ExecCredential, for kubectl, helm and every client-go program",
@@ -19,7 +19,7 @@ PROTOCOLS: dict[str, str] = {
     "bazel": "Bazel's credential helper: get",
     "curl": "a configuration for curl -K -: URL",
 }
-# The flags of each helper beside --profile. `keyfob setup` writes them.
+# The flags of each helper other than --profile. `keyfob setup` writes them into the tool's settings.
 OPTIONS: dict[str, dict[str, str]] = {
     "aws": {
         "role_arn": "the role to assume",

@@ -1,4 +1,4 @@
-"""Reply to a tool from the quick file, without the imports of the other commands.
+"""Reply to a tool with the token that is cached in the quick file, without slow imports.
 
 Git calls its helper at every fetch, so this module must be fast. `cli/commands/helper.py` handles unusual cases.
 """
@@ -13,18 +13,18 @@ from keyfob.cli.tools.protocols import OPTIONS, PROTOCOLS, protocol_of
 from keyfob.io import bound_origins, quick
 
 _PORTS = {"http": "80", "https": "443"}
-_AGENT = "KEYFOB_AGENT"  # whose logins are not those of the files here
+_AGENT = "KEYFOB_AGENT"  # if set, the logins are those of `keyfob agent`, not those in the quick file
 _INTERRUPTED = 130
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
 def main(words: list[str]) -> int:
-    """Reply and return the exit code; return -1 if the ordinary path must run."""
+    """Print the reply and return the exit code. Return -1 if `cli/commands/helper.py` must reply."""
     try:
         reply = _reply(words)
     except Exception:  # noqa: BLE001  the ordinary path explains the error; to import its class takes 5 ms
         reply = None
-    except KeyboardInterrupt:  # at a terminal, while the input is read
+    except KeyboardInterrupt:  # such as Ctrl-C at a terminal while the input is read
         return _INTERRUPTED
     if reply is None or sys.stdout is None:
         return -1
@@ -53,7 +53,7 @@ def _reply(words: list[str]) -> HelperReply | None:
 
 
 def _parse(words: list[str]) -> tuple[str, str, dict[str, str], list[str]] | None:
-    """Return the helper, the profile, the helper's own flags and the other arguments; None for unusual arguments."""
+    """Return the helper, the profile, the helper's flags and the other arguments. Return None for unusual arguments."""
     if len(words) < 2 or words[0] != "helper" or words[1] not in PROTOCOLS or words[1] == "aws":
         return None
     options: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Client authentication (RFC 6749 §2.3): every request that authenticates the client goes through here."""
+"""Client authentication (RFC 6749 §2.3). `post` sends every request that authenticates the client."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class OAuthClient:
 
     Attributes:
         credential: The client's credential; None for a public client.
-        methods: Authentication methods, the best first. A method that the server refused is not tried again.
-        token_endpoint: The audience of a legacy assertion.
+        methods: The authentication methods to try, the best first. As soon as the server accepts one of them, `post`
+            keeps only that method.
+        token_endpoint: The token endpoint, which older servers require as the audience of a client assertion.
         dpop_key: The DPoP key, if tokens are bound to one (RFC 9449).
     """
 
@@ -46,14 +47,14 @@ class OAuthClient:
 
     @property
     def token_types(self) -> tuple[str, ...]:
-        """The accepted token types. With a DPoP key, Bearer is accepted too, unless DPoP is required (RFC 9449 §5)."""
+        """The accepted token types (RFC 9449 §5): "DPoP" if there is a DPoP key; "Bearer" unless DPoP is required."""
         if self.dpop_key is None:
             return ("Bearer",)
         return ("DPoP",) if self.dpop_key.is_required else ("DPoP", "Bearer")
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP private key, to be stored in the vault."""
+        """The DPoP private key, for the vault; None without DPoP."""
         return None if self.dpop_key is None else self.dpop_key.write()
 
     @classmethod
@@ -64,12 +65,15 @@ class OAuthClient:
 
 
 def methods_for(credential: Credential | None, metadata: ServerMetadata) -> tuple[AuthMethod, ...]:
-    """Return the authentication methods for a credential, the best first. The default is Basic (RFC 8414 §2).
+    """Return the authentication methods to try with a credential, the best first.
 
-    A secret is sent in the Basic header first (RFC 6749 §2.3.1). If the server refuses that, the secret is sent in the
-    body, provided that the metadata lists `client_secret_post`. Metadata describes the server and not the client's
-    registration, so a listed method may still be refused. A certificate has one method (RFC 8705 §2.1-2.2): the TLS
-    connection presents the certificate.
+    - No credential: only "none".
+    - A secret: first the Basic header (RFC 6749 §2.3.1), then the body (`client_secret_post`). If the metadata lists
+      only one of these two methods, only that one is tried. If it lists neither of them, both are tried. If it lists no
+      methods at all, only Basic is tried (RFC 8414 §2). The second method is needed because a listed method may be
+      refused: the metadata describes the server and not this client's registration.
+    - A certificate: It has one method (RFC 8705 §2.1-2.2), because the TLS connection presents the certificate.
+    - A private key or a platform's token: only `private_key_jwt`.
     """
     if credential is None:
         return ("none",)
@@ -98,24 +102,25 @@ async def post(
     Args:
         proves: Whether to add a DPoP proof if the client has a DPoP key (RFC 9449 §5, §10.1).
     """
-    *first, last = client.methods
-    for method in first:
+    method, *others = client.methods
+    response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
+    while others and _is_refused(response):
+        method, *others = others
         response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
-        if not _is_refused(response):
-            client.methods = (method,)
-            return response
-    return await _post(world, client, last, endpoint, parameters, as_json=as_json, proves=proves)
+    if not _is_refused(response):
+        client.methods = (method,)
+    return response
 
 
 def _is_refused(response: Response) -> bool:
-    """Return whether client authentication failed: status 401, the error `invalid_client`, or 403 without an error."""
+    """Return whether client authentication failed: status 401, error `invalid_client`, or 403 without an error code."""
     error = OAuthError.find(response) if response.status >= 400 else None
     is_invalid_client = error is not None and error.error == INVALID_CLIENT
     return response.status == 401 or is_invalid_client or (response.status == 403 and error is None)
 
 
 async def request_tokens(world: World, client: OAuthClient, endpoint: str, grant: Grant) -> Response:
-    """Send a token request; the response is not checked. May raise `Unreachable` or `Malformed`."""
+    """Send a token request, and return the response unchecked. May raise `Unreachable` or `Malformed`."""
     return await post(world, client, endpoint, TokenRequest("", grant).write(), proves=True)
 
 
@@ -129,7 +134,7 @@ async def _post(
     as_json: bool,
     proves: bool,
 ) -> Response:
-    """Send the request. If the server requires a DPoP nonce, send it once more with the nonce (RFC 9449 §8)."""
+    """Send the request. If the response demands a DPoP nonce, repeat the request once with that nonce (RFC 9449 §8)."""
     dpop_key = client.dpop_key if proves else None
     for may_retry in (dpop_key is not None, False):
         parameters_of_client, headers = Credentials(method, client.client_id, _authenticate(world, client)).write()
@@ -156,7 +161,7 @@ def _wants_nonce(response: Response) -> bool:
 
 
 def _authenticate(world: World, client: OAuthClient) -> Secret | None:
-    """Return the secret or a new assertion; None if the connection presents a certificate."""
+    """Return the secret, platform token or new assertion to send; None for a public client or a certificate."""
     credential = client.credential
     if credential is None or isinstance(credential, Secret):
         return credential
@@ -170,9 +175,10 @@ def _authenticate(world: World, client: OAuthClient) -> Secret | None:
 def write_assertion(
     world: World, credential: PrivateKey, client_id: str, issuer: str, token_endpoint: str = ""
 ) -> Secret:
-    """Sign a client assertion whose only audience is the issuer, valid for a minute (rfc7523bis §4).
+    """Return a signed client assertion, valid for a minute. Its only audience is the issuer (rfc7523bis §4).
 
-    The legacy form has the token endpoint as its audience, as in OpenID Connect Core §9, and no explicit `typ`.
+    For older servers (`credential.is_legacy`), the audience is the token endpoint (OpenID Connect Core §9), and the
+    header's `typ` is `JWT` instead of the newer, more specific type.
     """
     from keyfob.jose.tokens import sign  # noqa: PLC0415  cryptography is slow to import, and few clients sign
 

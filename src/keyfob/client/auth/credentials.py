@@ -1,4 +1,4 @@
-"""A profile's client credential, certificate and DPoP key, read on use (RFC 6749 §2.3, RFC 8705, RFC 9449)."""
+"""The client credential, certificate and DPoP key of a profile (RFC 6749 §2.3, RFC 8705, RFC 9449)."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ if TYPE_CHECKING:
     from keyfob.client.auth import client_auth
     from keyfob.client.auth.dpop import DpopKey
     from keyfob.protocol.http import Request, Response
-else:  # a stored token needs none: 15 ms
+else:  # 15 ms, and to return a valid stored token needs no client authentication
     client_auth = LazyModule("keyfob.client.auth.client_auth")
 
 ReadCredential = Callable[[Source | CertificateFiles], Credential]
 
 
 class ProfileCredentials:
-    """The credentials of one profile. Secrets and keys are read on each use, since their files may be replaced."""
+    """The credentials of one profile. Each use reads the secret or key again, because its file may have changed."""
 
     def __init__(self, profile: Profile, credential: ReadCredential | None = None) -> None:
         """Store the profile; nothing is read yet.
 
         Args:
-            credential: Reads a secret, a key, a platform's token or a certificate from its source.
+            credential: The function that reads a secret, key, platform token or certificate from its source. With
+                None, every read raises `Misuse`.
         """
         self.profile = profile
         self._credential = credential
         self._dpop_keys: tuple[Secret, DpopKey, DpopKey] | None = None
 
     def client(self, stored: StoredLogin) -> client_auth.OAuthClient:
-        """Return the client at the server of a stored login. Raises the `Misuse` of `credential`."""
+        """Return the client for the server that issued a stored login. Raises the errors of `credential`."""
         dpop_keys = self.dpop_keys(stored)
         return client_auth.OAuthClient(
             stored.client_id,
@@ -51,7 +52,10 @@ class ProfileCredentials:
         )
 
     def dpop_keys(self, stored: StoredLogin) -> tuple[DpopKey, DpopKey] | None:
-        """Return the login's DPoP key as two objects with separate nonces: one for the server, one for APIs."""
+        """Return the login's DPoP key in two objects, or None if the login has no key.
+
+        The first object is for the authorization server, the second for APIs, so that their nonces are separate.
+        """
         if stored.proof_key is None:
             return None
         if self._dpop_keys is None or self._dpop_keys[0] != stored.proof_key:
@@ -62,14 +66,16 @@ class ProfileCredentials:
         return self._dpop_keys[1:]
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the DPoP nonce of an API's response; return whether the nonce is new."""
+        """Store the DPoP nonce from an API's response, and return whether the nonce is new."""
         return self._dpop_keys is not None and self._dpop_keys[2].store_nonce(request, response)
 
     def credential(self) -> Credential | None:
-        """Return the client's credential. If the profile has no secret, key or identity, return its certificate.
+        """Return the profile's secret, key or workload identity assertion; if it has none of them, its certificate.
+
+        Return None if the profile has no credential.
 
         Raises:
-            Misuse: The credential is not at the location in the profile.
+            Misuse: The location that the profile names contains no credential.
         """
         is_asserted = self.profile.identity is not None and self.profile.identity_as == "assertion"
         source = self.profile.identity if is_asserted else self.profile.credential
@@ -79,15 +85,18 @@ class ProfileCredentials:
         return replace(credential, is_legacy=True) if isinstance(credential, PrivateKey) else credential
 
     def certificate(self) -> Certificate | None:
-        """Return the certificate that new connections present, or None. Raises the errors of `read`."""
+        """Return the client certificate for new TLS connections; None if the profile has none.
+
+        Raises the errors of `read`.
+        """
         found = None if self.profile.certificate is None else self._reader()(self.profile.certificate)
         return found if isinstance(found, Certificate) else None
 
     def read(self, source: Source | None) -> Credential | None:
-        """Return the credential at a source.
+        """Return the credential that a source contains; None without a source.
 
         Raises:
-            Misuse: The source has no credential, or the constructor was given no reader.
+            Misuse: The source contains no credential, or the constructor got no function that reads it.
         """
         if source is None:
             return None

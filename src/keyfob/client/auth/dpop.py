@@ -26,7 +26,10 @@ _ALGORITHMS: Final[tuple[_Algorithm, ...]] = get_args(_Algorithm)
 
 @dataclass(slots=True)
 class DpopKey:
-    """A DPoP key. There is one object for the authorization server and one for APIs, with separate nonces (§9).
+    """A DPoP key and the nonces for its proofs (RFC 9449).
+
+    There is one object for requests to the authorization server, and another for requests to APIs. Both contain the
+    same key, but separate nonces (§9).
 
     Attributes:
         is_required: Whether the client refuses a token that is not bound to the key.
@@ -39,7 +42,7 @@ class DpopKey:
 
     @property
     def thumbprint(self) -> str:
-        """The JWK thumbprint (RFC 7638)."""
+        """The key's JWK thumbprint (RFC 7638)."""
         return self.key.key_id
 
     def write(self) -> Secret:
@@ -60,9 +63,9 @@ class DpopKey:
 
         Args:
             request: The request; the proof covers only its method and address.
-            wall: The time of issue, aware, in UTC.
+            wall: The time of issue: an aware datetime in UTC.
             random_bytes: 12 or more unpredictable bytes for the `jti` (§4.2).
-            token: The access token in the request to an API; None in a request to the authorization server.
+            token: The access token that the request sends to an API; None for a request to the authorization server.
         """
         token_id = base64url(random_bytes)
         token_hash = None if token is None else hash_of(token)
@@ -71,7 +74,7 @@ class DpopKey:
         return (("dpop", write_proof(proof, self.key).reveal()),)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
-        """Store the nonce of any response, successful or not; return whether the nonce is new (§8.2)."""
+        """Store the DPoP nonce from a response of any status. Return whether the nonce is new (RFC 9449 §8.2)."""
         nonce, origin = response.header("dpop-nonce") or "", origin_of(request.url)
         if not nonce or len(nonce) > _LONGEST_NONCE or not (nonce.isascii() and nonce.isprintable()):
             return False
@@ -86,12 +89,12 @@ def make_dpop_key(
     """Return the key to which a login's tokens will be bound; None if the tokens will not be bound.
 
     Args:
-        profile: The profile, whose setting `dpop` is off, preferred or required.
-        metadata: The metadata with the server's DPoP algorithms. Required DPoP is used even if it lists none.
-        stored_key: The key in the stored login, if it has one.
+        profile: The profile. Its setting `dpop` is "off", "prefer" or "require".
+        metadata: The server's metadata. If it lists no DPoP algorithms, DPoP is used only if required.
+        stored_key: The DPoP key of the stored login, to be used again; None if there is none.
 
     Raises:
-        Refused: DPoP is required, and keyfob supports none of the announced algorithms.
+        Refused: DPoP is required, and keyfob supports none of the listed algorithms.
     """
     if profile.dpop == "off":
         return None

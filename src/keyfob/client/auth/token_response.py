@@ -15,7 +15,7 @@ BEARER: Final = ("Bearer",)
 _CLIENT_HINT: Final = "Check the client ID and its secret, key or certificate."
 _SCOPE_HINT: Final = "Check the scope: the server does not support one of its names, or not for this client."
 _KEY_HINT: Final = "The server requires tokens that are bound to a key (DPoP)."
-# What to do about an error code; another hint takes precedence.
+# Hints by error code, for callers that give no hint.
 _HINTS: Final = {
     INVALID_CLIENT: _CLIENT_HINT,
     INVALID_SCOPE: _SCOPE_HINT,
@@ -26,7 +26,7 @@ _HINTS: Final = {
 
 
 def as_meant(response: Response) -> Response:
-    """Return the response. Change an error's status 200, which GitHub and others send, to 400 (RFC 6749 §5.2)."""
+    """Return the response. An error with status 200, as from GitHub, gets the status 400 instead (RFC 6749 §5.2)."""
     if response.status != 200 or OAuthError.find(response) is None:
         return response
     if read_json(response.body, "answer").has("access_token"):
@@ -35,11 +35,7 @@ def as_meant(response: Response) -> Response:
 
 
 def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> NoReturn:
-    """Raise an error response as `Refused`, with the server's code and description.
-
-    Raises:
-        Refused: Always.
-    """
+    """Raise `Refused` with the error code and description from a response."""
     error = OAuthError.find(response)
     if error is None:
         raise Refused(f"{what} (status {response.status})", hint=hint, flags=flags)
@@ -49,7 +45,7 @@ def refuse(response: Response, what: str, hint: str = "", flags: str = "") -> No
 
 
 def hint_for(error: OAuthError, response: Response | None = None) -> str:
-    """Return the hint for an error, or "". The error code comes before the status: most errors have status 400."""
+    """Return the hint for an error code. If there is none, return the hint for the status, or ""."""
     found = _HINTS.get(error.error, "")
     if not found and "dpop" in error.description.lower():
         return _KEY_HINT  # Keycloak reports a missing proof as invalid_request
@@ -57,7 +53,7 @@ def hint_for(error: OAuthError, response: Response | None = None) -> str:
 
 
 def flags_for(hint: str) -> str:
-    """Return the flags of `keyfob login` that carry out a hint of `hint_for`."""
+    """Return the flags of `keyfob login` that do what a hint advises; "" if there are none."""
     return "--dpop require" if hint == _KEY_HINT else ""
 
 
@@ -84,8 +80,8 @@ def read_tokens(response: Response, what: str, token_types: tuple[str, ...] = BE
         token_types: The accepted token types.
 
     Raises:
-        Unreachable: The server is temporarily unable to answer.
-        Refused: The server refuses.
+        Unreachable: The server is temporarily unable to answer (status 429 or 5xx).
+        Refused: The server refuses the request.
         Malformed: The response violates the protocol.
     """
     if response.status == 200:

@@ -1,6 +1,7 @@
-"""Workload identity: a platform's token, exchanged or used as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
+"""Workload identity: exchange a platform's token, or use it as an assertion (RFC 8693 §2.1, RFC 7523 §2.1-2.2).
 
-This module writes requests to platforms and reads their responses; `client/io/platform_tokens.py` sends them.
+This module writes the requests to platforms, and reads the responses. `client/io/platform_tokens.py` sends the
+requests.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LONGEST: Final = 16 * 1024
 
 
 def ask_github(address: str, request_token: str, audience: str) -> Request:
-    """Return the request for a job's token at GitHub Actions. `address` already has a query."""
+    """Return the request for the ID token of a GitHub Actions job. `address` may already have a query."""
     joint = "&" if "?" in address else "?"
     headers = (("authorization", f"Bearer {request_token}"), ("accept", JSON))
     return Request("GET", f"{address}{joint}{urlencode({'audience': audience})}", headers)
@@ -69,7 +70,7 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
     """Parse a platform's token.
 
     Raises:
-        Misuse: `text` is not a token. The message names the place, never the content.
+        Misuse: `text` is not a token. The error message contains `where`, never `text`.
     """
     token = text.strip()
     if not token or len(token) > _LONGEST or not all("!" <= letter <= "~" for letter in token):
@@ -78,10 +79,11 @@ def read_platform_token(text: str, where: str) -> PlatformToken:
 
 
 def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetime) -> None:
-    """Refuse a token that no server would accept, before it is sent.
+    """Check a platform's token before sending it.
 
     Raises:
-        Misuse: The token has expired, or it is used as an assertion and lacks a claim that RFC 7523 §3 requires.
+        Misuse: The token has expired. Or it is to be used as an assertion, and is not a JWT or lacks a claim that
+            RFC 7523 §3 requires.
     """
     claims = identity.claims
     if use != "exchange":
@@ -101,7 +103,10 @@ def check_platform_token(identity: PlatformToken, use: IdentityUse, now: datetim
 
 
 def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: Scope | None) -> Grant:
-    """Return the grant that presents a platform's token. `use` is token exchange or grant, never client assertion."""
+    """Return the grant for a platform's token: token exchange, or JWT bearer if `use` is "grant".
+
+    `use` is never "assertion", because a client assertion is no grant.
+    """
     if use == "grant":
         return JwtBearerGrant(identity.token, target, scope)
     kind = ACCESS_TOKEN if identity.claims is None else JWT
@@ -109,7 +114,7 @@ def grant_of(identity: PlatformToken, use: IdentityUse, target: Target, scope: S
 
 
 def check_issued(issued_token_type: str | None) -> None:
-    """Check that a token exchange returned a token for APIs. A response without the token's type is accepted.
+    """Check the `issued_token_type` in the response to a token exchange. A missing type (None) is accepted.
 
     Raises:
         Malformed: The issued token is not an access token (RFC 8693 §2.2.1).

@@ -1,8 +1,8 @@
 """The authorization code flow with a loopback or pasted redirect (RFC 8252, RFC 6749 §4.1, RFC 7636, RFC 9207).
 
-`begin` sends the user to the authorization server; `finish` exchanges the code. Between the two,
-the `World` listens for the redirect, and reports it only if it carries the `state` of this login. For a pasted redirect
-URI, this module checks the `state`.
+`begin` sends the user to the authorization server; `finish` exchanges the code. Between these calls, the `World`
+(network, clock and user) listens for the redirect, and ignores a redirect with another `state`. If the user pastes the
+redirect URI, this module checks the `state`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PendingAuthorization:
 
     Attributes:
         address: The authorization request's URL, for a user who opens it by hand.
-        nonce: The `nonce` that the ID token must carry; None if none was sent.
+        nonce: The `nonce` that the ID token must carry; None if the request had no `nonce`.
     """
 
     address: str
@@ -69,21 +69,23 @@ async def begin(
 ) -> PendingAuthorization:
     """Start the listener and send the user to the authorization endpoint.
 
-    For a browser on this machine, the response mode is `form_post` if the server supports that, so that the code does
-    not stay in the browser's history. For another browser, the response is in the query, so that the user can paste the
-    redirect URI.
+    For a browser on this machine, the response mode is `form_post` if the server supports that mode, so that the code
+    does not stay in the browser's history. For a browser on another machine, the response mode is `query`, so that the
+    user can paste the redirect URI.
 
     Args:
-        opens: Whether to open this machine's browser; else the redirect URI is pasted.
+        opens: Whether to open a browser on this machine. If False, the user pastes the redirect URI.
         offers_device: Whether the user may still switch to the device flow.
-        assurance: Requirements on authentication.
-        doubt: The error by which the server refused an earlier flow, perhaps because it does not know the client. This
-            error is raised again if the authorization endpoint refuses the client too.
+        assurance: Requirements on the user's authentication.
+        doubt: The server's refusal of an earlier flow; None if there was none. If there was one, keyfob first tests the
+            authorization endpoint. If that refuses the client too, the client ID is probably unknown, and `doubt` is
+            raised.
 
     Raises:
-        Refused: `doubt`, or the server has no authorization endpoint (code `flow-unavailable`).
-        Misuse: None of the ports is free.
-        Unreachable: The server requires a pushed request (RFC 9126) and does not answer.
+        Refused: The server has no authorization endpoint (code `flow-unavailable`). Or the authorization endpoint
+            refuses the client; the error is then `doubt`.
+        Misuse: No port is free.
+        Unreachable: The server requires a pushed request (RFC 9126), but does not answer it.
     """
     if metadata.authorization_endpoint is None:
         what = "this server does not support the browser flow"
@@ -119,7 +121,7 @@ async def begin(
 
 
 def read_answer(world: World, browser_login: PendingAuthorization, event: LoginEvent) -> Mapping[str, str] | None:
-    """Return the redirect's parameters; None if the event does not answer this request. The login then goes on."""
+    """Return the redirect's parameters; None if the event is not the response to this request."""
     if isinstance(event, Redirected):
         return event.parameters
     if isinstance(event, Pasted):
@@ -142,7 +144,8 @@ async def finish(
     Raises:
         LoginDeclined: The user declined.
         Refused: The server refused.
-        Malformed: The response violates the protocol; code `wrong-issuer` if another server sent it (a mix-up).
+        Malformed: The response violates the protocol; code `wrong-issuer` if another server sent the response (a mix-up
+            attack).
         Unreachable: The server does not answer.
     """
     code = _read_code(parameters, metadata)
@@ -166,10 +169,10 @@ async def _address(world: World, metadata: ServerMetadata, client: OAuthClient, 
 
 
 async def _is_error_page(world: World, address: str) -> bool:
-    """Return whether an authorization request yields an error, as from an unknown client (RFC 6749 §4.1.2.1).
+    """Return whether the server answers an authorization request with an error page (RFC 6749 §4.1.2.1).
 
-    keyfob sends the request itself and reads only the status. A pushed request is not sent, since the server accepts it
-    only once; the result is then False.
+    keyfob sends the request without a browser, and reads only the status. If the request was pushed, return False
+    without sending it, since the server accepts its `request_uri` only once.
     """
     if "request_uri=" in address:
         return False
@@ -181,7 +184,10 @@ async def _is_error_page(world: World, address: str) -> bool:
 
 
 def _read_pasted(browser_login: PendingAuthorization, text: Secret) -> tuple[str, dict[str, str] | None]:
-    """Return the parameters in a pasted address or query, else an error. The error repeats no part of the text."""
+    """Return ("", parameters) for a pasted redirect URI of this login; otherwise, (error message, None).
+
+    The error message does not contain the pasted text.
+    """
     query = text.reveal().strip().partition("#")[0]
     try:
         fields = read_form((query.partition("?")[2] or query).encode(), "pasted answer")
@@ -199,7 +205,7 @@ def _read_code(parameters: Mapping[str, str], metadata: ServerMetadata) -> Secre
     """Return the code of an authorization response whose `state` was already checked.
 
     Raises:
-        Malformed: Another issuer answers, or the announced `iss` is missing (RFC 9207 §2.4).
+        Malformed: `iss` names another issuer, or is missing although the metadata announces it (RFC 9207 §2.4).
         LoginDeclined: The user declined.
         Refused: The server refused.
     """

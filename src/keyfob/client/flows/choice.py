@@ -1,7 +1,7 @@
-"""Decide which login flows are possible here, the safest first, and why (RFC 10027, RFC 8252, RFC 8628 §1).
+"""Decide which login flows are possible on this machine, the safest first (RFC 10027, RFC 8252, RFC 8628 §1).
 
 A browser on the user's own machine is safer than the device flow, in which an attacker can trick a user into approving
-the attacker's login. Without evidence of such a browser, the device flow comes before pasting.
+the attacker's login. If no such browser is found, the device flow is tried before the paste flow.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _REMOTE = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The decision.
+    """The possible login flows, and why.
 
     Attributes:
         flows: The flows to try, in order; () if no flow is possible.
-        reasons: The reasons for the order, one line of text for the user each.
+        reasons: The reasons for this choice; each is one line of text for the user.
     """
 
     flows: tuple[InteractiveFlow, ...]
@@ -39,13 +39,13 @@ class Choice:
 def choose(
     surroundings: Surroundings, metadata: ServerMetadata, capabilities: ServerCapabilities, *, has_user: bool
 ) -> Choice:
-    """Decide how to log in.
+    """Return the possible login flows, the safest first.
 
     Args:
         surroundings: The detected terminal, browser and session.
-        metadata: The server's metadata. A device endpoint means that the device flow is offered, even if the listed
-            grant types lack it.
-        capabilities: The flows that the server refused before, without expired entries.
+        metadata: The server's metadata. If it has a device authorization endpoint, the device flow is possible, even if
+            `grant_types_supported` does not list the flow.
+        capabilities: The stored refusals of flows by this server, without expired ones.
         has_user: Whether a user sees keyfob's notices, at the terminal or through the calling program.
     """
     if not has_user:
@@ -68,7 +68,10 @@ def choose(
 
 
 def find_browser(surroundings: Surroundings) -> tuple[bool, str]:
-    """Return whether a browser that is opened here can redirect to this machine, and the reason."""
+    """Return whether a browser login is possible with a browser on this machine, and the reason.
+
+    This process must be able to open the browser, and the browser must be able to reach this process for the redirect.
+    """
     if surroundings.remote in _OPENS_LOCALLY and surroundings.browser:
         return True, (
             f"this is {_OPENS_LOCALLY[surroundings.remote]}, which opens addresses on the user's own computer"
@@ -111,7 +114,7 @@ def _no_user(surroundings: Surroundings) -> str:
 
 
 def _missing(flow: InteractiveFlow, metadata: ServerMetadata) -> str | None:
-    """Return what the server lacks for a flow, or None."""
+    """Return the reason why the server does not support the flow; None if it supports the flow."""
     grants = metadata.grant_types_supported
     if flow == "device":  # its endpoint has no other use; gitlab.com lists the grant as `device_code`
         has_it = metadata.device_authorization_endpoint is not None

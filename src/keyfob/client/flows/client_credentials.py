@@ -36,12 +36,13 @@ async def log_in(
     identity: PlatformToken | None = None,
     proof_key: Secret | None = None,
 ) -> StoredLogin:
-    """Obtain an access token. There is no refresh token: when the access token expires, the client requests another.
+    """Request an access token. The client gets no refresh token: it repeats this request when the access token expires.
 
     Args:
-        credential: The client's secret or key, or a platform's token to use as client assertion.
-        identity: A platform's token to exchange or to use as the grant.
-        proof_key: The DPoP key of the earlier tokens, if they were bound to one.
+        credential: The client's secret or key, or a token of the platform (such as Kubernetes) to use as client
+            assertion.
+        identity: A token of the platform to exchange (RFC 8693) or to use as the grant (RFC 7523).
+        proof_key: The DPoP key of the previous token; None if that token was not bound to a key.
 
     Raises:
         Refused: The server refuses the client or the request.
@@ -63,7 +64,7 @@ async def log_in(
     grant = _grant(profile, identity)
     response = await request_tokens(world, client, metadata.token_endpoint, grant)
     if isinstance(grant, TokenExchangeGrant) and _code(response) == INVALID_REQUEST:
-        # Some servers, such as Keycloak 26, take nothing but access tokens, whatever the token is.
+        # Some servers, such as Keycloak 26, accept only the type `access_token`, whatever the token's real type.
         other = replace(grant, subject_token_type=ACCESS_TOKEN)
         if other != grant:
             response = await request_tokens(world, client, metadata.token_endpoint, other)

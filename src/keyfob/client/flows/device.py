@@ -1,6 +1,7 @@
 """The device flow (RFC 8628).
 
-`log_in` runs the whole flow. A program that must not block while the user decides calls `begin`, and later `finish`.
+`log_in` runs the whole flow, and blocks while the user decides. A program that must not block calls `begin`, and later
+`finish`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _HINTS: Final = {UNAUTHORIZED_CLIENT: UNAUTHORIZED_HINT}
 
 
 async def log_in(world: World, metadata: ServerMetadata, client: OAuthClient, profile: Profile) -> TokenAnswer:
-    """Request the codes, show them and wait for the user. Raises as `begin` and `finish` do."""
+    """Request the codes, show the user code, and poll until the user has decided.
+
+    Raises the errors of `begin` and `finish`.
+    """
     pending = await begin(world, metadata, client, profile)
     return await finish(world, pending, client)
 
@@ -57,9 +61,9 @@ async def begin(
         assurance: Requirements on the user's authentication; a server may ignore them.
 
     Raises:
-        Refused: The server refuses this client; code `flow-unavailable` if it has no device endpoint.
+        Refused: The server refuses this client; code `flow-unavailable` if the server has no device endpoint.
         Malformed: The response violates RFC 8628 §3.2.
-        Unreachable: There is no response. Nothing is retried, since no user waits yet.
+        Unreachable: There is no response. The request is not retried, since no user waits yet.
     """
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None:
@@ -113,7 +117,7 @@ def token_poll(pending: PendingLogin) -> TokenPoll:
 
 
 async def finish(world: World, pending: PendingLogin, client: OAuthClient) -> TokenAnswer:
-    """Poll until the user has decided (RFC 8628 §3.4-3.5). Raises as `polling.poll_or` does."""
+    """Poll until the user has decided (RFC 8628 §3.4-3.5). Raises the errors of `polling.poll_or`."""
     return await poll(world, token_poll(pending), client)
 
 

@@ -16,10 +16,9 @@ async def discover(world: World, profile: Profile) -> ServerMetadata:
     """Return the issuer's metadata; endpoints in the profile take precedence.
 
     Args:
-        profile: The profile. Its issuer must equal the metadata's `issuer` exactly; only the address of the metadata is
-            formed from a normalized issuer. If the profile has a token endpoint, no metadata is fetched, since some
-            servers publish none. If the profile has a certificate, the mutual TLS endpoint aliases are used (RFC 8705
-            §5).
+        profile: The profile. Its issuer must equal the metadata's `issuer` exactly. If the profile has a token
+            endpoint, no metadata is fetched, since some servers publish no metadata. If the profile has a certificate,
+            the endpoints for mutual TLS in the metadata (`mtls_endpoint_aliases`) are used (RFC 8705 §5).
 
     Raises:
         Misuse: The issuer is not an https address; plain http is for loopback only (RFC 8414 §2).
@@ -71,7 +70,7 @@ async def _fetch(world: World, issuer: str) -> Fields:
 
 
 def _why_not(status: int) -> list[str]:
-    """Return what a status means, for an error message; [] for a status such as 404, which explains itself."""
+    """Return the explanation of an HTTP status for an error message; [] if it needs no explanation, such as 404."""
     if 300 <= status < 400:
         return [f"the issuer redirects the request for its metadata (status {status}); no redirect is followed"]
     if status in {401, 403}:

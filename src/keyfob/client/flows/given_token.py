@@ -1,4 +1,4 @@
-"""A login made of an access token that the user has from elsewhere, such as a CI system (RFC 6750, RFC 9068 §2.2)."""
+"""A login made of an access token that keyfob did not request, such as a CI system's (RFC 6750, RFC 9068 §2.2)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HINT: Final = "Send the access token alone, or JSON with a member access_token.
 
 
 def read_given_token(given: Secret, profile: Profile, metadata: ServerMetadata, now: datetime) -> StoredLogin:
-    """Return a login that lasts as long as a given access token. It has no refresh token.
+    """Return a login without refresh token, which ends when the given access token expires.
 
-    The claims of a JWT are read to detect a wrong token early. The signature is not verified: that is the
-    API's task.
+    The claims of a JWT are read to detect a wrong token early. The signature is not verified, since the API verifies
+    it.
 
     Args:
         given: The token, or a JSON object with `access_token` and optionally `expires_at` and `scope`.
@@ -93,7 +93,7 @@ def _check(claims: Fields, profile: Profile) -> None:
 
 
 def _expiry(members: Fields) -> datetime | None:
-    """Return `expires_at` as `keyfob token --json` writes it."""
+    """Parse `expires_at`, in the format of `keyfob token --json`; None if absent."""
     said = members.optional_text("expires_at")
     if said is None:
         return None

@@ -34,7 +34,7 @@ async def check(
     """Fetch the issuer's keys and verify an ID token from the token endpoint.
 
     Args:
-        nonce: The `nonce` of the authorization request; None in flows without one, such as the device flow.
+        nonce: The `nonce` of the authorization request; None in flows without a `nonce`, such as the device flow.
         assurance: The requirements on the user's authentication.
 
     Raises:
@@ -97,10 +97,10 @@ def _audiences(claims: IdClaims) -> str:
 
 
 def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> None:
-    """Verify that the authentication meets the request (OpenID Connect Core §3.1.3.7, 12 and 13).
+    """Verify that the authentication meets the requirements (OpenID Connect Core §3.1.3.7, items 12 and 13).
 
     Raises:
-        InvalidToken: The authentication does not meet the request, or the claims are missing.
+        InvalidToken: `acr` or `auth_time` is missing or does not meet the requirements.
     """
     if wanted.max_age is not None:
         if claims.auth_time is None:
@@ -114,11 +114,11 @@ def judge_assurance(claims: IdClaims, wanted: Assurance, moment: datetime) -> No
 def check_renewed(token: Secret, stored: StoredLogin, moment: datetime) -> None:
     """Verify an ID token from a refresh (OpenID Connect Core §12.2).
 
-    The signature is not checked, so a refresh fetches no keys. The TLS connection to the issuer suffices (§3.1.3.7,
-    item 6), and no claim of this token is stored.
+    The signature is not checked, so a refresh fetches no keys. The check can be omitted because the token came from the
+    issuer over TLS (§3.1.3.7, item 6). No claim of this token is stored.
 
     Raises:
-        InvalidToken: The token is for another user, client or login than the one that was refreshed.
+        InvalidToken: The ID token's user, client or login is not that of the refreshed login.
     """
     try:
         claims = IdClaims.read(read_json(take_apart(token).payload, "ID token"))

@@ -58,14 +58,15 @@ async def log_in(
     """Log the user in.
 
     Args:
-        profile: The settings. With the flow `auto`, flows are tried from the safest on until the server accepts one.
+        profile: The settings. With `flow="auto"`, flows are tried, the safest first, until the server accepts a flow.
         credential: The client's secret or key, if it has one.
-        opens_page: Device flow: open the page with the code in it on this machine.
-        assurance: Requirements on authentication.
-        last_name: The user name of the last login, if known; the default where a user name is asked for.
+        opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
+        assurance: Requirements on the user's authentication.
+        last_name: The user name of the last login, to offer as the default when a user name is asked for; "" if
+            unknown.
 
     Raises:
-        LoginRequired: There is no user here.
+        LoginRequired: No user is present.
         LoginDeclined: The user declined.
         TimedOut: The login was not approved in time.
         Refused: The server refuses; code `flow-unavailable` if it supports no flow.
@@ -84,12 +85,13 @@ async def log_in(
 
 
 async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bool) -> StoredLogin:
-    """Log in by the safest possible flow. If the server refuses that flow to this client, use the next flow.
+    """Log in by the safest possible flow. If the server refuses a flow to this client, try the next flow.
+
+    After a refusal, the user is sent to a browser only if the authorization endpoint accepts the client ID. Otherwise
+    the user would wait in vain, since a server refuses every flow to an unknown client.
 
     Raises:
-        Refused: The server refuses all flows, or supports none. The pasting flow is tried after a refusal only if the
-            authorization endpoint accepts the client ID; else the user would wait in vain, since a server refuses every
-            flow to an unknown client.
+        Refused: The server refuses all flows, or supports no flow.
     """
     choice, refusals = _choose(world, context), dict[InteractiveFlow, Refused]()
     for flow, following in zip(choice.flows, (*choice.flows[1:], None), strict=False):
@@ -110,14 +112,14 @@ async def _by_safest_flow(world: World, context: LoginContext, *, opens_page: bo
 
 
 async def plan(world: World, profile: Profile) -> Choice:
-    """Return the flows that are possible here, and the reasons. Raises the errors of `discover`."""
+    """Return the flows that are possible on this machine, and the reasons. Raises the errors of `discover`."""
     return _plan(world, await find(world, profile))
 
 
 async def begin(
     world: World, profile: Profile, credential: Credential | None = None, assurance: Assurance = ANY_LOGIN
 ) -> PendingLogin:
-    """Show the user a code and return without waiting.
+    """Begin the device flow: show the user code, and return without waiting for the user.
 
     Raises:
         KeyfobError: Any error of `discover` or `device_flow.begin`.
@@ -134,10 +136,10 @@ async def begin(
 
 
 async def resume(world: World, profile: Profile, credential: Credential | None = None) -> StoredLogin:
-    """Continue a pending login, begun here or in another process.
+    """Finish a device login that this process or another process began.
 
     Raises:
-        LoginRequired: There is no pending login, or it belongs to another profile.
+        LoginRequired: There is no pending login, or it was begun with other settings than the profile's.
         KeyfobError: Any error of `device_flow.finish` and `id_token.check`.
     """
     raw = world.load_pending(profile.name)
@@ -171,10 +173,10 @@ def _terminal_hint(profile: Profile) -> str:
 
 
 def _choose(world: World, context: LoginContext) -> Choice:
-    """Choose the flows to try, and notify the user of the first.
+    """Choose the flows to try, and notify the user of the first flow.
 
     Raises:
-        LoginRequired: There is no user here.
+        LoginRequired: No user is present.
     """
     choice = _plan(world, context)
     if not world.surroundings()[1]:
@@ -189,9 +191,9 @@ class _Run:
     """One flow to run.
 
     Attributes:
-        opens_page: Device flow: open the page with the code in it on this machine.
+        opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
         last_name: The user name to offer as the default.
-        doubt: The error by which the server refused an earlier flow, perhaps because it does not know the client.
+        doubt: The server's refusal of an earlier flow; None if there was none. Perhaps the client ID is unknown.
     """
 
     flow: FlowName
@@ -201,7 +203,7 @@ class _Run:
 
 
 async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[LoginContext, TokenResult]:
-    """Run a flow, and repeat it without each addition of keyfob that the server refuses. Return the successful run."""
+    """Run a flow. If the server refuses an added scope or requires a pushed request, repeat the flow accordingly."""
     tried = context
     while True:
         try:
@@ -215,7 +217,7 @@ async def _run_flow(world: World, chosen: _Run, context: LoginContext) -> tuple[
 
 
 def _concede(world: World, context: LoginContext, problem: Refused) -> LoginContext:
-    """Return the login without the refused addition of keyfob, and notify the user; else raise `problem`."""
+    """Return the login without the refused scope, or with a pushed request. Raise `problem` if neither is possible."""
     less = concede(context, problem)
     if less is None:
         raise problem
@@ -251,7 +253,7 @@ async def _begin_device(world: World, context: LoginContext, *, opens: bool = Fa
 
 
 async def _finish_device(world: World, context: LoginContext, pending: PendingLogin) -> TokenAnswer:
-    """Poll until the user has decided. The server's answer removes the pending login; an interruption keeps it.
+    """Poll until the user has decided, and delete the stored pending login. An interruption does not delete it.
 
     Raises:
         Refused: The server ended the login.
@@ -269,7 +271,7 @@ async def _finish_device(world: World, context: LoginContext, pending: PendingLo
 
 
 def _remove_pending(world: World, pending: PendingLogin) -> None:
-    """Remove the stored pending login, unless another was begun meanwhile (`--no-wait`)."""
+    """Delete the stored pending login, unless another `keyfob login --no-wait` has replaced it by a newer one."""
     name = pending.profile.name
     try:
         raw = world.load_pending(name)
@@ -281,7 +283,7 @@ def _remove_pending(world: World, pending: PendingLogin) -> None:
 
 
 async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt: Refused | None = None) -> TokenResult:
-    """Wait for the browser or a pasted redirect URI; switch to the device flow if the user requests that.
+    """Wait for the redirect or a pasted redirect URI; run the device flow if the user switches to it.
 
     Raises:
         Refused: `doubt` (see `browser.begin`), because the authorization endpoint refuses this client too.
@@ -317,7 +319,7 @@ async def _by_browser(world: World, context: LoginContext, *, opens: bool, doubt
 
 
 async def _by_asking(world: World, context: LoginContext) -> TokenResult:
-    """Ask for the redirect URI by a question, because a calling program or a pipe provides the input in lines.
+    """Ask the user, through a calling program or a pipe, to paste the redirect URI as one line of input.
 
     Raises:
         Refused: No pasted text is a redirect of this login.
@@ -334,7 +336,7 @@ async def _by_asking(world: World, context: LoginContext) -> TokenResult:
 async def _by_device_or_browser(
     world: World, context: LoginContext, browser_login: browser_flow.PendingAuthorization
 ) -> TokenResult:
-    """Run the device flow, and keep listening for the browser between two polls."""
+    """Run the device flow, and accept the browser's redirect between two polls."""
 
     async def pause(span: timedelta) -> Mapping[str, str] | None:
         ends = world.now().steady + span
@@ -359,7 +361,10 @@ async def _redeem(
 
 
 async def _verify(world: World, context: LoginContext, result: TokenResult) -> StoredLogin:
-    """Verify the ID token, and notify the user of a missing binding or scope."""
+    """Verify the ID token, and return the login. Revoke the tokens if the verification fails (any error of `check`).
+
+    The user is notified if the token is not bound to a wanted DPoP key, or if a requested scope was not granted.
+    """
     claims, answer = None, result.answer
     if answer.id_token is not None:
         try:
@@ -382,7 +387,11 @@ async def _verify(world: World, context: LoginContext, result: TokenResult) -> S
 
 
 def _implied(answer: TokenAnswer, granted: Scope) -> frozenset[str]:
-    """Return the scopes that the tokens prove to be granted: some servers omit these from the response's `scope`."""
+    """Return granted scopes that some servers do not list in `scope`.
+
+    An ID token proves that the scopes of the user's data were granted. A refresh token proves `offline_access`. An
+    access token without an expiry time counts as such a proof too, since it needs no refresh token.
+    """
     # A token without an expiry time, such as GitHub's, needs no refresh token.
     is_lasting = answer.refresh_token is not None or answer.expires_in is None
     of_user = _USER_SCOPES if answer.id_token is not None and not granted.names & _USER_SCOPES else frozenset[str]()

@@ -1,9 +1,9 @@
 """The scope and parameters of a user's login, and the fallbacks if the server refuses them (RFC 6749 §3.3, RFC 9126).
 
-keyfob requests scopes that the user did not name, and sends the authorization request without pushing it first. Some
-servers refuse the scopes or the unpushed request to some clients, and do not announce that in their metadata. keyfob
-then repeats the login without the refused scopes or with a pushed request. It stores the refusal for this issuer and
-client.
+keyfob adds scopes to those that the user named, and does not push the authorization request. Some servers refuse the
+added scopes to some clients. Other servers require a pushed request from some clients. Their metadata does not announce
+this, so the first login fails. keyfob then repeats the login without the refused scopes, or with a pushed request. It
+stores the refusal for this issuer and client.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LoginContext:
 
     @property
     def profile(self) -> Profile:
-        """The profile with the scope that is requested."""
+        """The profile, whose scope includes the added scopes."""
         return replace(self.settings, scope=self.settings.scope | self.added)
 
 
@@ -61,7 +61,7 @@ async def find(
     """Fetch the metadata, choose scope and client authentication, and make a DPoP key if tokens will be bound to one.
 
     Raises:
-        Misuse: The server requires a client secret even from native apps, and the client has none.
+        Misuse: The server requires a client secret even from native apps, and the client has no secret.
         KeyfobError: Any error of `discover` or `make_dpop_key`.
     """
     habits = habits_of(profile.issuer)
@@ -87,10 +87,11 @@ async def find(
 
 
 def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
-    """Return the login without an addition of keyfob that the server refused; None if nothing is left to drop.
+    """Return a changed login that the server may accept; None if no change can help.
 
-    After a refused scope, the first call drops all added scopes except `openid`, and the next call drops `openid`. If
-    the server requires a pushed request, the returned login pushes its request.
+    - The server refused a scope: the first call drops all added scopes except `openid`. A second call drops `openid`
+      too.
+    - The server requires a pushed request: the returned login pushes its request.
     """
     if problem.oauth_code == INVALID_REQUEST and "push" in problem.message.lower():
         return _pushed(context)
@@ -102,13 +103,16 @@ def concede(context: LoginContext, problem: Refused) -> LoginContext | None:
 
 
 def is_for_this_client(problem: Refused) -> bool:
-    """Return whether the refusal applies to every login of this client by this flow, and not only to this one."""
+    """Return whether the server refuses this flow to this client in general, and would refuse other logins too."""
     is_final = isinstance(problem, LoginDeclined | LoginRequired)
     return not is_final and (problem.code == "flow-unavailable" or problem.oauth_code in _FLOW_REFUSED)
 
 
 def _pushed(context: LoginContext) -> LoginContext | None:
-    """Return the login with a pushed request, which a server may require from particular clients (RFC 9126 §6)."""
+    """Return the login with a pushed request (RFC 9126 §6).
+
+    Return None if the server has no endpoint for pushed requests, or if the request was already pushed.
+    """
     metadata = context.metadata
     if metadata.require_pushed_authorization_requests or metadata.pushed_authorization_request_endpoint is None:
         return None
@@ -116,7 +120,9 @@ def _pushed(context: LoginContext) -> LoginContext | None:
 
 
 def remember(world: World, before: LoginContext, after: LoginContext, refused_flows: tuple[str, ...] = ()) -> None:
-    """Store the refusals that a successful login met. Only the success proves why the server had refused.
+    """Store what the server refused, after a login that has succeeded without it.
+
+    Before that success, the cause of a refusal is uncertain, so nothing is stored.
 
     Args:
         before: The context in which the login began.
@@ -135,7 +141,7 @@ def remember(world: World, before: LoginContext, after: LoginContext, refused_fl
 
 
 def forget(world: World, context: LoginContext, flow: str) -> None:
-    """Remove the stored refusal of a flow, because the flow has succeeded now."""
+    """Delete the stored refusal of a flow that has now succeeded."""
     issuer, client_id = context.settings.issuer, context.settings.client_id
     capabilities = world.load_capabilities(issuer, client_id)
     if flow in capabilities.refused:

@@ -25,17 +25,17 @@ async def await_login_lock(
     *,
     ignores_assurance: bool = False,
 ) -> StoredLogin | None:
-    """Take the login lock, waiting for other processes.
+    """Take the login lock. Wait for other processes that have it.
 
     Args:
         profile: The profile's name.
         holder: The description of the requested login.
-        accepts: Decides whether another process's login can be returned.
+        accepts: Decides whether another process's login may be returned.
         ignores_assurance: Whether to accept a login that was made under other requirements on authentication.
 
     Returns:
-        The login that another process made during the wait, if it meets this request. An earlier login is not
-        returned, since the caller wants a new one.
+        The login that another process made during the wait, if that login meets this request; else None. A login from
+        before the wait is not returned, since the caller wants a new login.
     """
     tries = 0
     shown_pid: int | None = None

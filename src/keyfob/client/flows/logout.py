@@ -23,8 +23,8 @@ class LoggedOut:
     Attributes:
         revoked: Whether the server confirmed the refresh token's revocation; None if the login had no refresh token.
         problem: Why the server did not confirm the refresh token's revocation; "" otherwise.
-        alive_until: When the access token expires. APIs that validate tokens offline accept the token until then. None
-            if the token has expired or its lifetime is unknown.
+        alive_until: When the access token expires. Until then, APIs that validate tokens offline accept it, even if it
+            was revoked. None if the token has expired, or if its lifetime is unknown.
         is_alive: Whether the access token may still be accepted.
         access_revoked: Whether the server confirmed the access token's revocation; None if it was not requested.
     """
@@ -38,11 +38,11 @@ class LoggedOut:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLogin:
-    """A login that was deleted from the vault, and whose tokens must still be revoked.
+    """The result of deleting a login from the vault, before its tokens are revoked.
 
     Attributes:
         stored: The login; None if it could not be read, for the reason in `problem`.
-        stays: The error that prevented the deletion, or None.
+        stays: The error that prevented the deletion; None if the login was deleted.
     """
 
     stored: StoredLogin | None
@@ -51,7 +51,7 @@ class RemovedLogin:
 
 
 async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Delete a stored login. Its lock is taken if it is soon free, so a refresh that hangs does not block the deletion.
+    """Delete a stored login. Wait only briefly for its lock, so that a hanging refresh does not block the deletion.
 
     Args:
         entry: The profile's name.
@@ -70,7 +70,7 @@ async def remove_login(vault: Vault, entry: str, find: Callable[[], Awaitable[St
 
 
 async def _remove(vault: Vault, entry: str, find: Callable[[], Awaitable[StoredLogin]]) -> RemovedLogin:
-    """Load the login and delete it, even if it cannot be read.
+    """Load the login, and delete its vault entry. If the login cannot be read, the entry is deleted all the same.
 
     Raises:
         LoginRequired: There is no stored login.
@@ -111,9 +111,9 @@ async def end(world: World, removed: RemovedLogin, client: Callable[[StoredLogin
 
 
 async def log_out(world: World, stored: StoredLogin, client: OAuthClient) -> LoggedOut:
-    """Revoke the refresh token, then the access token. Errors of the server are reported in the result.
+    """Revoke the refresh token, then the access token. The result tells what the server confirmed; no error is raised.
 
-    If the server does not confirm the first revocation, the second is not requested.
+    If the server does not confirm the refresh token's revocation, the access token is not revoked.
     """
     moment = world.now().wall
     is_alive = stored.expires_at is None or stored.expires_at > moment
@@ -136,7 +136,7 @@ async def _revoke(world: World, stored: StoredLogin, token: Secret, client: OAut
         return False, problem.message
     error = OAuthError.find(response)
     if error is not None and error.error == INVALID_TOKEN:
-        return True, ""  # Keycloak's answer for a token that its session has taken along
+        return True, ""  # Keycloak's response for a token that ended with its session
     if response.status != 200:
         return False, f"it responded with status {response.status}"
     return True, ""

@@ -108,7 +108,7 @@ async def _let_choose(world: World, factors: tuple[Factor, ...]) -> Factor:
 
 
 async def _by_code(world: World, login: _Login, question: Question, write: Callable[[Secret], Grant]) -> TokenAnswer:
-    """Ask the user for a code. After a typing error the user may try again."""
+    """Ask the user for a code and send it. After a typing error, ask again."""
     for _ in range(TRIES - 1):
         response = await _request(world, login, write(await _typed(world, question)))
         if not _is_wrong(response):
@@ -126,7 +126,10 @@ async def _request(world: World, login: _Login, grant: Grant) -> Response:
 
 
 async def _out_of_band(world: World, login: _Login, factor: Factor) -> TokenAnswer:
-    """Request a challenge; ask for the code that was sent, or poll until the user approves on the other device.
+    """Request a challenge, and complete it as its `binding_method` requires.
+
+    If that is "prompt", the server has sent the user a code, and the user is asked for it. Otherwise, poll until the
+    user approves the login on another device.
 
     Raises:
         Malformed: The challenge is not in Auth0's format.
@@ -154,7 +157,7 @@ async def _typed(world: World, question: Question) -> Secret:
 
 
 def _is_wrong(response: Response) -> bool:
-    """Return whether the response means that the user mistyped the code, and not that the login has expired."""
+    """Return whether the server refused the code as wrong, and not because the login has expired."""
     error = OAuthError.find(response)
     return error is not None and error.error == INVALID_GRANT and "mfa_token" not in error.description
 
@@ -170,7 +173,11 @@ def _show_new_code(world: World, response: Response) -> None:
 
 
 def _address(login: _Login, name: str) -> str:
-    """Return an MFA endpoint's URL: beside the challenge endpoint in Auth0's metadata, or else below the issuer."""
+    """Return the URL of one endpoint of the MFA API.
+
+    If the metadata names the challenge endpoint, the other endpoints are in the same folder. Otherwise, they are in the
+    folder `mfa` below the issuer.
+    """
     known = login.metadata.mfa_challenge_endpoint
     home = known.rpartition("/")[0] if known else f"{login.metadata.issuer.removesuffix('/')}/mfa"
     return f"{home}/{name}"

@@ -1,7 +1,7 @@
 """Legacy: the password grant (RFC 6749 §4.3, Auth0's password-realm). RFC 9700 §2.4 forbids it.
 
-This grant is only for servers that offer nothing else. It trains users to type passwords into programs, supports no
-passkeys and no federated login, and lets the program see the password. So keyfob shows a warning at each login.
+This grant is only for servers that offer no other flow. It trains users to type passwords into programs, supports
+neither passkeys nor federated login, and shows the password to the program. So keyfob warns at each login.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Poll the token endpoint until the user has decided on another device (RFC 8628 §3.4-3.5).
+"""Poll the token endpoint until the user has approved or declined the login (RFC 8628 §3.4-3.5).
 
-The device flow uses this module, and so does a second factor on another device (Auth0's mfa-oob).
+The device flow uses this module. The login with a second factor on another device (Auth0's mfa-oob) uses it too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TokenPoll:
 
     Attributes:
         interval: The server's polling interval. keyfob waits a little longer than that.
-        deadline: The time at which polling ends, as a reading of both clocks.
+        deadline: The time at which polling ends, on the wall clock and on the monotonic clock.
     """
 
     token_endpoint: str
@@ -65,7 +65,13 @@ class TokenPoll:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """The waiting times. `interval` never shrinks. `patience` doubles with each timeout; a response resets it to 1."""
+    """The wait between two polls: `interval` times `patience`, but not less than `at_least`.
+
+    Attributes:
+        interval: The server's polling interval. It never becomes shorter during a login.
+        patience: A factor that doubles with each request that times out. A response resets it to 1.
+        at_least: The wait that the last response required by Retry-After; zero if it required none.
+    """
 
     interval: timedelta
     patience: int = 1
@@ -87,18 +93,19 @@ async def poll_or(
 ) -> TokenAnswer | T:
     """Poll until the user has decided (RFC 8628 §3.4-3.5), or `pause` returns a result.
 
-    Polling ends when the monotonic clock reaches the deadline. The wall clock runs on while a laptop sleeps, but it may
-    also be adjusted. So after the wall clock's deadline, polling ends only when a request fails.
+    There are two deadlines. At the deadline on the monotonic clock, polling ends. This clock may stop while a laptop
+    sleeps, so there is a deadline on the wall clock too. But the wall clock may be wrong. So after its deadline,
+    polling goes on until a request gets no usable response.
 
     Args:
-        pause: Waits between two requests; a result other than None ends the polling.
+        pause: Waits between two requests. Its result ends the polling, unless it is None.
 
     Raises:
         LoginDeclined: The user declined.
         TimedOut: The user did not answer in time.
         Refused: The server ended the login for another reason.
         Malformed: The tokens violate RFC 6749 §5.1.
-        LoginRequired: The server requires the number on the page, and there is no user to type it.
+        LoginRequired: The server requires the number that its page shows, and no user is present to type it.
     """
     pace, grant, has_new_number = _Pace(max(token_poll.interval, SHORTEST_INTERVAL)), token_poll.grant, False
     while True:
@@ -126,7 +133,7 @@ async def poll_or(
 
 
 async def _ask_number(world: World, asked: NumberAsked) -> Secret:
-    """Return the number on the page, as the user types it. Ask again until the input is a number."""
+    """Ask the user for the number that the server's page shows, until the input is a number."""
     if asked.tries_left is not None:
         world.notify(NumberRefused(asked.tries_left))
     while True:
@@ -164,7 +171,7 @@ def _tolerate(world: World, what: str, pace: _Pace, token_poll: TokenPoll) -> No
 
 
 def _refuse(response: Response, what: str) -> NoReturn:
-    """Raise the error of keyfob for an error response.
+    """Raise the exception for an error response.
 
     Raises:
         LoginDeclined: The user declined.
@@ -182,13 +189,16 @@ def _refuse(response: Response, what: str) -> NoReturn:
 
 
 def _is_page(response: Response) -> bool:
-    """Return whether the response is HTML with any content type, as from a proxy, load balancer or captive portal."""
+    """Return whether the response is an HTML page, by its content type or its body.
+
+    Such a response comes from a proxy or captive portal, and not from the token endpoint.
+    """
     declared = media_type(response.header("content-type"))
     return declared in {"text/html", "application/xhtml+xml"} or response.body.lstrip()[:1] == b"<"
 
 
 def _retry_after(response: Response, wall: datetime) -> timedelta:
-    """Return the wait in a Retry-After header, which is seconds or a date (RFC 9110 §10.2.3); zero if unusable."""
+    """Return the wait that Retry-After requests, in seconds or as a date (RFC 9110 §10.2.3); zero if unusable."""
     value = (response.header("retry-after") or "").strip()
     if value.isascii() and value.isdigit() and len(value) <= len("86400"):
         return timedelta(seconds=int(value))

@@ -32,7 +32,7 @@ class ApiFound:
     Attributes:
         resource: The API's resource identifier (RFC 8707 §2).
         issuers: The API's authorization servers that may be contacted, trusted ones first; never empty.
-        scope: The scope to request: the one in the API's challenge, or else all scopes in the metadata.
+        scope: The scope to request: the challenge's `scope`, or else all scopes in the metadata.
         needs_proof: Whether the API accepts only DPoP-bound tokens (RFC 9449).
     """
 
@@ -48,8 +48,8 @@ async def find_issuer(world: World, url: str, refusal: Response, trusted: Collec
     Args:
         url: The address that was called.
         refusal: The API's response to a request without a token.
-        trusted: Issuers that the user has named or used before. They may have any address. Other issuers must be
-            neither on this machine nor in a private network (RFC 9728 §7.7).
+        trusted: Issuers that the user has named or used before. They may have any address. Every other issuer is left
+            out if it is on this machine or in a private network (RFC 9728 §7.7).
 
     Raises:
         Malformed: There is no metadata (code `metadata-missing`), or it is not valid for this API.
@@ -84,7 +84,7 @@ def resources_of(url: str) -> Iterator[str]:
 
 
 def covers(resource: str, url: str) -> bool:
-    """Return whether an address belongs to a resource: the same origin, and below its path."""
+    """Return whether an address has the resource's origin and is at or below the resource's path."""
     parts, path = urlsplit(resource), urlsplit(url).path
     if not origin_of(resource) or origin_of(resource) != origin_of(url) or parts.query or parts.fragment:
         return False
@@ -137,10 +137,10 @@ def _named_by(refusal: Response) -> Iterator[str]:
 
 
 async def _get(world: World, address: str) -> Fields:
-    """Fetch a metadata document.
+    """Fetch a metadata document. Redirects are not followed.
 
     Raises:
-        Malformed: There is no document at the address. Redirects are not followed.
+        Malformed: The address redirects, or has no JSON document of acceptable size.
     """
     response = await world.send(Request("GET", address, (("accept", JSON),)))
     if response.status != 200 or len(response.body) > LARGEST:
@@ -155,15 +155,14 @@ def _say_missing() -> NoReturn:
 def _check(found: Fields, address: str, url: str) -> ResourceMetadata:
     """Return the metadata if it belongs to the API that was called (§3.3).
 
-    The metadata's `resource` must be the called address, or a parent of the called address whose well-known address is
-    the one that was fetched. In the second case, the challenge need not be trusted: discovery without the challenge
-    would find the same document.
+    The metadata's `resource` must be the called address or a parent of it. A parent is accepted only if the metadata
+    was fetched from the parent's own well-known address. Without a challenge, discovery would fetch that address too.
 
     Raises:
         Malformed: The metadata belongs to another API.
     """
     resource = found.text("resource")
-    # DEVIATION: RFC 9728 §3.3 requires the called address if a challenge named the metadata; a parent is accepted too.
+    # DEVIATION: For metadata that a challenge names, RFC 9728 §3.3 allows only the called URL; a parent is allowed too.
     is_own = resource == url or (covers(resource, url) and well_known_resource(resource) == address)
     if not is_own:
         raise Malformed(
@@ -180,7 +179,10 @@ def _may_contact(issuer: str, url: str, trusted: Collection[str]) -> bool:
 
 
 def _scope_of(refusal: Response, found: ResourceMetadata) -> Scope:
-    """Return the scope to request; an empty scope if it is malformed. The API will then name the missing scope."""
+    """Return the scope to request: the challenge's, or else the scopes in the metadata.
+
+    If that scope is malformed, return an empty scope. The API's next challenge then names the missing scope.
+    """
     try:
         return Scope.read(challenge_of(refusal).get("scope", "")) or Scope.read(" ".join(found.scopes_supported))
     except Malformed:

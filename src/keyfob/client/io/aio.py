@@ -1,4 +1,7 @@
-"""`World` and `Vault` for an event loop: blocking methods run in threads, and waiting can be cancelled."""
+"""The protocols `World` (network, clocks, user) and `Vault` (stored logins), implemented for use in an event loop.
+
+The blocking methods of another `World` or `Vault` are called in threads.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,15 @@ T = TypeVar("T")
 _OWN = "keyfob-own"
 _TICK_S = 1.0
 _GLANCE_S = 0.1
-# A pool of our own: a lock's holder must find a free thread, however busy the event loop's default pool is.
+# keyfob's own pool: a lock's holder must find a free thread, however busy the event loop's default pool is.
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="keyfob")
 
 
 async def in_thread(flow: Coroutine[object, None, T]) -> T:
-    """Run a blocking coroutine in a thread. If the calling task is cancelled, the task does not wait for the thread."""
+    """Run a blocking coroutine in a thread.
+
+    If the calling task is cancelled, it ends at once, and does not wait for the thread, which runs to its end.
+    """
     if _is_own_thread():
         return run(flow)
     begun = _threads.submit(run, flow)
@@ -43,29 +49,29 @@ async def in_thread(flow: Coroutine[object, None, T]) -> T:
 
 
 async def off_loop(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking function in a new thread, or in the current thread if that thread may block."""
+    """Run a blocking function in a thread of keyfob's pool, or directly if the current thread may block."""
     if _is_own_thread():
         return act(*args, **kwargs)
     return await asyncio.wrap_future(_threads.submit(act, *args, **kwargs))
 
 
 async def _to_the_end(flow: Coroutine[object, None, T]) -> T:
-    """Do the same as `in_thread`, but run the coroutine to its end even if the task is cancelled at once."""
+    """Run a blocking coroutine in a thread, to its end even if the calling task is cancelled."""
     if _is_own_thread():
         return run(flow)
     return await asyncio.shield(asyncio.wrap_future(_threads.submit(run, flow)))
 
 
 class WorldInThreads(WorldAround):
-    """A World for an event loop, which calls the methods of a blocking World in threads."""
+    """A `World` (network, clocks, user) for use in an event loop. It calls a blocking `World` in threads."""
 
     async def uninterrupted(self, act: Coroutine[object, None, T]) -> T:
-        """Run `act` in a new thread, which continues even if this task is cancelled or the event loop ends.
+        """Run `act` in a new thread, to its end even if this task is cancelled or the event loop ends.
 
-        In that thread, `act` neither suspends nor starts threads: Python starts no thread while it exits.
+        All blocking calls in `act` run in that one thread, because Python starts no threads while it exits.
 
         Raises:
-            CancelledError: The task was cancelled. `act` has ended, or will end soon in the background.
+            CancelledError: The task was cancelled. `act` has ended, or will end soon in its thread.
         """
         ending = asyncio.wrap_future(_in_own_thread(lambda: run(act)))
         ending.add_done_callback(_retrieve)
@@ -97,7 +103,10 @@ class WorldInThreads(WorldAround):
 
 
 class AsyncSystemWorld(WorldInThreads):
-    """The real World for an event loop. `wait` uses no thread, and ends when its task is cancelled."""
+    """The network, clocks and user of this process, for use in an event loop.
+
+    `wait` and `next_event` use no threads, so that they end at once when their task is cancelled.
+    """
 
     def __init__(self, world: SystemWorld) -> None:
         super().__init__(world)
@@ -123,12 +132,12 @@ class AsyncSystemWorld(WorldInThreads):
 
 
 def without_blocking(world: World) -> World:
-    """Return a World for an event loop that does the same as `world`."""
+    """Wrap a blocking `World` (network, clocks, user) for use in an event loop."""
     return AsyncSystemWorld(world) if isinstance(world, SystemWorld) else WorldInThreads(world)
 
 
 class VaultInThreads:
-    """A Vault for an event loop, which calls the methods of a blocking Vault in threads."""
+    """A `Vault` (stored logins) for use in an event loop. It calls a blocking `Vault` in threads."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -140,7 +149,7 @@ class VaultInThreads:
         return await in_thread(self._vault.load(entry, is_ending=is_ending))
 
     async def save(self, entry: str, stored: StoredLogin) -> None:
-        # A spent refresh token must not be lost with its task.
+        # The old refresh token may be spent, so the new one is stored even if the task is cancelled.
         await _to_the_end(self._vault.save(entry, stored))
 
     def reserve(self, entry: str) -> AbstractAsyncContextManager[Slot]:
@@ -173,10 +182,13 @@ class _SlotInThreads:
 
 
 class _Entered(Generic[T]):
-    """A blocking context manager, entered in a new thread. Waiting threads could fill a pool and block a lock's holder.
+    """An asynchronous context manager that enters a blocking context manager in a new thread.
 
-    This is a class and not a generator: an event loop closes all generators when it ends, but a coroutine that runs in
-    `WorldInThreads.uninterrupted` continues after that.
+    No pool is used: all its threads could be waiting for a lock, and the lock's holder would find no free thread.
+
+    This is a class and not a generator: an event loop closes its generators when it ends, and so would release the lock
+    too early. A coroutine in `WorldInThreads.uninterrupted` may continue to run, and need the lock, after the end of
+    the event loop.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
@@ -186,7 +198,7 @@ class _Entered(Generic[T]):
         """Enter the context.
 
         Raises:
-            CancelledError: The task was cancelled. The context is exited as soon as it has been entered.
+            CancelledError: The task was cancelled. If the thread enters the context later, it exits at once.
         """
         entered = _in_own_thread(lambda: run(_enter(self._context)))
         try:
@@ -222,7 +234,7 @@ def _is_own_thread() -> bool:
 
 
 def _retrieve(done: asyncio.Future[T]) -> None:
-    """Retrieve the exception, so that asyncio does not report it if the waiting task was cancelled."""
+    """Retrieve the future's exception, because asyncio reports an exception that no task has retrieved."""
     if not done.cancelled():
         done.exception()
 

@@ -9,5 +9,5 @@ from keyfob.client.model.moment import Moment
 
 
 def moment() -> Moment:
-    """Return the wall clock's and the monotonic clock's time."""
+    """Return the present time on both clocks."""
     return Moment(datetime.now(UTC), timedelta(seconds=time.monotonic()))

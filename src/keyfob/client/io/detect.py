@@ -1,4 +1,4 @@
-"""Detect the surroundings: terminal, SSH, WSL, container, editor, browser, CI, coding agent; and open the browser."""
+"""Detect where keyfob runs (terminal, SSH, WSL, container, editor, CI, coding agent), and find and open a browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TIMEOUT_S = 10
 
 
 def look_around(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Surroundings:
-    """Detect the surroundings from the environment and the files below `root`. Starts no program."""
+    """Detect where keyfob runs, from environment variables and files below `root`. Starts no program."""
     is_wsl = _is_wsl(environment, root)
     browser = _find_wsl_opener() if is_wsl else _find_browser(environment)
     return Surroundings(
@@ -83,7 +83,10 @@ def _is_wsl(environment: Mapping[str, str], root: Path) -> bool:
 
 
 def _container(environment: Mapping[str, str], root: Path) -> str:
-    """Return the container's kind. systemd sets the variable `container` for services too: only known values count."""
+    """Return the container's kind; "" if this is no known container.
+
+    systemd sets the variable `container` for services too, so only known values count.
+    """
     if environment.get("KUBERNETES_SERVICE_HOST"):
         return "kubernetes"
     if (root / "run/.containerenv").exists():
@@ -136,7 +139,7 @@ def _text(path: Path) -> str:
 
 
 def open_browser(address: str, surroundings: Surroundings) -> bool:
-    """Start a browser, unless only a text browser was detected. Return whether a browser was started."""
+    """Start the detected browser if it is no text browser. Return whether a browser was started."""
     if not is_web_url(address) or not surroundings.browser or surroundings.is_text_browser:
         return False
     if surroundings.is_wsl:
@@ -150,7 +153,10 @@ def open_browser(address: str, surroundings: Surroundings) -> bool:
 
 
 def _open_in_windows(address: str, opener: str) -> bool:
-    """Start a Windows program that opens the address. The address is one argument, and no shell parses it."""
+    """Start the Windows program `opener` to open an address, and return whether it was started without an error.
+
+    No shell interprets the characters of the address.
+    """
     words = [opener, address]
     if opener == "powershell.exe":
         # In a single-quoted string of PowerShell only the quote itself is special, and is doubled.

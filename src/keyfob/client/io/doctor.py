@@ -1,4 +1,4 @@
-"""Observations for `keyfob doctor`: the issuer's clock, file modes, the disk, ports. The functions change nothing."""
+"""Checks for `keyfob doctor`: the issuer's clock, file permissions, the disk, ports. No check leaves a change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _FOLDERS = (".", "vault", "profiles", "learned", "pending", "quick")
 
 
 def clock_ahead(profile: Profile) -> timedelta | None:
-    """Return the lead of the issuer's clock over this machine's, by the Date header (RFC 9110 §6.6.1); None if unknown.
+    """Return how far the issuer's clock is ahead of this machine's clock; None if the response has no usable date.
+
+    The issuer's time is in the Date header of its response (RFC 9110 §6.6.1).
 
     Raises:
         KeyfobError: The issuer does not answer.
@@ -37,7 +39,7 @@ def clock_ahead(profile: Profile) -> timedelta | None:
 
 
 def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return three lists: files that others may read, files that belong to others, and renamed damaged files."""
+    """Return three lists: files that other users may read, files that other users own, and renamed damaged files."""
     readable: list[str] = []
     foreign: list[str] = []
     aside: list[str] = []
@@ -59,9 +61,9 @@ def look_at_files(home: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def try_disk(home: Path) -> tuple[Path, str]:
-    """Write a file in the vault's folder, read it back and remove it. Return the folder, and the problem or "".
+    """Write, read and remove a file in the vault's folder, or in the nearest parent folder that exists.
 
-    If there is no vault yet, the file is in the nearest folder that exists.
+    Return the folder that was used, and the problem as text; "" if there was no problem.
     """
     wanted = home / "vault"
     folder = next((found for found in (wanted, *wanted.parents) if found.is_dir()), wanted)
@@ -78,7 +80,7 @@ def try_disk(home: Path) -> tuple[Path, str]:
 
 
 def look_at_ports(callbacks: tuple[Callback, ...]) -> tuple[list[str], bool]:
-    """Return the addresses whose ports are taken, and whether at least one port can be opened."""
+    """Return the redirect addresses whose ports are taken, and whether any loopback port can be opened."""
     taken = [f"{one.host}:{one.port}" for one in callbacks if one.port and not _is_free(one)]
     return taken, any(_is_free(one) for one in ANYWHERE)
 

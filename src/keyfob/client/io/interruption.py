@@ -34,7 +34,7 @@ class _Hold:
                 signal.signal(number, self._receive)
 
     def end(self) -> None:
-        """Restore the handlers, and handle the delayed signal."""
+        """Restore the signal handlers. If a signal was delayed, handle it now."""
         self._restore()
         if self._sent is not None:
             self._act(self._sent)
@@ -47,7 +47,7 @@ class _Hold:
             self._timer.daemon = True
             self._timer.start()
             return
-        # The second one, or the first one's time is up.
+        # A second signal, or the time limit of the first.
         self._restore()
         self._sent = None
         self._act(number)
@@ -73,8 +73,8 @@ _hold = _Hold(LIMIT_S)
 def held_back(seconds: float = LIMIT_S) -> Generator[None]:
     """Delay the first SIGINT, SIGTERM or SIGHUP until the end of the block, for at most `seconds`.
 
-    A second signal is handled at once. Outside the main thread this does nothing, since signals interrupt only the main
-    thread. If the blocks of several tasks overlap, the signal is handled when the last block ends.
+    A second signal is handled at once. Outside the main thread, nothing is delayed, because signals interrupt only the
+    main thread. If the blocks of several tasks overlap, the signal is handled when the last block ends.
     """
     global _hold  # noqa: PLW0603  signal handlers are global too
     if threading.current_thread() is not threading.main_thread():
@@ -94,7 +94,7 @@ def held_back(seconds: float = LIMIT_S) -> Generator[None]:
 
 
 def _signal_main_thread(number: int) -> None:
-    """Send a signal to the main thread, to interrupt the system call in which that thread waits."""
+    """Send a signal to the main thread, to interrupt the system call in which the main thread waits."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:  # Windows

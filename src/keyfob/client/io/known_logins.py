@@ -1,4 +1,4 @@
-"""The stored logins in one home folder, and the search for one of them by a word."""
+"""List the stored logins, and find a login by profile name, user or issuer."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class KnownLogin:
         profile: The settings; None if they are lost or damaged.
         stored: The stored login; None if there is none or it cannot be read.
         state: The login's state, or the code of the error that prevented reading the login.
+        is_in_use: Whether commands use this profile if they name none.
     """
 
     name: str
@@ -33,7 +34,7 @@ class KnownLogin:
 
     @property
     def who(self) -> str:
-        """The user's name, else the subject, else the client ID of a service account; "" if none is known."""
+        """The user's name, else the subject, else (for a service account) the client ID; "" without a login."""
         if self.stored is None:
             return ""
         return self.stored.person or self.stored.subject or self.stored.client_id
@@ -67,7 +68,7 @@ def _known(name: str, files: ProfileFiles, vault: FileVault, *, is_in_use: bool)
 
 
 def find_login(logins: Sequence[KnownLogin], word: str) -> KnownLogin:
-    """Return the login whose profile has this name, or else the only login whose user or issuer matches the word.
+    """Return the login whose profile's name is `word`; if there is none, the only login with that user or issuer.
 
     Raises:
         Misuse: No login matches, or several do.

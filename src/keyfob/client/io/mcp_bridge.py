@@ -1,6 +1,7 @@
-"""Forward MCP messages from stdin to a remote server with a token, and the server's messages to stdout.
+"""Forward MCP messages in both directions: from stdin to a remote server, and from the server to stdout.
 
-The MCP SDK's transport carries the messages unchanged. Only a request that cannot be sent is answered here.
+keyfob adds an access token to each request. The MCP SDK's transport carries the messages unchanged. If a request cannot
+be sent, keyfob answers it with an error. The server answers all other requests.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ def bridge(url: str, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[s
 
     Args:
         url: The server's address.
-        auth: Adds the token, for the server's origin only.
+        auth: The auth object that adds the token, for the server's origin only.
         tls: The TLS settings.
-        report: Shows a problem to the user, but not on stdout, which carries the messages.
+        report: The function that shows a problem to the user. It must not use stdout, which carries the messages.
         login_line: The command that logs in to this server.
 
     Raises:
@@ -75,12 +76,12 @@ def bridge(url: str, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[s
 
 
 class _Bridge:
-    """One connection: it forwards lines from stdin to the server, and the server's messages to stdout.
+    """One connection, which forwards lines from stdin to the server, and the server's messages to stdout.
 
     Attributes:
-        _pending: The ids of the program's requests that have no answer yet.
-        _handshake: The id of the request `initialize`.
-        _version: The protocol's version in the server's answer to `initialize`.
+        _pending: The ids of the requests from stdin that have no answer yet.
+        _handshake: The id of the request `initialize` until it is answered; else None.
+        _version: The MCP version in the server's answer to `initialize`; None before.
     """
 
     def __init__(self, url: str, client: _ServerClient) -> None:
@@ -93,7 +94,7 @@ class _Bridge:
         self._version: str | None = None
 
     async def run(self) -> None:
-        """Forward messages until stdin has ended and all requests from it are answered, or until a signal arrives."""
+        """Forward messages until stdin has ended and its requests are answered, or until SIGINT or SIGTERM arrives."""
         sent = _cancel_on_signals()
         reading = (asyncio.get_running_loop(), self._lines)
         threading.Thread(target=_read_stdin, args=reading, name="keyfob-mcp-stdin", daemon=True).start()
@@ -122,7 +123,7 @@ class _Bridge:
             await send(SessionMessage(message, ClientMessageMetadata(headers=self._headers(message))))
 
     async def _await_answers(self) -> None:
-        """Wait for the answers to the program's last requests, after stdin has ended."""
+        """Wait up to 30 s for the answers that are still missing when stdin has ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_ANSWERS_S):
                 while self._pending:
@@ -140,7 +141,7 @@ class _Bridge:
                     self._has_answered.set()
 
     def _headers(self, message: JSONRPCMessage) -> dict[str, str]:
-        """Return the headers that repeat members of a message, as the protocol's newer versions require."""
+        """Return the HTTP headers that newer MCP versions require: they repeat members of the message."""
         if not isinstance(message, JSONRPCRequest | JSONRPCNotification):
             return {}
         parameters = message.params or {}
@@ -164,10 +165,13 @@ class _Bridge:
 
 
 class _ServerClient(httpx2.AsyncClient):
-    """Answers a request that cannot be sent with an error of JSON-RPC, which the program shows to its user."""
+    """An HTTP client that turns problems into JSON-RPC errors, which the MCP client can show.
+
+    A problem is a request without a response, or a response that denies access.
+    """
 
     def __init__(self, auth: httpx2.Auth, tls: ssl.SSLContext, report: Callable[[str], None], login_line: str) -> None:
-        # A server may take long to answer, and its stream of events is open as long as it likes.
+        # A server may take long to answer, and may keep its event stream open for any time.
         super().__init__(auth=auth, verify=tls, timeout=httpx2.Timeout(_CONNECT_S, read=None))
         self._report = report
         self._login_line = login_line
@@ -191,7 +195,7 @@ class _ServerClient(httpx2.AsyncClient):
 
 
 def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) -> None:
-    """Pass on each line, and b"" at the end. This runs in its own thread, since a read cannot be cancelled."""
+    """Put each line of stdin into the queue, then b"". Runs in its own thread: a blocking read cannot be cancelled."""
     with contextlib.suppress(RuntimeError):  # the loop has ended
         for line in _lines_of_stdin():
             asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
@@ -199,7 +203,10 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes]) ->
 
 
 def _lines_of_stdin() -> Iterator[bytes]:
-    """Yield each line that is not empty. `sys.stdin` is not used: a thread that reads it makes Python abort on exit."""
+    """Yield each non-empty line of stdin.
+
+    `sys.stdin` is not used: if a thread still reads from it when Python exits, Python aborts.
+    """
     rest = bytearray()
     while piece := os.read(sys.stdin.fileno(), _PIECE):
         *whole, last = (rest + piece).split(b"\n")
@@ -210,7 +217,7 @@ def _lines_of_stdin() -> Iterator[bytes]:
 
 
 def _parse(line: bytes) -> JSONRPCMessage | None:
-    """Return the message in a line. If the line is no message, answer with an error and return None."""
+    """Parse a line. If the line is not a JSON-RPC message, write an error to stdout and return None."""
     try:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
@@ -226,7 +233,7 @@ def _write(message: JSONRPCMessage) -> None:
 
 
 def _cancel_on_signals() -> list[int]:
-    """Cancel the present task on the first signal. Return a list; the handler appends the signal to it."""
+    """Make SIGINT and SIGTERM cancel the current task. Return the list to which the handler appends each signal."""
     sent: list[int] = []
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 

@@ -1,4 +1,4 @@
-"""The origins to which a login's token may be sent, and the origins that `keyfob setup` has bound for tools."""
+"""The origins to which a login's token may be sent, and those for which `keyfob setup` lets tools get a token."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from keyfob.errors import Misuse, VaultUnavailable
 from keyfob.io import bound_origins
 from keyfob.io.bound_origins import Bound
 
-_MOST = 200  # 64 KiB is what the quick path reads
+_MOST = 200  # so that the file stays below the 64 KiB that `io/bound_origins.py` reads
 
 
 class OriginFiles:
-    """The origins of each login. A login is identified by profile, issuer, client and API. No method raises."""
+    """The origins to which each login's token may be sent. No method raises.
+
+    A login is identified by profile, issuer, client and API.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "origins"
@@ -31,13 +34,15 @@ class OriginFiles:
         return Origins()
 
     def add(self, profile: Profile, origin: str, *, only_first: bool = False) -> bool:
-        """Store an origin, before the token is sent there.
+        """Store an origin to which the login's token is about to be sent.
 
         Args:
-            only_first: Whether to store the origin only if the login has none yet. Of several processes, one succeeds.
+            only_first: Whether to store the origin only if the login has no other origin yet. If several processes try
+                this at the same time with different origins, one of them succeeds.
 
         Returns:
-            Whether the origin is stored when this returns.
+            True if the origin is stored now, or was stored before. False if `only_first` prevented that, or if the file
+            cannot be written.
         """
         with contextlib.suppress(VaultUnavailable):
             path = self._path(profile)
@@ -57,7 +62,7 @@ class OriginFiles:
 
 
 def login_key(profile: Profile) -> str:
-    """Return the key of a login in files: a hash of profile, issuer, client and API."""
+    """Return the hash of profile, issuer, client and API that identifies a login in files."""
     members = (profile.name, profile.issuer, profile.client_id, profile.audience or "")
     return hashlib.sha256("\n".join(members).encode()).hexdigest()[:32]
 
@@ -89,13 +94,13 @@ class ToolFile:
         """Bind an origin to a login.
 
         Args:
-            tool: The helper's name.
+            tool: The tool's name, such as git.
             origin: The origin that may receive the token.
             profile: The profile of the login.
-            replaces: Whether this binding replaces the tool's other logins for the origin.
+            replaces: Whether to remove the tool's bindings of this origin to other logins.
 
         Raises:
-            Misuse: There are too many bindings.
+            Misuse: There are already 200 bindings.
         """
         seen = bound_origins.state_of(str(self._home), profile.name)
         fresh = Bound(tool, origin, profile.name, login_key(profile), seen)
@@ -114,7 +119,7 @@ class ToolFile:
             write_private(self._path, bound_origins.write([*others, fresh]))
 
     def remove(self, tool: str, origin: str) -> bool:
-        """Remove the bindings of an origin; return whether there was one."""
+        """Remove a tool's bindings of an origin, and return whether there were any."""
         if not self._path.exists():
             return False
         with self._locked():
@@ -127,7 +132,10 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record, for `io/bound_origins.py`, that this login's lines match the profile's settings. Never raises."""
+        """Record that the tools' bindings to this login match the profile's present settings. Never raises.
+
+        If the settings change later, the bindings no longer match, and `io/bound_origins.py` does not rely on them.
+        """
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)
             if any(line.login == key and line.seen != seen for line in self.load()):

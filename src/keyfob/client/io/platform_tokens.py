@@ -1,4 +1,4 @@
-"""Read a workload identity token from the platform: a file, a variable, or a metadata service.
+"""Read a workload identity token from a platform: from a file, a variable, or a metadata service.
 
 If the token is missing, the error's hint tells the user what to do. No other source is tried.
 """
@@ -29,7 +29,7 @@ _LABELS: Final = {"google": "a virtual machine of Google Cloud", "azure": "a vir
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The files, variables and services from which this machine's platform tokens are read; tests replace them."""
+    """The variables, services and files from which platform tokens are read; tests pass their own."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     google: str = METADATA
@@ -39,11 +39,11 @@ class Platform:
 
 
 def read_identity(source: Source, platform: Platform | None = None) -> PlatformToken:
-    """Return the platform's token.
+    """Return the workload identity token from its source.
 
     Args:
         source: A source of kind `identity`.
-        platform: The places to read from; None for this machine's.
+        platform: The variables, services and files to read; None for those of this machine.
 
     Raises:
         Misuse: There is no token (code `identity-missing`).
@@ -113,7 +113,7 @@ def _from_azure(resource: str, platform: Platform) -> PlatformToken:
 
 
 def _nearby(request: Request, place: str) -> Response:
-    """Send a request to a link-local address: with short timeouts and without a proxy.
+    """Send a request to a link-local address, with short timeouts and without a proxy.
 
     Raises:
         Unreachable: There is no response.

@@ -1,4 +1,4 @@
-"""Write the file with the text for the shell's prompt, which `io/prompt_line.py` reads."""
+"""Write the file from which `io/prompt_line.py` reads the text for the shell's prompt."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from keyfob.io import prompt_line, quick
 
 
 class PromptFile:
-    """The file for the folder and the environment at the time when this object was created."""
+    """The prompt file for the folder and the environment in which this object was created."""
 
     def __init__(self) -> None:
-        """Read the present folder and the environment."""
+        """Record the current folder and environment."""
         self._home = str(home())
         self._asked = os.environ.get("KEYFOB_PROFILE") or ""
         self._project = prompt_line.project_file()
@@ -25,16 +25,21 @@ class PromptFile:
         self._states: dict[str, str] = {}
 
     def watch(self, profile: str) -> None:
-        """Record the profile's state. Call this before the login is read from which the line is made."""
+        """Record the profile's state. Call this before reading the login that the prompt describes.
+
+        If the login changes after this call, readers ignore the text that `keep` writes.
+        """
         self._states[profile] = prompt_line.state_of(self._home, profile)
 
     def keep(self, profile: str, lines: tuple[str, str], until: int | None) -> None:
-        """Write the line, if possible. If the login has changed since `watch`, readers ignore the line.
+        """Write the prompt's text. An error is ignored, because the file only saves time.
+
+        Readers ignore the text if the login has changed since the call of `watch`.
 
         Args:
-            profile: The profile that the line describes.
-            lines: The line, and the line that later replaces it.
-            until: When the second line replaces the first, in Unix time; None for never.
+            profile: The profile that the text describes.
+            lines: Two texts: the present text, and the text from the time `until`.
+            until: The time at which the second text replaces the first, in Unix time; None for never.
         """
         if not prompt_line.is_usual() or quick.place("")[1] != self._home:
             return

@@ -21,10 +21,10 @@ def read_credential(source: Source, ca: Path | None = None) -> Credential:
 
     Args:
         source: A file, an environment variable, a keyring entry or a platform.
-        ca: Additional authorities to trust when a platform is contacted.
+        ca: A file of certificate authorities to trust in addition to the system's, for requests to a platform.
 
     Raises:
-        Misuse: The credential is missing, empty, or not a supported private key. The message names only the place.
+        Misuse: The credential is missing, empty, or not a supported private key. The message contains no secret.
         KeyfobError: Any error of `read_identity`.
     """
     if source.kind == "identity":
@@ -57,7 +57,7 @@ def _text(source: Source) -> str:
 
 
 def _from_keyring(source: Source) -> str:
-    """Read from the system's keyring, with the library `keyring`.
+    """Return a secret from the system's keyring, by the library `keyring`; "" if there is none.
 
     Raises:
         Misuse: The library is not installed, or the entry cannot be read.

@@ -1,4 +1,4 @@
-"""State files beside the vault: servers' refusals, pending logins, and the login lock."""
+"""State files beside the vault: the features that servers refuse, pending logins, and login locks."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ class CapabilityFiles:
 
 
 class PendingFiles:
-    """Pending device logins: one file for each profile. Its device code is valid for minutes and for one login.
+    """Pending device logins, in one private, unencrypted file for each profile.
 
-    Every method may raise `VaultUnavailable`.
+    Encryption is not needed, because a file's device code is valid for minutes only, and for one login. Every method
+    may raise `VaultUnavailable`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -55,7 +56,7 @@ class PendingFiles:
         return None if raw is None else Secret(raw.decode(errors="replace"))
 
     def save(self, name: str, kept: Secret | None) -> None:
-        """Store a pending login, or remove it with None."""
+        """Store a profile's pending login; None as `kept` removes it."""
         path = self.folder / f"{name}.json"
         if kept is None:
             remove(path)
@@ -63,7 +64,7 @@ class PendingFiles:
             write_private(path, kept.reveal().encode())
 
     def profile(self, name: str) -> Profile | None:
-        """Return the profile of the pending login of that name; None if there is none or it has expired."""
+        """Return the profile in the pending login of that name; None if there is no such login or it has expired."""
         kept, now = self.load(name), moment()
         try:
             waiting = None if kept is None else PendingLogin.read(name, kept, now)
@@ -73,7 +74,7 @@ class PendingFiles:
 
 
 class LoginLockFiles:
-    """One login lock for each profile. It ends with its holder's process. Every method may raise `VaultUnavailable`."""
+    """A login lock for each profile, released when its holder's process ends. Methods may raise `VaultUnavailable`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or home()) / "pending"
@@ -82,8 +83,8 @@ class LoginLockFiles:
         """Take the lock if it is free, without waiting.
 
         Returns:
-            If the lock was free: the function that releases it, and the last holder. Otherwise None, and the present
-            holder if known.
+            If the lock was free: the function that releases it, and its last holder. If another process holds the lock:
+            None, and the present holder. In both cases, the holder is None if it is unknown.
         """
         stack = self._lock(name)
         if stack is None:
@@ -95,16 +96,19 @@ class LoginLockFiles:
             return stack.pop_all().close, last
 
     def note(self, name: str, turn: LockHolder) -> None:
-        """Store a note about the holder or its resulting login. Only the holder of the lock may call this."""
+        """Write the file that describes the lock's holder and its result. Only the lock's holder may call this."""
         write_private(self._note(name), turn.write())
 
     def holder(self, name: str) -> LockHolder | None:
-        """Return the holder of a taken lock, or None. A note with a result is ignored: an earlier holder wrote it."""
+        """Return the process that holds the lock, which the caller could not take; None if it is unknown.
+
+        It is unknown if the file is missing or damaged, or still describes an earlier holder, who has finished.
+        """
         last = self._last(name)
         return None if last is None or last.kept is not None else last
 
     def _lock(self, name: str) -> ExitStack | None:
-        """Take the lock, or return None if it is held."""
+        """Take the lock; return None if another process holds it."""
         make_folder(self.folder)
         stack = ExitStack()
         try:

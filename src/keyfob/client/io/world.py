@@ -1,4 +1,4 @@
-"""The `World` of a real process: network, clocks, browser, terminal and state files. Its methods block."""
+"""The real implementation of `World`: network, clocks, browser, terminal and state files. Its methods block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from keyfob.client.ports import Question
     from keyfob.io import http as shared_http
     from keyfob.protocol.http import Request, Response
-else:  # a stored token needs none of it: 15 ms
+else:  # 15 ms, and to return a valid stored token needs none of these modules
     interruption = LazyModule("keyfob.client.io.interruption")
     state_files = LazyModule("keyfob.client.io.state_files")
     shared_http = LazyModule("keyfob.io.http")
@@ -47,7 +47,7 @@ class Screen(Protocol):
         ...
 
     def read(self) -> LoginEvent | None:
-        """Return the event for a key or a text from the user, or None if there is no input."""
+        """Return the event for a key that the user pressed or a text that the user pasted; None without input."""
         ...
 
     def ask(self, question: Question) -> Secret:
@@ -56,7 +56,7 @@ class Screen(Protocol):
 
 
 class SystemWorld:
-    """The World of this process. All instances share connections, which close when the process ends."""
+    """The network, clocks, user and files of this process. All instances share the HTTP connections of the process."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class SystemWorld:
         http: Sender | None = None,
         home: Path | None = None,
     ) -> None:
-        """Choose how notices and questions reach the user.
+        """Store the arguments.
 
         Args:
-            notify: Receives notices; None drops them.
-            terminal: The terminal to update and to read while keyfob waits.
-            ask: Answers questions; None asks at the terminal.
-            http: Sends requests; None for the process's shared connections.
-            home: The folder of state files; None for the platform's.
+            notify: The function that receives notices; None drops notices.
+            terminal: The terminal to update and to read while keyfob waits; None for none.
+            ask: The function that answers questions to the user; None to ask at the terminal.
+            http: The function that sends HTTP requests; None for the process's shared connections.
+            home: The folder of state files; None for the platform's folder.
         """
         self._notify = notify
         self._ask = ask
@@ -134,7 +134,11 @@ class SystemWorld:
         return None
 
     def glance(self, seconds: float = 0) -> LoginEvent | None:
-        """Return the terminal's event, else one that the browser sends within `seconds`, else None."""
+        """Return an event from the terminal or, if there is none, the browser's redirect. None if neither has happened.
+
+        Args:
+            seconds: How long to wait for the redirect.
+        """
         self.tick()
         typed = None if self._terminal is None else self._terminal.read()
         if typed is not None:
@@ -177,7 +181,7 @@ class SystemWorld:
         try:
             self._release, other = state_files.LoginLockFiles(self._home).take(profile, turn)
         except VaultUnavailable:
-            return True, None  # where there can be no lock, every process logs in by itself
+            return True, None  # if no lock can be created, every process logs in by itself
         return self._release is not None, other
 
     def record_login(self, profile: str, turn: LockHolder) -> None:

@@ -1,1 +1,1 @@
-"""Values of the client, with no logic beyond parsing."""
+"""The client's value classes. They parse and serialize, and contain no other logic."""

@@ -32,10 +32,12 @@ _ERRORS: Final[dict[int, type[KeyfobError]]] = {
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """A request for an access token. A member that is None matches any login. Exactly one offered login must match.
+    """A program's request to `keyfob agent` for an access token.
+
+    The request must match exactly one of the logins that the agent offers. An attribute that is None matches any login.
 
     Attributes:
-        profile: The profile's name on the agent's side.
+        profile: The profile's name in the agent's vault.
         scope: The scope that the token must have.
     """
 
@@ -80,10 +82,10 @@ class AgentRequest:
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """A login with its access token, but without a refresh token or a key.
+    """The agent's answer: a login with its access token, but without a refresh token or a DPoP key.
 
     Attributes:
-        is_resource: Whether the audience is a resource URI (RFC 8707).
+        is_resource: Whether the login's audience is a resource URI (RFC 8707).
     """
 
     profile: str
@@ -107,7 +109,7 @@ class AgentAnswer:
 
         Raises:
             Malformed: `raw` is not an answer, or has another version.
-            KeyfobError: The answer is an error of the agent.
+            KeyfobError: The agent answered with this error.
         """
         fields = read_json(raw, "agent answer")
         fields.check_version((VERSION,))
@@ -126,7 +128,7 @@ class AgentAnswer:
 
 
 def write_error(problem: KeyfobError) -> bytes:
-    """Write an error as an answer."""
+    """Return the agent's answer that reports an error."""
     members = {"code": problem.code, "message": problem.message, "hint": problem.hint_with_flags, "exit": problem.exit}
     return json.dumps({"version": VERSION, "error": members}).encode()
 

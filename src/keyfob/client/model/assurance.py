@@ -1,4 +1,4 @@
-"""Requirements of a login on the user's authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and account."""
+"""A login's requirements on the authentication (OpenID Connect Core §3.1.2.1, RFC 9470 §4) and on the account."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ AcceptsLogin = Callable[["StoredLogin"], bool]
 
 @dataclass(frozen=True, slots=True)
 class Assurance:
-    """The requirements on one login; none by default.
+    """The requirements that one login must meet; none by default.
 
     Attributes:
-        acr_values: Acceptable values of `acr`, the preferred one first.
-        max_age: The greatest age of the authentication.
-        prompt: The `prompt` parameter for a browser: login, consent, select_account. Some issuers return a refresh
-            token only with consent (OpenID Connect Core §11).
+        acr_values: Acceptable values of `acr`, the preferred value first; () for any.
+        max_age: The longest acceptable time since the user's authentication; None for any.
+        prompt: Values of the parameter `prompt` for a browser login: login, consent, select_account. Some issuers
+            return a refresh token only with consent (OpenID Connect Core §11).
     """
 
     acr_values: tuple[str, ...] = ()
@@ -48,15 +48,15 @@ ANY_LOGIN = Assurance()
 
 
 def keep_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Refuse to replace a stored login by that of another user."""
+    """Return False: do not replace a stored login by another user's login."""
     return False
 
 
 def accept_any_account(_before: StoredLogin, _after: StoredLogin) -> bool:
-    """Accept the replacement of any stored login, because the caller has decided this beforehand."""
+    """Return True: replace the stored login, even by another user's login."""
     return True
 
 
 def accept_any(_: StoredLogin) -> bool:
-    """Accept any login that another process made for the same request."""
+    """Return True: accept any login that another process has obtained for the same request."""
     return True

@@ -14,10 +14,10 @@ PATH: Final = "/callback"
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One redirect URI.
+    """One redirect URI on the loopback interface.
 
     Attributes:
-        host: A loopback IP address, or `localhost` if the server has only that host registered.
+        host: A loopback IP address, or `localhost` if the redirect URI is registered with that name at the server.
         port: The port; 0 for any free port.
     """
 
@@ -26,7 +26,7 @@ class Callback:
     path: str = PATH
 
     def address(self, port: int) -> str:
-        """Return the redirect URI with the port that the listener got."""
+        """Return the redirect URI with the port on which the listener listens."""
         return f"http://{self.host}:{port}{self.path}"
 
     @classmethod
@@ -34,7 +34,7 @@ class Callback:
         """Parse a redirect URI. If it has no port, any free port is used.
 
         Raises:
-            Misuse: The URI is not a loopback address, or has a query.
+            Misuse: The URI is not an http URI with a loopback host, or has a query.
         """
         try:
             parts = urlsplit(text)
@@ -51,5 +51,5 @@ class Callback:
         return cls(host, port, parts.path or "/")
 
 
-# An issuer that follows RFC 8252 accepts any port; IPv6 is for machines without IPv4.
+# An issuer that follows RFC 8252 accepts any port. IPv6 is for machines without IPv4.
 ANYWHERE: Final = (Callback("127.0.0.1"), Callback("[::1]"))

@@ -23,11 +23,11 @@ else:  # few clients have a certificate: 2 ms
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """The paths of the PEM files.
+    """The paths of the PEM files with a client certificate and its private key.
 
     Attributes:
-        certificate: The client's certificate, followed by its chain.
-        key: The private key; None if the same file holds it.
+        certificate: The file with the client's certificate, followed by its chain.
+        key: The file with the private key; None if the certificate's file contains the key too.
     """
 
     certificate: str
@@ -52,7 +52,7 @@ class CertificateFiles:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that the TLS connection presents. The TLS library reads its private key; keyfob does not.
+    """A client certificate, which the TLS connection presents. The TLS library, not keyfob, reads the private key.
 
     Attributes:
         thumbprint: The certificate's `x5t#S256` (RFC 8705 §3.1).
@@ -66,7 +66,7 @@ class PrivateKey:
     """A private key for `private_key_jwt`.
 
     Attributes:
-        key_id: The `kid` under which the server has registered the key, if it has one.
+        key_id: The `kid` under which the server has registered the key; None for none.
         is_legacy: Whether the assertion's audience is the token endpoint, which older servers require.
     """
 
@@ -77,7 +77,7 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class PlatformToken:
-    """A workload identity token, which a platform issues about one of its jobs, pods or machines.
+    """A workload identity token, which a platform issues to a job, pod or machine.
 
     Attributes:
         claims: The unverified claims; None if the token is not a JWT.
@@ -91,14 +91,15 @@ Credential = Secret | PrivateKey | PlatformToken | Certificate
 
 
 def bound_to(token: str, shown: str) -> str | None:
-    """Return the thumbprint of the certificate that an access token is bound to, or None.
+    """Return the thumbprint of the certificate that an access token is bound to; None if it is not bound to one.
 
-    A token response has no member for the thumbprint (§3), so the claims of a JWT are read. A token that is not a JWT
-    counts as bound. The result affects only messages and the time of the next refresh, never trust.
+    A token response has no member for the thumbprint (RFC 8705 §3), so the claims of a JWT are read. For a token that
+    is not a JWT, return `shown`, as if the token were bound. The result affects only messages and the time of the next
+    refresh. No check relies on it.
 
     Args:
         token: The access token.
-        shown: The thumbprint of the certificate that the client presented to the token endpoint, or None.
+        shown: The thumbprint of the certificate that the client presented to the token endpoint.
     """
     payload = read_claims(token)
     if payload is None:
@@ -108,7 +109,7 @@ def bound_to(token: str, shown: str) -> str | None:
 
 
 def read_claims(token: str) -> Fields | None:
-    """Return a JWT's unverified claims, or None. Unlike `jose.tokens.peek`, this does not import `cryptography`."""
+    """Return a JWT's unverified claims; None if the token is not a JWT. Avoids the slow import of `cryptography`."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

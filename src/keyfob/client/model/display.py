@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 def instant(when: datetime | None) -> str | None:
-    """Return a time for JSON: RFC 3339, UTC, whole seconds."""
+    """Return a time as text for JSON (RFC 3339, UTC, whole seconds); None for None."""
     from datetime import UTC  # noqa: PLC0415  2 ms, and the help shows no time
 
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(when: datetime) -> str:
-    """Return a time for people, in the local time zone."""
+    """Return a time as text for people, in the local time zone."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def span(length: timedelta) -> str:
-    """Return a duration for people."""
+    """Return a duration as text for people, such as "5 min"."""
     minutes = int(length.total_seconds()) // 60
     if minutes >= 120:
         return f"{minutes // 60} h"
@@ -29,5 +29,5 @@ def span(length: timedelta) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace the control, format and private-use characters of untrusted text, which could control a terminal."""
+    """Replace the control, format and private-use characters of untrusted text by "?", to protect the terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

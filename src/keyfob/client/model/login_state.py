@@ -1,4 +1,4 @@
-"""State that processes share about logins: a server's refusals, a pending login, the holder of the login lock."""
+"""State that processes share: the features that a server refuses, a pending login, the holder of the login lock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _LARGEST: Final = 10**9
 class ServerCapabilities:
     """The features that a server has refused, each with the time of the last refusal. Entries expire after a month.
 
-    A feature is the name of a flow, `scope NAME` for a scope that keyfob adds by itself, or `UNPUSHED`.
+    A feature is the name of a flow; `scope NAME`, for a scope that keyfob adds by itself; or `UNPUSHED`, for an
+    authorization request that was not pushed (RFC 9126).
     """
 
     refused: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
@@ -38,7 +39,7 @@ class ServerCapabilities:
         return Scope.of(name.removeprefix(_SCOPE) for name in self.refused if name.startswith(_SCOPE))
 
     def fresh(self, moment: datetime) -> ServerCapabilities:
-        """Return the cache without expired entries, since a server's settings may change."""
+        """Return the refusals of the last 30 days. The server's settings may have changed since older refusals."""
         return ServerCapabilities({what: when for what, when in self.refused.items() if moment - when < MEMORY})
 
     def with_refusals(self, refused: Iterable[str], moment: datetime) -> ServerCapabilities:
@@ -52,7 +53,7 @@ class ServerCapabilities:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Parse the cache file. A damaged file counts as empty."""
+        """Parse the file of refused features. A damaged file counts as empty."""
         try:
             fields = read_json(raw, "learned")
             return cls({what: when for what in fields.values if (when := fields.optional_time(what)) is not None})
@@ -61,7 +62,7 @@ class ServerCapabilities:
 
 
 def scope_refusals(scope: Scope) -> tuple[str, ...]:
-    """Return the entries for refused scope names."""
+    """Return the feature names under which `ServerCapabilities` records refused scopes."""
     return tuple(f"{_SCOPE}{name}" for name in sorted(scope.names))
 
 
@@ -70,11 +71,12 @@ class PendingLogin:
     """A pending device login: the state for polling (RFC 8628 §3.2), without the client's secret.
 
     Attributes:
-        profile: The settings. They are included because a pending login has no settings file yet.
-        verifier: The PKCE code verifier, if the server supports PKCE for the device flow.
-        interval: The server's polling interval. keyfob waits a little longer than that.
-        deadline: The expiry of the codes, on both clocks.
-        assurance: The requirements on authentication.
+        profile: The profile's settings. They are included because a pending login has no settings file yet.
+        verifier: The PKCE code verifier; None if the server does not support PKCE for the device flow.
+        interval: The server's polling interval. keyfob waits a little longer between polls.
+        deadline: The time at which the codes expire, on both clocks.
+        shown: The user code and address that the user was shown.
+        assurance: The requirements on the user's authentication.
     """
 
     profile: Profile
@@ -87,7 +89,7 @@ class PendingLogin:
     assurance: Assurance = ANY_LOGIN
 
     def write(self) -> Secret:
-        """Serialize for a private file, without the monotonic time, which has no meaning in another process."""
+        """Serialize for a private file. The monotonic deadline is left out: it has no meaning in another process."""
         members = {
             "profile": self.profile.write().decode(),
             "token_endpoint": self.token_endpoint,
@@ -104,11 +106,16 @@ class PendingLogin:
 
     @classmethod
     def read(cls, name: str, kept: Secret, moment: Moment) -> Self:
-        """Parse the file, which another process may have written.
+        """Parse the file of a pending login, which another process may have written.
+
+        Args:
+            name: The profile's name.
+            kept: The file's content.
+            moment: The present time, from which the monotonic deadline is computed.
 
         Raises:
             Malformed: The file is damaged.
-            Misuse: The settings in it are not valid.
+            Misuse: The profile's settings in the file are not valid.
         """
         fields = read_json(kept.reveal(), "pending login")
         ends = fields.time("deadline")
@@ -135,13 +142,13 @@ class PendingLogin:
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The present or last holder of a login lock. While it logs in, other processes wait for its login. No secret.
+    """The process that holds a login lock, or held it last. Other processes wait for its login. Contains no secret.
 
     Attributes:
-        what: The requested login: issuer, client, API, scopes, and token binding.
-        how: The request's requirements on authentication.
-        pid: The holder's process id; None if unknown.
-        kept: The `generation` of the resulting stored login; None while the login is not finished.
+        what: The requested login as JSON: issuer, client, API, scopes, endpoints and DPoP setting.
+        how: The requirements on the user's authentication, as JSON.
+        pid: The process id; None if unknown.
+        kept: The `generation` of the resulting stored login; None until the login is finished.
     """
 
     what: str
@@ -151,7 +158,7 @@ class LockHolder:
 
     @classmethod
     def of(cls, profile: Profile, assurance: Assurance) -> Self:
-        """Describe a login that is about to start."""
+        """Return a lock holder whose login is about to start. `pid` and `kept` are None."""
         what = {
             "issuer": profile.issuer,
             "client_id": profile.client_id,
@@ -165,11 +172,11 @@ class LockHolder:
         return cls(json.dumps(what), json.dumps(how))
 
     def produced(self, stored: StoredLogin, wanted: LockHolder, *, ignores_assurance: bool) -> bool:
-        """Return whether this holder produced the stored login, and that login meets another request.
+        """Return whether this holder's process obtained the stored login, and the login satisfies a waiting process.
 
         Args:
-            stored: The stored login, which may have been refreshed since.
-            wanted: The other request.
+            stored: The stored login, which may have been refreshed in the meantime.
+            wanted: The login that the waiting process requests.
             ignores_assurance: Whether the two requests may differ in their requirements on authentication.
         """
         is_wanted = self.what == wanted.what and (ignores_assurance or self.how == wanted.how)
@@ -180,7 +187,7 @@ class LockHolder:
 
     @classmethod
     def read(cls, raw: bytes) -> Self | None:
-        """Parse the note in the lock's file; return None if the note is damaged."""
+        """Parse the file that describes a lock's holder; return None if the file is damaged."""
         try:
             fields = read_json(raw, "turn")
             what, how = fields.text("what"), fields.text("how")

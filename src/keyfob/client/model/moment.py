@@ -1,4 +1,4 @@
-"""The present time on two clocks: wall clock and monotonic clock."""
+"""The present time on the wall clock and on the monotonic clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One reading of both clocks.
+    """The same moment on the wall clock and on the monotonic clock.
 
     Attributes:
-        wall: The wall clock, aware, in UTC; may jump.
-        steady: The monotonic clock, with an arbitrary origin; may stop while a laptop sleeps.
+        wall: The wall clock's time: an aware datetime in UTC. The clock may jump.
+        steady: The monotonic clock's time since an arbitrary origin. The clock may stop while a laptop sleeps.
     """
 
     wall: datetime

@@ -1,4 +1,7 @@
-"""Notices from a flow to the user. A terminal prints them, `--json` prints them as events, an app gets callbacks."""
+"""Notices from a flow to the user.
+
+Commands print them as text or, with `--json`, as events. An app gets each notice by a callback.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ class CodeShown:
     Every string comes from the server and is untrusted; pass it through `printable` before printing.
 
     Attributes:
-        user_code: The code to compare or to type on the page.
-        verification_uri: The address of that page.
-        verification_uri_complete: That address with the code, for a link or a QR code; None if the server sent none.
-        expires_in: The lifetime of the code.
-        expires_at: The end of that lifetime, by this machine's clock in UTC.
+        user_code: The code that the user types on the verification page, or compares with the code there.
+        verification_uri: The address of the verification page.
+        verification_uri_complete: The address with the code, for a link or a QR code; None if the server sent none.
+        expires_in: The code's remaining lifetime.
+        expires_at: The code's expiry by this machine's clock, in UTC.
     """
 
     user_code: str
@@ -43,11 +46,13 @@ class StillPending:
 
 @dataclass(frozen=True, slots=True)
 class SlowedDown:
-    """The server requires slower polling. If it requires that repeatedly, one of the two clocks runs fast.
+    """The server requires slower polling.
+
+    If this happens repeatedly, this machine's clock or the server's clock probably runs too fast.
 
     Attributes:
         interval: The new polling interval.
-        times: How often the server has required this during this login.
+        times: The number of times that the server has required slower polling during this login.
     """
 
     interval: timedelta
@@ -59,7 +64,7 @@ class NetworkTrouble:
     """A request got no usable response; the login continues.
 
     Attributes:
-        what: The problem, as a message for the user.
+        what: The error message for the user.
         next_in: The time until the next attempt.
     """
 
@@ -69,25 +74,25 @@ class NetworkTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ScopeNarrowed:
-    """The server granted less than the requested scope (RFC 6749 §3.3)."""
+    """The server granted less than the requested scope (RFC 6749 §3.3); `missing` lists the names not granted."""
 
     missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotBound:
-    """DPoP-bound tokens were preferred, and the server issued bearer tokens (RFC 9449 §5)."""
+    """The profile prefers DPoP, but the server issued bearer tokens (RFC 9449 §5). The login continues with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserOpened:
-    """The authorization URL was opened in this machine's browser. Display the URL too, in case no window appeared.
+    """The login waits for this machine's browser. Display the URL in any case: perhaps no window has appeared.
 
     Attributes:
         address: The authorization URL.
         expires_in: The time that the login waits for the browser.
-        has_opened: Whether a browser was started.
-        offers_device: Whether the user may still switch to a device login.
+        has_opened: Whether keyfob started a browser with the URL.
+        offers_device: Whether the user may switch to a device login.
     """
 
     address: str
@@ -111,7 +116,7 @@ class PasteAsked:
 
 @dataclass(frozen=True, slots=True)
 class PasteRefused:
-    """The pasted text is not a redirect of this login; the login continues."""
+    """The pasted text is not a redirect of this login, for the reason `why`. The login continues."""
 
     why: str
 
@@ -125,26 +130,26 @@ class VaultNote:
 
 @dataclass(frozen=True, slots=True)
 class PasswordWarned:
-    """keyfob is about to ask for a password; `why` is the reason that this is unsafe."""
+    """keyfob is about to ask for a password. `why` explains the risk."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class FactorRefused:
-    """A second factor was wrong; the user may try again."""
+    """The code of the second factor was wrong; the user may try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumberRefused:
-    """The number from the page was wrong; the user may try again."""
+    """The number that the user typed is not the number on the verification page. `tries_left` is None if unknown."""
 
     tries_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAwaited:
-    """The user must approve on another device; `where` is the server's text."""
+    """The user must approve the login on another device, which the server describes in `where`."""
 
     where: str
     expires_in: timedelta
@@ -152,14 +157,19 @@ class ApprovalAwaited:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryCodeMade:
-    """A new recovery code, which replaces the used code. It is displayed once and stored nowhere."""
+    """A new recovery code, since the user has used up the old code. keyfob displays it once and stores it nowhere."""
 
     code: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class FlowChosen:
-    """The chosen flow, and the reasons for the choice."""
+    """keyfob has chosen the login flow `door`.
+
+    Attributes:
+        door: The chosen flow.
+        reasons: The reasons for the choice; each is one line of text.
+    """
 
     door: InteractiveFlow
     reasons: tuple[str, ...]
@@ -167,7 +177,13 @@ class FlowChosen:
 
 @dataclass(frozen=True, slots=True)
 class FlowRefused:
-    """The server refuses this flow to this client, and the next flow is tried. `why` is the server's error text."""
+    """The server refuses a login flow to this client. keyfob tries the next flow.
+
+    Attributes:
+        door: The refused flow.
+        following: The flow that keyfob tries next.
+        why: The error text; "" if there is none.
+    """
 
     door: InteractiveFlow
     following: InteractiveFlow
@@ -176,14 +192,14 @@ class FlowRefused:
 
 @dataclass(frozen=True, slots=True)
 class ScopeLeftOut:
-    """The server refused scopes that keyfob had added by itself; the login starts again without them."""
+    """The server refused scopes that keyfob had added by itself. The login starts again without these scopes."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LoginInAnotherProcess:
-    """Another process is logging in with this profile, and keyfob waits. `pid` is its process id; None if unknown."""
+    """keyfob waits because another process is logging in with this profile. `pid` is that process; None if unknown."""
 
     pid: int | None
 

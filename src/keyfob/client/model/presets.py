@@ -1,7 +1,8 @@
 """Short names of well-known issuers, and how some issuers differ from the standards (sources: docs/login.md).
 
-There are two tables. A short name is expanded once, when a profile is created. Peculiarities and built-in endpoints are
-looked up by the issuer's URL, so they also apply if the user writes the URL instead of the short name.
+There are two tables. The first expands a short name, once, when a profile is created. The second contains the
+peculiarities and built-in endpoints of an issuer. Its key is the issuer's URL, so it also applies if the user writes
+the URL instead of the short name.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ _GITHUB: Final = "/login/oauth"
 _MICROSOFT: Final = "https://login.microsoftonline.com/"
 ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"  # the audience of a workload identity token for Entra
 _CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts are a tenant of that id
-# Compiled on use: most programs need neither, and it takes a millisecond.
+# Compiled on use: compiling takes a millisecond, and most programs need neither expression.
 _HOST: Final = r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?\Z"
 _GUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """The expansion of a short name. `endpoints` is for issuers without metadata."""
+    """The issuer URL for a short name, and the endpoints that the issuer's metadata lacks."""
 
     issuer: str
     endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -37,20 +38,20 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The peculiarities of an issuer; none by default.
+    """How one issuer differs from the standards; by default, not at all.
 
     Attributes:
         metadata: Members that the issuer's metadata document lacks.
         scopes: The default scope of a user's login.
         parameters: Additional parameters of the authorization request.
-        takes_audience: Whether the issuer accepts the parameter `audience`; otherwise the scope selects the API.
+        takes_audience: Whether the issuer accepts the parameter `audience`. If not, the scope selects the API.
         code_needs_secret: Whether the issuer requires a client secret with an authorization code, even from a client
             that cannot keep a secret confidential (RFC 8252 §8.5).
         device_needs_secret: Whether the issuer requires a client secret with a device code.
-        has_commas: Whether commas separate the granted scopes.
-        scope_names: The requested name of each scope that the issuer grants under another name.
-        identity_as: The accepted use of a workload identity token.
-        identity_audience: The audience of a workload identity token; "" for the issuer.
+        has_commas: Whether the issuer's token responses separate scopes by commas.
+        scope_names: Maps the name under which the issuer grants a scope to the name under which it is requested.
+        identity_as: How the issuer accepts a workload identity token.
+        identity_audience: The audience that the issuer requires in a workload identity token; "" for the issuer's URL.
         revocation_ends_all: Whether revoking one token ends all logins of the user with this client.
     """
 
@@ -67,7 +68,10 @@ class Habits:
     revocation_ends_all: bool = False
 
     def granted(self, scope: Scope) -> Scope:
-        """Translate the scope of a token response into the requested names."""
+        """Return the scope of a token response under the names by which keyfob requests scopes.
+
+        At some issuers, the response has other names than the request (`scope_names`).
+        """
         names = [part for name in scope.names for part in (name.split(",") if self.has_commas else [name]) if part]
         return Scope.of(self.scope_names.get(name, name) for name in names)
 
@@ -101,10 +105,12 @@ def habits_of(issuer: str) -> Habits:
 
 
 def expand(said: str) -> Preset:
-    """Return the expansion of an issuer that is a short name. A URL is returned unchanged.
+    """Return the issuer URL and the endpoints for a short name, such as `google` or `auth0:TENANT`.
+
+    If the text is not a short name, it is taken as the issuer URL.
 
     Raises:
-        Misuse: The part after the short name is missing or not valid.
+        Misuse: The part after the colon is missing or not valid.
     """
     prefix, _, rest = said.partition(":")
     found = None if rest.startswith("//") else _PRESETS.get(prefix)
@@ -114,7 +120,7 @@ def expand(said: str) -> Preset:
 
 
 def _auth0(rest: str) -> Preset:
-    """Expand `TENANT`, `TENANT.REGION` or a custom domain."""
+    """Return the issuer for `TENANT`, `TENANT.REGION` or a custom domain."""
     host = _host(rest, "auth0:TENANT.REGION")
     return Preset(f"https://{host}/" if host.count(".") > 1 else f"https://{host}.auth0.com/")
 
@@ -126,7 +132,10 @@ def _google(rest: str) -> Preset:
 
 
 def _microsoft(rest: str) -> Preset:
-    """Expand a tenant ID. A tenant's domain name would yield another issuer than the one in the metadata."""
+    """Return the issuer for a tenant ID. Raise `Misuse` for a domain name instead of an ID.
+
+    The issuer in the metadata contains the ID, so it would not equal an issuer with a domain name.
+    """
     tenant = _CONSUMERS if rest == "consumers" else rest.lower()
     if not re.match(_GUID, tenant):
         hint = "It is on the tenant's overview page, such as 00000000-0000-0000-0000-000000000000; or use consumers."
@@ -135,13 +144,16 @@ def _microsoft(rest: str) -> Preset:
 
 
 def _github(rest: str) -> Preset:
-    """Expand to github.com, or to the host of an Enterprise Server."""
+    """Return the issuer for github.com or, if `rest` is a host, for that Enterprise Server."""
     issuer = f"https://{_host(rest, 'github:HOST') if rest else 'github.com'}{_GITHUB}"
     return Preset(issuer, _github_endpoints(issuer))
 
 
 def _github_endpoints(issuer: str) -> dict[str, str]:
-    """Return the endpoints: github.com's metadata lacks the device endpoint; an Enterprise Server has no metadata."""
+    """Return the endpoints of GitHub, which are built into keyfob.
+
+    github.com's metadata lacks the device endpoint, and GitHub Enterprise Server has no metadata.
+    """
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "device_authorization_endpoint": f"{issuer.removesuffix('/oauth')}/device/code",
@@ -150,14 +162,14 @@ def _github_endpoints(issuer: str) -> dict[str, str]:
 
 
 def _okta(rest: str) -> Preset:
-    """Expand `DOMAIN` to the org authorization server, and `DOMAIN/ID` to a custom one."""
+    """Return the org authorization server for `DOMAIN`, and a custom authorization server for `DOMAIN/ID`."""
     domain, slash, server = rest.partition("/")
     host = _host(domain, "okta:DOMAIN or okta:DOMAIN/SERVER")
     return Preset(f"https://{host}/oauth2/{server.strip('/')}" if slash and server else f"https://{host}")
 
 
 def _keycloak(rest: str) -> Preset:
-    """Expand `URL/REALM`: the server's URL and a realm."""
+    """Return the issuer for `URL/REALM`: the Keycloak server's URL and a realm."""
     address, slash, realm = rest.rstrip("/").rpartition("/")
     if not address.startswith(("https://", "http://")) or not slash or not realm or not urlsplit(address).hostname:
         raise Misuse("keycloak: needs the server's address and a realm", hint="keycloak:https://sso.example.com/REALM")
@@ -165,7 +177,7 @@ def _keycloak(rest: str) -> Preset:
 
 
 def _host(text: str, form: str) -> str:
-    """Return a host name in lower case, or raise `Misuse`."""
+    """Return a host name in lower case; raise `Misuse` if `text` is not a host name. `form` is for the message."""
     if not re.match(_HOST, text.lower()):
         raise Misuse(
             f"this short name does not have the form {form}",

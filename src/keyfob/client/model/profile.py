@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import hashlib
 
     from keyfob.protocol import metadata
-else:  # a program that names its profile and no endpoints needs neither: 5 ms
+else:  # 5 ms, and needed only for a default profile name or for given endpoints
     hashlib = LazyModule("hashlib")
     metadata = LazyModule("keyfob.protocol.metadata")
 
@@ -44,7 +44,7 @@ KEYFOB_LOGIN: Final = "keyfob login"
 Dpop = Literal["off", "prefer", "require"]
 DPOP: Final[tuple[Dpop, ...]] = get_args(Dpop)
 _NAMED: Final[dict[str, Dpop]] = {name: name for name in DPOP}
-LONGEST_SHORT_NAME: Final = 27  # a profile's name has at most 40 letters, and a hash of 12 after a dash
+LONGEST_SHORT_NAME: Final = 27  # the 40 letters of a profile's name, less a dash and a hash of 12
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 
 
@@ -53,25 +53,28 @@ class Profile:
     """The settings of one login. Contains no secret.
 
     Attributes:
-        audience: The API that the token is for.
+        audience: The API that the token is for; None for the server's default.
         scope: The scope that the user or the program named; `added_scope` is requested in addition.
         has_exact_scope: Whether exactly `scope` is requested, without `added_scope`.
         credential: The location of the client's secret or key; None for a public client.
         is_machine: Whether the client logs in as itself, without a user.
-        is_resource: Whether `audience` is sent as `resource` (RFC 8707), not as Auth0's `audience`; it is then a URL.
-        callbacks: The redirect URIs to try, in order; () for any port of this machine.
+        is_resource: Whether `audience` is a URL to be sent as `resource` (RFC 8707). If not, it is sent as Auth0's
+            parameter `audience`.
+        callbacks: The redirect URIs to try, in order; () for a loopback address with any free port.
         endpoints: Endpoints that are missing or wrong in the server's metadata, by their metadata names. If
             `token_endpoint` is among them, no metadata is fetched.
-        allows_password: Whether the password grant may be used at all (legacy).
-        flow: The user's login flow.
-        assertion_audience: The audience of client assertions: the issuer, or the token endpoint of an older server.
-        ca: A file of certificate authorities to trust in addition to the system's.
-        identity: The location of the workload identity token.
+        allows_password: Whether the legacy password grant may be used.
+        flow: The flow for a user's login; with "auto", keyfob chooses it.
+        assertion_audience: The audience of client assertions: the issuer, or the token endpoint for an older server.
+        ca: A file of certificate authorities to trust in addition to the system's; None for no file.
+        identity: The location of the workload identity token; None if the client uses none.
         identity_as: The use of the workload identity token: token exchange (RFC 8693), client assertion or grant
             (RFC 7523 §2.2, §2.1).
-        dpop: When tokens are bound to a key (RFC 9449): never; if the server supports that; or always.
-        realm: The user directory of a password login, if the server has several (Auth0).
-        username: The user name of a password login; the user is asked for a missing name. Never stored.
+        dpop: Whether tokens are bound to a key (RFC 9449): "off" for no, "prefer" for yes if the server supports DPoP,
+            "require" for always.
+        realm: The user directory of a password login, for a server with several directories (Auth0); None for the
+            server's default.
+        username: The user name of a password login; None to ask the user. Never stored.
         certificate: The certificate to present to the server and the API (RFC 8705). It authenticates the client if
             there is no secret, key or workload identity.
         login_command: The command by which users log in to the running program, for messages; "" if unknown. Never
@@ -141,18 +144,22 @@ class Profile:
             raise Misuse(what, hint=hint, flags="--flow password")
 
     def login_hint(self, lead: str = "Run", otherwise: str = "Log in again", flags: str = "") -> str:
-        """Return a hint with the login command of the running program. Only this method makes such hints.
+        """Return a hint with the command by which users log in to the running program. All such hints come from here.
 
         Args:
             lead: The text before the command.
             otherwise: The hint if the command is unknown.
-            flags: Flags of `keyfob login`; left out for another program, whose flags are unknown.
+            flags: Flags for `keyfob login`. They are left out if the running program has its own login command.
         """
         line = self.login_line(flags)
         return f"{lead}: {line}" if line else f"{otherwise}."
 
     def login_line(self, flags: str = "") -> str:
-        """Return the command line of the login; "" if unknown. For `flags` see `login_hint`."""
+        """Return the command line by which users log in to the running program; "" if unknown.
+
+        `flags` are added only to the command `keyfob login`, because another program's command may not have these
+        flags.
+        """
         if self.login_command == KEYFOB_LOGIN:
             return f"{command('login', self.name)}{flags and f' {flags}'}"
         return self.login_command
@@ -168,7 +175,7 @@ class Profile:
 
     @property
     def added_scope(self) -> Scope:
-        """The scope that keyfob adds for a user's login, as far as the server supports it."""
+        """The scope that a user's login requests in addition to `scope`, as far as the server supports it."""
         if self.is_machine or self.has_exact_scope:
             return Scope()
         return Scope.of(habits_of(self.issuer).scopes) - self.scope
@@ -200,7 +207,7 @@ class Profile:
 
     @classmethod
     def read(cls, name: str, raw: bytes) -> Self:
-        """Parse the settings file.
+        """Parse a profile's settings file.
 
         Raises:
             Malformed: The file is damaged.
@@ -234,15 +241,15 @@ class Profile:
 
 
 def own_name(issuer: str, client_id: str, audience: str | None, *, is_machine: bool, program: str | None = None) -> str:
-    """Return the default profile name of a program. It is unique for issuer, client and API.
+    """Return a program's default profile name, which differs for each issuer, client and API.
 
     Args:
         issuer: The issuer.
-        client_id: The client.
-        audience: The API, if any.
+        client_id: The client ID.
+        audience: The API; None for none.
         is_machine: Whether the client is a service account.
-        program: The program's name. With it, users may have several logins, and each name starts with the
-            login's short name.
+        program: The program's name if its users may have several logins, else None. If it is given, the profile's name
+            starts with "default". If it is None, the profile's name starts with the client ID.
     """
     key = "\n".join([issuer, client_id, audience or "", "machine" * is_machine])
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", client_id).strip("._-")[:LONGEST_SHORT_NAME]
@@ -257,12 +264,12 @@ def check_name(name: str) -> None:
 
 
 def read_flow_name(text: str | None) -> FlowName:
-    """Return the flow of that name, or `auto`."""
+    """Return the flow of that name; "auto" for None or an unknown name."""
     return _NAMED_FLOWS.get(text or "", "auto")
 
 
 def read_dpop(text: str | None) -> Dpop:
-    """Parse the setting; "off" by default. An unknown value raises `Misuse`, so that no typo disables DPoP."""
+    """Parse the setting `dpop`; None means "off". Raise `Misuse` for an unknown value: a typo must not disable DPoP."""
     found = _NAMED.get(text or "off")
     if found is None:
         raise Misuse(f"dpop is one of {', '.join(DPOP)}")
@@ -278,5 +285,5 @@ def _read_endpoints(fields: Fields) -> dict[str, str]:
 
 
 def command(verb: str, name: str) -> str:
-    """Return the command line for a verb and a profile."""
+    """Return the `keyfob` command line for a verb, such as `login`, and a profile's name."""
     return f"keyfob {verb}" if name == DEFAULT else f"keyfob {verb} --profile {name}"

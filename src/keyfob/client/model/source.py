@@ -1,4 +1,4 @@
-"""The location of a client's secret, key or workload identity token. Profiles store it instead of the value."""
+"""The location of a client's secret, key or workload identity token. Profiles store the location, not the value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLACES: Final[dict[Kind, tuple[Place, ...]]] = {
     "key": ("env", "file", "keyring"),
     "identity": ("env", "file", "github", "gitlab", "google", "azure", "kubernetes"),
 }
-# These platforms have a default audience or file; the other places need a name.
+# These platforms have a default audience or file. In the other places, a source needs a name.
 _NAMELESS: Final[frozenset[Place]] = frozenset({"github", "google", "azure", "kubernetes"})
 _ANY_AUDIENCE: Final[frozenset[Place]] = frozenset({"github", "google"})
 
@@ -31,8 +31,8 @@ class Source:
     Attributes:
         kind: The credential's kind; `identity` is a workload identity token.
         place: An environment variable, a file, this system's keyring, or a platform.
-        name: The variable or the file; `SERVICE/NAME` in the keyring; the token's audience for `github`, `google` and
-            `azure`; the file for `kubernetes`. "" is the default of the platform.
+        name: The variable for `env` and `gitlab`; the path for `file` and `kubernetes`; `SERVICE/NAME` for `keyring`;
+            the token's audience for `github`, `google` and `azure`. "" means the platform's default.
     """
 
     kind: Kind
@@ -44,7 +44,7 @@ class Source:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse the form `secret:env:NAME`; raise `Misuse` if it is not valid."""
+        """Parse the form `KIND:PLACE:NAME`, such as `secret:env:NAME`; raise `Misuse` if it is not valid."""
         said_kind, _, rest = text.partition(":")
         said_place, _, name = rest.partition(":")
         for kind, places in _PLACES.items():
@@ -59,12 +59,15 @@ class Source:
         raise Misuse("the location of the client secret does not have the form secret:env:NAME or key:file:PATH")
 
     def for_reader(self, audience: str) -> Source:
-        """Return the source with this audience added, if the platform accepts an audience and the source has none."""
+        """Return the source with the audience `audience`, if it is a platform that issues tokens for any audience.
+
+        Return the source unchanged if the platform allows no choice, or if the source already names an audience.
+        """
         return replace(self, name=audience) if self.place in _ANY_AUDIENCE and not self.name else self
 
 
 def read_identity_use(text: str | None) -> IdentityUse:
-    """Parse the use of a workload identity token, by default token exchange; raise `Misuse` if it is unknown."""
+    """Parse the use of a workload identity token; None means token exchange. Raise `Misuse` for an unknown use."""
     for use in IDENTITY_USES:
         if text in {use, None}:
             return use
@@ -72,7 +75,11 @@ def read_identity_use(text: str | None) -> IdentityUse:
 
 
 def read_assertion_audience(text: str | None) -> AssertionAudience:
-    """Parse the audience of client assertions, by default the issuer; raise `Misuse` if it is unknown."""
+    """Parse the setting for the audience of client assertions; None means the issuer.
+
+    Raises:
+        Misuse: The setting has another value than "issuer" or "token-endpoint".
+    """
     for audience in ASSERTION_AUDIENCES:
         if text in {audience, None}:
             return audience

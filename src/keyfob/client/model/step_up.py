@@ -25,7 +25,7 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """The requirements on a new login.
+    """The scope and authentication that an API requires of a new login.
 
     Attributes:
         scope: The whole scope that the API requires, including scopes that the login has already.
@@ -64,7 +64,10 @@ class StepUp:
 
 
 def challenge_of(response: Response) -> Mapping[str, str]:
-    """Return the parameters of the response's Bearer or DPoP challenge, preferably of one with an error."""
+    """Return the parameters of a response's Bearer or DPoP challenge; {} if it has none.
+
+    If there are several challenges, return the first one with `error`, or else the first one.
+    """
     about_tokens = [
         challenge.parameters
         for challenge in Challenge.read_all(response.header_values("www-authenticate"))

@@ -32,11 +32,11 @@ WORDS: Final[dict[Place, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The stored decision for one home folder.
+    """The decision on how the logins in one state folder are stored.
 
     Attributes:
-        place: The key's place, or "file" for no key at all.
-        before: The key's previous place while a move is under way; else None.
+        place: Where the encryption key is stored; "file" if logins are not encrypted; None before the decision.
+        before: The key's previous place, while the key is being moved; else None.
         is_quick: Whether the quick file (token cache) may contain a valid access token.
     """
 
@@ -50,7 +50,7 @@ class Note:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Parse the file.
+        """Parse the file that contains the decision.
 
         Raises:
             Malformed: The file is damaged, or was written by another version.
@@ -69,14 +69,17 @@ def _is_policy(name: str) -> TypeGuard[Policy]:
 
 
 def policy_of(name: str) -> Policy:
-    """Return the policy of that name, or raise `Misuse`."""
+    """Return the storage policy of that name; raise `Misuse` if there is none."""
     if _is_policy(name):
         return name
     raise Misuse("there is no such storage mode", hint="Use require, prefer or file.")
 
 
 def order(policy: Policy, *, has_passphrase_file: bool) -> tuple[Place, ...]:
-    """Return the places to try for a new key, the best first. A passphrase is tried only with a passphrase file."""
+    """Return the storage places to try for a new key, the best first; () if the policy is "file".
+
+    The place "passphrase" is among them only if there is a passphrase file.
+    """
     if policy == "file":
         return ()
     headless: tuple[Place, ...] = ("systemd", "kernel")
@@ -88,8 +91,8 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
 
     Args:
         policy: The requested policy.
-        place: The first place that works.
-        passed: The errors of the better places.
+        place: The best place that works.
+        passed: The errors of the better places, which do not work.
 
     Raises:
         VaultUnavailable: Only a plain file is left, and the policy forbids it.
@@ -106,7 +109,7 @@ def settle(policy: Policy, place: Place, passed: Sequence[VaultUnavailable]) -> 
 
 
 def _place(fields: Fields, member: str) -> Place | None:
-    """Return the place that a member names, or None if the member is absent."""
+    """Return the storage place that a JSON member names; None if the member is absent."""
     name = fields.optional_text(member)
     if name is not None and not is_place(name):
         raise Malformed("vault's note: names a place that this version does not support", field="place")
@@ -118,7 +121,7 @@ class Envelope:
     """An encrypted entry of the vault.
 
     Attributes:
-        key_id: An identifier that reveals nothing about the key. With it, a wrong key is not reported as damage.
+        key_id: Identifies the key without revealing it, so that a wrong key is not reported as a damaged entry.
         ciphertext: The output of `jose.sealed.seal`.
     """
 
@@ -131,7 +134,7 @@ class Envelope:
 
     @classmethod
     def find(cls, raw: bytes) -> Self | None:
-        """Return the envelope in a file, or None if the file is not encrypted.
+        """Return the envelope in a vault file's content; None if the content is not encrypted.
 
         Raises:
             Malformed: The file is damaged, or was written by another version.

@@ -16,13 +16,13 @@ from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 
-if TYPE_CHECKING:  # a stored token needs none of these messages: 6 ms
+if TYPE_CHECKING:  # 6 ms, and to return a valid stored token needs none of these modules
     from keyfob.protocol.claims import IdClaims
     from keyfob.protocol.metadata import ServerMetadata
     from keyfob.protocol.tokens import TokenAnswer
 
 VERSION: Final = 2
-# A token that expires while a request is under way is refused, so it is renewed this long before.
+# A token is refreshed this long before its expiry, so that it does not expire during a request.
 DEFAULT_MIN_TTL: Final = timedelta(seconds=60)
 _LARGEST_SKEW: Final = 100 * 366 * 24 * 3600  # a machine without a clock starts in 1970
 _READABLE: Final = (1, VERSION)  # version 1 had neither generation nor skew
@@ -38,7 +38,7 @@ class TokenClient(Protocol):
 
     @property
     def proof_key(self) -> Secret | None:
-        """The DPoP key, in PEM."""
+        """The DPoP key, in PEM; None without DPoP."""
         ...
 
 
@@ -51,16 +51,19 @@ class StoredLogin:
         subject: The ID token's `sub`; None without an ID token.
         person: A display name of the user; no decision depends on it.
         methods: The client authentication methods at this server.
-        generation: The number of times that this vault entry was written. A lower number marks an outdated login.
-        skew: The server's time minus this machine's time. All times in the stored login are the server's.
+        generation: How often this vault entry was written. Of two copies, the one with the lower number is outdated.
+        skew: The server's time minus this machine's time. All times in the stored login are by the server's clock.
         token_type: Bearer, or DPoP if the access token is bound to `proof_key`.
-        proof_key: The DPoP private key in PEM (RFC 9449). A refresh token may be bound to this key although
-            the access token is not.
-        auth_time: The ID token's `auth_time`. Later ID tokens must have the same `auth_time` and `nonce`.
-        refresh_until: The refresh token's expiry, if the server sent one.
-        certificate: The thumbprint of the certificate that the access token is bound to, or None (RFC 8705 §3).
+        proof_key: The DPoP private key in PEM (RFC 9449); None without one. The refresh token may be bound to this key
+            even if the access token is not.
+        auth_time: The ID token's `auth_time`. The ID tokens of later refreshes must have the same `auth_time`, and the
+            same `nonce`.
+        refresh_until: The refresh token's expiry; None if the server sent none.
+        certificate: The thumbprint of the certificate that the access token is bound to (RFC 8705 §3); None if it is
+            bound to none.
         session_id: The ID token's `sid`: the user's session at the server (OpenID Connect Back-Channel Logout §2.1).
-        was_refreshed: Whether the access token came from a refresh. If so, another refresh yields no longer lifetime.
+        was_refreshed: Whether the access token came from a refresh. The lifetime of such a token shows how long the
+            tokens of future refreshes will be valid.
     """
 
     issuer: str
@@ -89,7 +92,7 @@ class StoredLogin:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the access token needs a proof of possession."""
+        """Whether the access token is bound to a DPoP key or a certificate."""
         return self.token_type != "Bearer" or self.certificate is not None
 
     @property
@@ -100,7 +103,13 @@ class StoredLogin:
         return min(DEFAULT_MIN_TTL, max(timedelta(), self.expires_at - self.obtained_at) / 4)
 
     def with_certificate(self, shown: str | None) -> StoredLogin:
-        """Return the login with the thumbprint of the certificate that was presented for its access token."""
+        """Return the login with the attribute `certificate`.
+
+        It becomes `shown` if the access token is bound to that certificate; otherwise, it becomes None.
+
+        Args:
+            shown: The thumbprint of the certificate that was presented to the token endpoint; None for none.
+        """
         return replace(self, certificate=None if shown is None else bound_to(self.access_token.reveal(), shown))
 
     @classmethod
@@ -113,7 +122,7 @@ class StoredLogin:
         who: IdClaims | None,
         moment: datetime,
     ) -> Self:
-        """Create a login from a token response. Without `scope`, the requested scope is granted (RFC 6749 §5.1)."""
+        """Create a login from a token response. An omitted `scope` means the requested scope (RFC 6749 §5.1)."""
         return cls(
             issuer=metadata.issuer,
             client_id=profile.client_id,
@@ -137,7 +146,10 @@ class StoredLogin:
         )
 
     def refreshed(self, answer: TokenAnswer, moment: datetime) -> StoredLogin:
-        """Return the login with new tokens. Without a new refresh token, the old one stays (RFC 6749 §6)."""
+        """Return the login with the response's tokens (RFC 6749 §6).
+
+        If the response has no refresh token, the login keeps its present refresh token.
+        """
         return replace(
             self,
             access_token=answer.access_token,
@@ -224,19 +236,23 @@ def _after(moment: datetime, span: timedelta | None) -> datetime | None:
 
 
 def greeting(stored: StoredLogin, *, is_machine: bool = False) -> str:
-    """Return the message for a successful login. Without an ID token, it contains no user name."""
+    """Return the message for a successful login. It names the user only if the login has an ID token."""
     who = stored.person or stored.subject or (stored.client_id if is_machine else None)
     return f"logged in as {who} at {stored.issuer}" if who else f"logged in at {stored.issuer}"
 
 
 def name_of(who: IdClaims) -> str | None:
-    """Return a display name from the ID token: e-mail, name or nickname."""
+    """Return a display name from the ID token: e-mail, name or nickname; None if there is none."""
     claims = dict(who.person)
     return next((found for name in ("email", "name", "nickname") if isinstance(found := claims.get(name), str)), None)
 
 
 def _number(fields: Fields, name: str, largest: int) -> float:
-    """Return a finite number, which may be negative; 0 if the member is absent."""
+    """Return the number in a member; 0 if the member is absent.
+
+    Raises:
+        Malformed: The member is not a number from `-largest` to `largest`.
+    """
     found = fields.values.get(name, 0)
     if isinstance(found, bool) or not isinstance(found, int | float) or not -largest <= found <= largest:
         raise Malformed(f"{fields.what}: {name} is not a number, or out of range", field=name)

@@ -1,8 +1,8 @@
 """Send a token to an API: the headers of each attempt, and when to try again (RFC 6750 §3, §5.3, RFC 9449 §7).
 
-The adapters of all HTTP libraries use this module. A `Call` returns the headers to send, then reads the response's
-status and headers and decides whether to send again. It does so at most once for each of three reasons: a required
-nonce, a refused token, a step-up.
+The adapters of all HTTP libraries use this module. A `Call` returns the headers to send. Then it reads the response's
+status and headers and decides whether to send the request again: at most once for a required nonce, once for a refused
+token, and once for a step-up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TokenSource(Protocol):
     """The interface of the stored login from which `Calls` takes tokens."""
 
     def authorize(self, request: Request, *, renew: bool = False) -> TokenHeaders:
-        """Return a token and, if it is bound to a key, a new DPoP proof. Raises as `Session.token`."""
+        """Return a token and, if it is a DPoP-bound token, a new proof. Raises the errors of `Session.token`."""
         ...
 
     def store_nonce(self, request: Request, response: Response) -> bool:
@@ -43,15 +43,16 @@ class TokenSource(Protocol):
         ...
 
     def step_up(self, wanted: StepUp, refused: Secret) -> bool:
-        """Log in again as an API requires, unless `refused` was replaced already. Return whether that is configured.
+        """Log in again as an API requires, and return True. If no step-up is configured, do nothing, and return False.
 
-        Raises the errors of a login.
+        If the token `refused` was already replaced by a newer one, return True without a login. Raises the errors of a
+        login.
         """
         ...
 
 
 class Calls:
-    """Calls to one origin: a given origin, or else the origin of the first call. No other origin gets the token."""
+    """Calls to one origin, which the constructor or the first call sets. Calls to other origins carry no token."""
 
     def __init__(self, bearer: TokenSource, origin: str | None = None) -> None:
         """Bind a token source to an origin.
@@ -70,11 +71,11 @@ class Calls:
             raise Misuse("the origin is not a web address", hint="It looks like https://api.example.com")
 
     def begin(self, method: str, url: str) -> Call:
-        """Return the first attempt of a call.
+        """Return the first attempt of a call. It carries a token only if the address is in the origin of this object.
 
         Raises:
             Misuse: The address is plain http and not on this machine.
-            KeyfobError: There is no token.
+            KeyfobError: There is no token; any error of `TokenSource.authorize`.
         """
         request = Request(method, url)
         with self._lock:
@@ -86,7 +87,11 @@ class Calls:
         return Call(self._bearer, request, self._bearer.authorize(request))
 
     def send(self, request: Request, carry: Callable[[Request], Response]) -> Response:
-        """Make one call. `carry` sends each attempt, and must not follow redirects. Raises as `begin` and `carry`."""
+        """Make one call, and return the response to the last attempt. Raises the errors of `begin` and `carry`.
+
+        Args:
+            carry: The function that sends each attempt. It must not follow redirects.
+        """
         call = self.begin(request.method, request.url)
         while True:
             plain = tuple((name, value) for name, value in request.headers if name not in _HEADER_NAMES)
@@ -97,7 +102,7 @@ class Calls:
 
 @dataclass(slots=True)
 class Call:
-    """One call, attempt by attempt. A call to another origin carries no token and has one attempt."""
+    """One call, attempt by attempt. Outside the origin of its `Calls`, a call carries no token and is not repeated."""
 
     _bearer: TokenSource
     _request: Request
@@ -110,13 +115,13 @@ class Call:
         return () if self._token_headers is None else self._token_headers.headers
 
     def put(self, headers: MutableMapping[str, str]) -> None:
-        """Set the token's headers. First remove the ones that an earlier attempt or the caller has set."""
+        """Set the token headers of this attempt. Remove those that an earlier attempt or the caller has set."""
         for name in _HEADER_NAMES:
             headers.pop(name, None)
         headers.update(dict(self.headers))
 
     def again(self, response: Response, *, can_repeat: bool = True) -> bool:
-        """Return whether to send once more, with the present `headers`.
+        """Return whether to send the request again, with the new `headers`.
 
         Args:
             response: The response; its body is not read.
@@ -151,7 +156,10 @@ class Call:
         return True
 
     def _renew(self) -> bool:
-        """Renew the token, and return whether it changed. No error is raised: the API's response tells more."""
+        """Renew the token, and return whether it changed.
+
+        If the renewal fails, return False and raise no error. The caller then gets the API's 401, which explains more.
+        """
         before = self._token_headers
         try:
             self._token_headers = self._bearer.authorize(self._request, renew=True)

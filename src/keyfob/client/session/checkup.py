@@ -25,7 +25,7 @@ class Finding:
     """One check's result.
 
     Attributes:
-        what: The check's stable name.
+        what: The check's name, which stays the same in all versions.
         said: The result, as text for the user.
         fix: The remedy, as text for the user; "" if none is needed.
     """
@@ -87,7 +87,7 @@ def without_person(address: str) -> str:
 
 
 def judge_browser(here: Surroundings) -> Finding:
-    """Report whether a login can use a browser from here."""
+    """Report whether a login on this machine can use a browser."""
     is_here, why = find_browser(here)
     if is_here:
         return Finding("browser", "ok", why)
@@ -97,7 +97,7 @@ def judge_browser(here: Surroundings) -> Finding:
 
 
 def judge_terminal(here: Surroundings) -> Finding:
-    """Report whether a user can log in here."""
+    """Report whether a user can log in at this terminal."""
     if here.has_terminal:
         return Finding("terminal", "ok", "there is a terminal, so a user can log in here")
     fix = "Log in at a terminal, or let the program that runs keyfob show the events of keyfob login --json."
@@ -126,7 +126,7 @@ def judge_disk(folder: str, problem: str) -> Finding:
 
 
 def judge_ports(removed: Iterable[str], *, any_free: bool) -> Finding:
-    """Report whether a redirect from the browser can be received."""
+    """Report whether keyfob can listen for the browser's redirect; `removed` are the occupied ports."""
     busy = list(removed)
     if not any_free:
         return Finding("ports", "wrong", "this computer allows no program to listen on 127.0.0.1",

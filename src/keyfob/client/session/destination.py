@@ -19,17 +19,23 @@ Destination = Literal["ours", "first", "unproven", "strange"]
 def judge_destination(profile: Profile, known: Collection[str], url: str) -> Destination:
     """Decide whether an address may receive the token.
 
-    If the profile has a resource (RFC 8707), which is an address, only the resource decides. Auth0's audience is a name
-    that may look like an address. So an audience can allow an origin but cannot exclude one.
+    The first rule that applies decides:
+
+    - The origin is in `known`, or is the issuer's: the address may receive the token. The userinfo endpoint is usually
+      at the issuer's origin.
+    - The profile has a resource (RFC 8707): the address may receive the token only if the resource covers it.
+    - The profile has an audience, as at Auth0, with the address's origin: the address may receive the token. An
+      audience with another origin proves nothing, because an audience is only a name, even if it looks like an address.
+    - There are other known origins: the token is for another address.
 
     Args:
-        profile: The login's settings. The issuer's origin may always get the token, since userinfo is usually there.
+        profile: The login's settings.
         known: The origins to which the token has been sent before, or which the user has named.
         url: The address to call.
 
     Returns:
-        "ours" if the token belongs there; "strange" if the token belongs elsewhere; "first" if there is no evidence;
-        "unproven" if the only evidence is the audience, which is the address of another origin.
+        "ours" if the address may receive the token; "strange" if the token is for another address. If no rule applies:
+        "unproven" if the audience is a web address of another origin, else "first".
     """
     origin, audience = origin_of(url), profile.audience or ""
     if origin in known or _is_issuer(profile, url):
@@ -50,8 +56,8 @@ def _is_issuer(profile: Profile, url: str) -> bool:
 def is_worth_keeping(profile: Profile, url: str) -> bool:
     """Return whether to store the origin of an address to which the token is sent.
 
-    The issuer's origin is not stored, since the issuer is not an API. The origin of a resource is
-    not stored either: that would allow addresses outside of the resource's path.
+    The issuer's origin is not stored, since the issuer is not an API. A resource's origin is not stored, since a stored
+    origin would allow addresses outside of the resource's path.
     """
     if _is_issuer(profile, url):
         return False

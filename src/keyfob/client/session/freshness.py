@@ -1,4 +1,4 @@
-"""Decide whether to use a stored login's token, refresh it, or log in again. Determine the state of a login."""
+"""Decide whether to use a stored login's token, refresh the token, or log in again. Determine a login's state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The access token has expired or soon will; the refresh token can replace it."""
+    """The access token has expired or will expire soon, and there is a refresh token."""
 
     refresh_token: Secret
 
@@ -34,12 +34,14 @@ class LogIn:
 
 
 def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | None = None) -> Use | Refresh | LogIn:
-    """Decide between use, refresh and login.
+    """Decide whether to use the access token, refresh it, or log in. Without a stored login, log in.
 
     Args:
-        moment: The present time by this machine's clock, aware, in UTC. The skew to the server's clock is in `stored`.
-        min_ttl: How long the token must remain valid; None for the default. A token with an unknown lifetime counts as
-            valid. If refreshed tokens live for a shorter time than this, half of their lifetime suffices.
+        moment: The present time by this machine's clock: an aware datetime in UTC. `stored.skew` is added to it, since
+            the expiry time is by the server's clock.
+        min_ttl: How long the token must remain valid; None for the default. A token with an unknown expiry time counts
+            as valid. If the token came from a refresh, and its whole lifetime is not longer than `min_ttl`, half of
+            that lifetime suffices. Without this rule, every call would refresh.
     """
     if stored is None:
         return LogIn()
@@ -57,18 +59,22 @@ def judge(stored: StoredLogin | None, moment: datetime, min_ttl: timedelta | Non
 
 
 def is_usable(stored: StoredLogin, moment: datetime, min_ttl: timedelta | None) -> bool:
-    """Return whether the token is valid now, and `min_ttl` is no longer than the default."""
+    """Return whether the token can still be used if it cannot be renewed now.
+
+    The token must not have expired. But if the caller requires a longer remaining lifetime than the default, return
+    False.
+    """
     is_valid = stored.expires_at is None or stored.expires_at > moment + stored.skew
     return is_valid and (min_ttl is None or min_ttl <= DEFAULT_MIN_TTL)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginStatus:
-    """The state of a stored login. All moments are by this machine's clock.
+    """The state of a stored login. All times are by this machine's clock.
 
     Attributes:
-        state: The state. Callers set "offline-unknown" if the issuer does not answer, and "vault-unavailable" if the
-            vault does not.
+        state: The state. `login_status` never sets two of the values. Its callers set "offline-unknown" if the issuer
+            does not answer, and "vault-unavailable" if the vault cannot be used.
         access_until: When the access token expires; None if unknown.
         renews: Whether keyfob can renew the access token without the user.
         refresh_until: When the refresh token expires; None if unknown.

@@ -14,7 +14,7 @@ from keyfob.client.model.stored_login import StoredLogin
 from keyfob.errors import Refused
 from keyfob.protocol.scope import Scope
 
-# A token that lives longer is as good as the login itself.
+# A token with a longer lifetime would be worth as much to an attacker as the login.
 LONGEST: Final = timedelta(hours=24)
 _OF_EVERY_LOGIN: Final = Scope.of(STANDARD_SCOPES)
 _HINT: Final = "Start the agent with that login"
@@ -25,7 +25,7 @@ class Offer:
     """The tokens that an agent may hand out.
 
     Attributes:
-        audiences: The APIs whose tokens may be handed out; empty for the API of the login.
+        audiences: The APIs whose tokens may be handed out; if empty, only the login's API.
         scope: The largest scope that a token may have; None for the scope of the login.
     """
 
@@ -38,7 +38,7 @@ def choose_offer(request: AgentRequest, offers: Sequence[Offer]) -> Offer:
     """Return the offered login that fits a request.
 
     Raises:
-        Refused: No offered login fits, or several do.
+        Refused: No offered login fits, or several offered logins fit.
     """
     fitting = [offer for offer in offers if _fits(request, offer.profile)]
     if not fitting:
@@ -65,7 +65,7 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
     """Check that the agent may hand out the tokens of a login.
 
     Raises:
-        Refused: The tokens are for another API, have more scope, or are useless without the login's DPoP key.
+        Refused: The tokens are for another API, exceed the offered scope, or are bound to the login's DPoP key.
     """
     name = offer.profile.name
     if offer.audiences and stored.audience not in offer.audiences:
@@ -88,7 +88,7 @@ def check_offer(offer: Offer, stored: StoredLogin) -> None:
 
 
 def hand_out(request: AgentRequest, offer: Offer, stored: StoredLogin, now: datetime) -> AgentAnswer:
-    """Return the answer with a login's access token. It contains no refresh token, key, or revocation endpoint.
+    """Return an answer with the login's access token, but without refresh token, key or revocation endpoint.
 
     Args:
         stored: The login with a valid access token.

@@ -62,14 +62,14 @@ class Login(Renewal):
     ) -> StoredLogin:
         """Log in the user or the service account, and store the result.
 
-        If another process is logging in with this profile, wait, and return its login if the requests were the same.
+        If another process is logging in with this profile, wait for it. If it requested the same login, and `accepts`
+        returns True, return its login. Otherwise, log in afterwards.
 
         Args:
-            opens_page: Device flow: open the page with the code in it on this machine.
-            assurance: Requirements on authentication.
-            may_replace_account: Decides, on an account mismatch or if the stored login is another client's, whether
-                the new login may replace the stored one.
-            accepts: Decides whether this call may return another process's login.
+            opens_page: Whether the device flow opens `verification_uri_complete` in this machine's browser.
+            assurance: Requirements on the user's authentication.
+            may_replace_account: Decides whether the new login may replace a stored login of another user or client.
+            accepts: Decides whether this call may return the login that another process has obtained.
 
         Raises:
             KeyfobError: The flow failed. The stored login is then unchanged.
@@ -95,7 +95,7 @@ class Login(Renewal):
         return stored
 
     async def take_token(self, given: Secret, *, may_replace_account: MayReplaceAccount = keep_account) -> StoredLogin:
-        """Store an access token that the user has from elsewhere, as a login that ends when the token expires.
+        """Store an access token that keyfob did not request, as a login that ends when the token expires.
 
         Args:
             given: The token, or a JSON object with it.
@@ -123,10 +123,12 @@ class Login(Renewal):
         return stored
 
     async def log_in_again(self, wanted: StepUp) -> StoredLogin:
-        """Log in with the scope and authentication that an API requires in addition to those of the stored login.
+        """Log in again, because an API requires more scope or another authentication.
+
+        The requested scope contains the stored login's scope, the profile's scope, and the scope that the API requires.
 
         Raises:
-            LoginRequired: There is no user here who could log in; the hint is the command to run.
+            LoginRequired: No user is present; the hint is the command to run.
             KeyfobError: Any error of `log_in`.
         """
         scope = (await self.stored()).scope
@@ -139,7 +141,7 @@ class Login(Renewal):
             raise
 
     async def metadata(self) -> ServerMetadata:
-        """Fetch the issuer's metadata. Raises as `discover` does."""
+        """Fetch the issuer's metadata. Raises the errors of `discover`."""
         return await discovery.discover(self._world, self.profile)
 
     async def plan(self) -> Choice:
@@ -147,14 +149,20 @@ class Login(Renewal):
         return await interactive.plan(self._world, self.profile)
 
     async def begin(self, assurance: Assurance = ANY_LOGIN) -> PendingLogin:
-        """Show the user a code and return. `resume`, in any process, waits for the user. Raises the flow's errors."""
+        """Show the user a code, and return without waiting for the user. Raises the errors of `log_in`.
+
+        `resume` then waits for the user. Another process may call it.
+        """
         await self._prepare()
         return await interactive.begin(self._world, self.profile, self._credentials.credential(), assurance)
 
     async def resume(
         self, may_replace_account: MayReplaceAccount = keep_account, accepts: AcceptsLogin = accept_any
     ) -> StoredLogin:
-        """Finish and store a pending login, or wait for the process that does so. Raises the flow's errors."""
+        """Finish and store a pending login. If another process is finishing it, wait for that process.
+
+        Raises the errors of `log_in`.
+        """
 
         async def log_in() -> StoredLogin:
             # The deadline was stored in local time, so clock skew is not applied here.
@@ -170,7 +178,10 @@ class Login(Renewal):
         return stored
 
     async def stored(self, *, is_ending: bool = False) -> StoredLogin:
-        """Return the stored login; `is_ending` as for `Vault.load`.
+        """Return the stored login.
+
+        Args:
+            is_ending: As for `load`.
 
         Raises:
             LoginRequired: There is no stored login, or it is for another issuer, client or API.
@@ -196,7 +207,7 @@ class Login(Renewal):
         return calls.TokenHeaders(token, headers + proof)
 
     async def send(self, request: Request) -> Response:
-        """Send a request unchanged, without the token."""
+        """Send a request without the token."""
         return await self._world.send(request)
 
     def store_nonce(self, request: Request, response: Response) -> bool:
@@ -207,14 +218,14 @@ class Login(Renewal):
         """Log in again with the scope and authentication that an API requires.
 
         If an API refuses several threads or processes at once, one of them logs in, so that only one browser page
-        opens. The others wait and use its login.
+        opens. The other threads and processes wait for that login and use it.
 
         Args:
             wanted: The requirements of the API.
             refused: The token that the API refused.
 
         Returns:
-            Whether a step-up was configured.
+            Whether a step-up is configured. If it is not, nothing is done.
 
         Raises:
             KeyfobError: The login failed.
@@ -228,13 +239,14 @@ class Login(Renewal):
         return True
 
     async def log_out(self) -> logout.LoggedOut:
-        """Delete the stored login, then revoke its tokens. An interruption does not prevent the deletion.
+        """Delete the stored login, then revoke its tokens. Even if this call is interrupted, the login is deleted.
 
         Raises:
             LoginRequired: There is no stored login.
             VaultUnavailable: The login could not be deleted; its tokens are revoked nevertheless.
             KeyfobError: The client's credential is not available.
-            BaseException: The call was interrupted or cancelled.
+            BaseException: The call was interrupted or cancelled, for example by KeyboardInterrupt. The login was
+                deleted; its tokens may still be valid.
         """
         try:
             removed = await logout.remove_login(self._vault, self.profile.name, partial(self.stored, is_ending=True))
@@ -254,7 +266,10 @@ class Login(Renewal):
             self._world.notify(notices.VaultNote(note))
 
     def _has_user(self) -> bool:
-        """Return whether a login by a user is worth trying: with `auto`, if a user sees the notices; else always."""
+        """Return whether to try a user's login.
+
+        That is so if the profile names a flow. With the flow "auto", it is so only if a user sees keyfob's notices.
+        """
         return self.profile.flow != "auto" or self._world.surroundings()[1]
 
     async def _under_login_lock(
@@ -267,7 +282,11 @@ class Login(Renewal):
         *,
         ignores_assurance: bool = False,
     ) -> StoredLogin:
-        """Log in and store the result, unless another process logged in while this one waited for the login lock."""
+        """Return the login of another process that logged in during the wait for the login lock, or else log in.
+
+        Log in if no other process had the lock, or if its login does not meet this request. Hold the lock meanwhile,
+        and store the new login.
+        """
         before = await self._load_any()
 
         def accepts_here(stored: StoredLogin) -> bool:
@@ -285,11 +304,13 @@ class Login(Renewal):
     async def _store_login(
         self, stored: StoredLogin, may_replace_account: MayReplaceAccount, replaced: list[StoredLogin]
     ) -> StoredLogin:
-        """Store a new login, and add the login that was stored before to `replaced`.
+        """Store a new login, and append the login that it replaces to `replaced`.
 
         Raises:
-            Refused: The account differs, and the caller did not accept that; the new login is revoked.
-            Misuse: The client differs, and the caller did not accept that; the new login is revoked.
+            Refused: The stored login is another user's, and the caller did not allow its replacement. The new login is
+                revoked.
+            Misuse: The stored login is another client's, and the caller did not allow its replacement. The new login is
+                revoked.
         """
         before = await self._load_any()
         if before is not None and is_other_client(before, stored) and not may_replace_account(before, stored):
@@ -323,10 +344,10 @@ class Login(Renewal):
 
     @asynccontextmanager
     async def _ending(self) -> AsyncGenerator[list[StoredLogin]]:
-        """Stop the listener, send the waiting browser its final page, and release the login lock.
+        """Run the caller's block. At its end, release the login lock, and send the waiting browser its final page.
 
-        Yield a list, to which the caller adds the logins that the new login replaces. These are revoked after the
-        browser has received its page and the lock is released.
+        Yield an empty list, to which the block adds the logins that the new login replaces. The caller revokes these
+        logins after the block, so that neither the browser nor the next process waits for the revocation.
         """
         succeeded = False
         try:
@@ -339,17 +360,24 @@ class Login(Renewal):
 
 
 def login_name_of(before: StoredLogin | None, profile: Profile) -> str:
-    """Return the user name to offer for a password login: the last one, if it is an e-mail address."""
+    """Return the user name to offer for a password login: that of the last login, if it is an e-mail address.
+
+    Return "" if there was no login, if it was at another issuer, or if its user name is no e-mail address.
+    """
     person = before.person if before is not None and before.issuer == profile.issuer else None
     return person if person is not None and "@" in person else ""
 
 
 def is_left_behind(before: StoredLogin, after: StoredLogin, profile: Profile) -> bool:
-    """Return whether to revoke a replaced login, which would stay valid at the server (decision 0032).
+    """Return whether to revoke the login `before`, which `after` has replaced (decision 0032).
 
-    Do not revoke a login of another client or issuer, since the client's credential is for one issuer only. Do not
-    revoke a service account's login, whose token may be in use elsewhere. Do not revoke if that would end the new login
-    too: at some issuers it always does, at others if both logins belong to one session at the server.
+    Without a revocation, the replaced login stays valid at the server. It is not revoked in these cases:
+
+    - It is another client's or another issuer's: the client's credential is for one issuer only.
+    - It is a service account's: other processes may still use its token.
+    - Its revocation would end the new login too. At some issuers, every revocation ends all logins of the user with
+      this client. At other issuers, that happens only if both logins belong to one session or have the same refresh
+      token.
     """
     is_same_session = before.session_id is not None and before.session_id == after.session_id
     is_same_token = before.refresh_token is not None and before.refresh_token == after.refresh_token
@@ -364,6 +392,9 @@ def is_other_client(before: StoredLogin, after: StoredLogin) -> bool:
 
 
 def is_other_account(before: StoredLogin, after: StoredLogin) -> bool:
-    """Return whether the issuer's `sub` differs. Names and e-mail addresses identify no user (Core §5.7)."""
+    """Return whether the logins are of different users, by the issuer's `sub`.
+
+    Return False if either has no `sub`. Names and e-mails identify no user (OpenID Connect Core §5.7).
+    """
     has_subjects = before.subject is not None and after.subject is not None
     return has_subjects and before.issuer == after.issuer and before.subject != after.subject

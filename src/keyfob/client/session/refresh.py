@@ -22,11 +22,12 @@ ENDED: Final = frozenset({INVALID_GRANT, BAD_REFRESH_TOKEN})
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The result of a response with status 200. Even if the response is invalid, the old refresh token may be spent.
+    """The result of a response with status 200. The old refresh token may be used up, even if the response is invalid.
 
     Attributes:
-        stored: The login to store at once.
-        problem: Why `stored` lacks the access token of the response; None if `stored` has that token.
+        stored: The login to store at once. It has the response's refresh token, if there is one.
+        problem: None if `stored` has the response's access token too. Otherwise, the reason why that token is unusable;
+            `stored` then keeps the old access token.
     """
 
     stored: StoredLogin
@@ -34,10 +35,11 @@ class Refreshed:
 
 
 async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, client: OAuthClient) -> Refreshed:
-    """Refresh once. A refresh is not retried, since a refresh token may be valid for one use only.
+    """Send the refresh token once. The request is not retried, since a refresh token may be valid for one use only.
 
     Raises:
-        LoginRequired: The server no longer accepts the refresh token (`ENDED`), or requires an interactive login.
+        LoginRequired: The server no longer accepts the refresh token (an error code in `ENDED`), or requires a user's
+            login.
         Refused: The server refuses for another reason; the refresh token may still be valid.
         Unreachable: There is no response; the refresh token may still be valid.
         Malformed: The response is unusable; the refresh token may still be valid.
@@ -65,12 +67,12 @@ async def refresh(world: World, stored: StoredLogin, refresh_token: Secret, clie
 
 
 def _without_access_token(response: Response, stored: StoredLogin) -> StoredLogin:
-    """Return the login with only the new refresh token of a response that fails a check (RFC 6749 §6).
+    """Return the login with the refresh token of a response whose access token cannot be used (RFC 6749 §6).
 
-    If the response has no refresh token, the old refresh token stays.
+    Nothing else of the response is stored. If the response has no refresh token, the login keeps its old one.
     """
     try:
-        # Not as strictly as usual: what is wrong with the answer is known already.
+        # The response has already failed a check, so only its refresh token is read.
         members = json.loads(response.body)
     except (ValueError, RecursionError):
         return stored  # for example a page of a proxy

@@ -1,6 +1,7 @@
-"""Obtain a valid access token of a stored login: the stored token, a refreshed one, or a service account's next.
+"""Obtain a valid access token for a stored login: use the stored token, refresh it, or log a service account in.
 
-If many processes need a refresh, one of them refreshes under the login's lock. The others then read the vault.
+If many processes need a refresh, one of them refreshes under the login's lock. The other processes then find the new
+token in the vault.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Renewal(Storage):
 
         Args:
             min_ttl: How long the token must remain valid; None for the default.
-            renew: Whether to refresh even a token that looks valid, because an API has refused it.
+            renew: Whether to refresh even an unexpired token, because an API has refused it.
 
         Raises:
             LoginRequired: An interactive login is required.
@@ -71,7 +72,8 @@ class Renewal(Storage):
         """Renew the token under the lock, or return the login that another process stored during the wait for the lock.
 
         Args:
-            held: The stack that releases the lock. An exchange that outlives this task takes the stack over.
+            held: The stack that releases the lock. If a refresh starts, the refresh releases the lock at its end. It
+                may run longer than this task, if the task is cancelled.
             before: The login that this process last read.
             min_ttl: As for `fresh`.
             renew: As for `fresh`.
@@ -104,10 +106,15 @@ class Renewal(Storage):
     def _at_hand(
         self, stored: StoredLogin | None, problem: VaultUnavailable, min_ttl: timedelta | None, *, renew: bool
     ) -> StoredLogin:
-        """Return the stored login if its token is still valid. The caller cannot renew it, because of `problem`.
+        """Return the stored login if its token can still be used, and `renew` is False.
+
+        Args:
+            problem: The error that prevented the token's renewal.
+            min_ttl: As for `fresh`.
+            renew: As for `fresh`.
 
         Raises:
-            VaultUnavailable: The token is not valid any more.
+            VaultUnavailable: The stored token cannot be used; the error is `problem`.
         """
         if renew or stored is None or not is_usable(stored, self._world.now().wall, min_ttl):
             raise problem
@@ -115,7 +122,9 @@ class Renewal(Storage):
         return stored
 
     async def _obtain_next(self, stored: StoredLogin | None) -> StoredLogin:
-        """Request and store a service account's next token. Of many processes, one does so: Auth0 bills each token.
+        """Request and store a service account's next token. The caller must hold the lock.
+
+        The lock prevents several processes from each requesting a token, since Auth0 charges for every token.
 
         Raises:
             LoginRequired: The login is not a service account's.
@@ -134,7 +143,7 @@ class Renewal(Storage):
 
         Raises:
             LoginRequired: There is no refresh token that the server accepts.
-            VaultUnavailable: The response could not be stored, so no request was sent.
+            VaultUnavailable: The vault has no space for the response, so no request was sent.
         """
         if stored.refresh_token is None:
             need_login(self.profile)
@@ -176,11 +185,12 @@ class Renewal(Storage):
     ) -> StoredLogin:
         """Send the refresh token and store the response. Then release the reserved space (slot) and the lock.
 
-        If the server refuses the refresh token, another process may have used it. So the vault is then read again.
+        If the server refuses the refresh token, another process may have used it. So the vault is then read again. If
+        it has a newer login, that login is returned or, if its token does not suffice, refreshed.
 
         Raises:
             LoginRequired: The server accepts neither this refresh token nor a newer one from the vault.
-            KeyfobError: The response fails a check. Its refresh token was stored nevertheless.
+            KeyfobError: The response fails a check. Its refresh token is stored nevertheless.
         """
         async with held:
             try:
@@ -206,7 +216,10 @@ class Renewal(Storage):
             return fresh
 
     async def _load_newer(self, stored: StoredLogin) -> StoredLogin | None:
-        """Return a newer stored login, or None. Read several times, since network file systems may show it late."""
+        """Return a newer stored login; None if there is none.
+
+        The vault is read several times, since a network file system may show a new login late.
+        """
         for delay in _DELAYS:
             if delay:
                 await self._world.wait(delay)
@@ -243,11 +256,18 @@ class Renewal(Storage):
         return replace(self._certified(stored), skew=world.skew)
 
     def _certified(self, stored: StoredLogin) -> StoredLogin:
-        """Return the login with the thumbprint of the certificate that its token is bound to."""
+        """Return the login with its attribute `certificate`.
+
+        The attribute is the thumbprint of the profile's certificate if the token is bound to it; otherwise, None.
+        """
         return _certified(stored, self._credentials.certificate())
 
     def _is_outdated(self, stored: StoredLogin | None) -> bool:
-        """Return whether the token is bound to a certificate that was replaced since. Some are valid for hours only."""
+        """Return whether a new token is due, because the profile's certificate was replaced after the token was issued.
+
+        Return False if the token is not bound to a certificate, or if the certificate cannot be read. Some certificates
+        are valid for hours only, so they are replaced often.
+        """
         if stored is None or stored.certificate is None:
             return False
         try:

@@ -1,6 +1,6 @@
-"""The output of commands about a stored login: its user, its state, and the result of a logout.
+"""The text and JSON that commands print about a stored login: its user, its state, and the result of a logout.
 
-The commands of keyfob and those of `keyfob.embed` in other programs print the same text and the same JSON members.
+keyfob's own commands and the commands that `keyfob.embed` adds to other programs print the same text and JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def display_name(stored: StoredLogin, *, is_machine: bool) -> str:
 
 
 def account_question(before: StoredLogin, after: StoredLogin) -> str:
-    """Return the question whether another user's login may replace the stored one."""
+    """Return the question whether another user's login may replace the stored login."""
     names = [stored.person or stored.subject or "?" for stored in (before, after)]
     return f"you were logged in as {names[0]}, and now as {names[1]}; keep the new login?"
 
@@ -74,7 +74,7 @@ def _token_words(stored: StoredLogin, now: datetime, *, renews: bool, login_line
 
 
 def status_words(status: LoginStatus, now: datetime) -> str:
-    """Return the state as text. An access token may stay valid for a while after its login has ended."""
+    """Return the state as text. If the login has ended, but its access token has not expired, the text says so."""
     until = status.access_until
     if status.state == "login-needed" and until is not None and until > now:
         return f"the login has ended; its access token may be valid until {clock(until)}"
@@ -82,7 +82,7 @@ def status_words(status: LoginStatus, now: datetime) -> str:
 
 
 def status_facts(stored: StoredLogin, status: LoginStatus) -> list[tuple[str, str | None]]:
-    """Return the labels and values that `status` prints below the state, without those whose value is None."""
+    """Return the labels and values that `status` prints below the state. A value of None is not printed."""
     access = "the API says otherwise" if status.access_until is None else clock(status.access_until)
     ends = "unknown: the issuer does not say" if status.ends_at is None else clock(status.ends_at)
     return [
@@ -102,7 +102,7 @@ def _bound(stored: StoredLogin) -> str | None:
 
 
 def status_members(stored: StoredLogin | None, status: LoginStatus) -> dict[str, object]:
-    """Return the state of a login as JSON members; None if there is no login."""
+    """Return a login's state as JSON members. `stored` is None if there is no login."""
     return {
         "issuer": stored and stored.issuer,
         "client_id": stored and stored.client_id,

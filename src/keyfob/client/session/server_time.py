@@ -1,6 +1,6 @@
 """A `World` whose wall clock follows the server's clock, by the Date header of responses (RFC 9110 §6.6.1).
 
-This keeps a wrong clock on this machine from affecting assertions, the checks of ID tokens, and expiry times.
+Client assertions, the checks of ID tokens and expiry times are therefore correct even if this machine's clock is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOISE: Final = timedelta(seconds=5)
 
 
 class ServerTime(WorldAround):
-    """A World with a corrected wall clock. Only responses to POST requests are used: a cached response has an old Date.
+    """A World whose wall clock follows the Date of responses to POST. Other responses may be cached, with an old Date.
 
     Attributes:
         skew: How far the server's clock is ahead of this machine's.

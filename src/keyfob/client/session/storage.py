@@ -1,4 +1,4 @@
-"""Load and store one login in its vault. Tokens that cannot be stored are held in this process."""
+"""Load and store one login in its vault. Tokens that cannot be stored stay in this process's memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Memory:
     """A login's state in this process, which all copies of a `Login` share.
 
     Attributes:
-        unsaved: A login that is newer than the stored login, because writing the vault failed; else None.
+        unsaved: The newest login, if it could not be written to the vault; else None.
     """
 
     unsaved: StoredLogin | None = None
@@ -68,7 +68,10 @@ class Storage:
         return other
 
     async def load(self, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the newest login of this profile, or None; `is_ending` as for `Vault.load`."""
+        """Return this profile's newest login; None if there is none.
+
+        With `is_ending`, return even a login from a plain file that the storage policy forbids.
+        """
         with naming_login(self.profile):
             stored = await self._vault.load(self.profile.name, is_ending=is_ending)
         unsaved = self._memory.unsaved
@@ -81,7 +84,10 @@ class Storage:
         return (stored.issuer, stored.client_id, stored.audience) == wanted
 
     async def _load_any(self) -> StoredLogin | None:
-        """Return the newest login, even one for another issuer, client or API; None if it cannot be read."""
+        """Return the newest login, even one for another issuer, client or API.
+
+        Return None if there is no login, or if it cannot be read.
+        """
         unsaved = self._memory.unsaved
         try:
             stored = await self._vault.load(self.profile.name)
@@ -90,7 +96,7 @@ class Storage:
         return unsaved if unsaved and (stored is None or stored.generation < unsaved.generation) else stored
 
     async def _refuse_other(self) -> None:
-        """Raise `Misuse` if the vault entry is of another client or issuer. Such a login is never overwritten."""
+        """Raise `Misuse` if the vault entry is another client's or issuer's, so that it is not overwritten."""
         stored = await self._load_any()
         if stored is None or (stored.issuer, stored.client_id) == (self.profile.issuer, self.profile.client_id):
             return
@@ -103,7 +109,7 @@ class Storage:
     async def _save_newest(
         self, before: StoredLogin | None, fresh: StoredLogin, slot: Slot | None = None
     ) -> StoredLogin:
-        """Store a new login, unless another process has stored a newer one. Return the newest of them.
+        """Store a new login, unless another process has stored a newer login. Return the newest login.
 
         Args:
             before: The login that `fresh` replaces; None if there is none.
@@ -116,7 +122,7 @@ class Storage:
         try:
             stored = await self.load()
         except VaultUnavailable:
-            stored = before  # the new login is worth more than one that cannot be read
+            stored = before  # replace an entry that cannot be read
         if before is not None and stored is None:
             await self._end(fresh)
             need_login(self.profile)
@@ -131,12 +137,16 @@ class Storage:
         return fresh
 
     async def _end(self, dropped: StoredLogin) -> None:
-        """Revoke the tokens of a login that will not be used any more, if possible (RFC 7009)."""
+        """Revoke the tokens of a login that is no longer used (RFC 7009). An error is ignored."""
         with suppress(KeyfobError):
             await logout.log_out(self._world, dropped, self._credentials.client(dropped))
 
     async def _take_lock(self, held: AsyncExitStack, *, may_be_readonly: bool = False) -> None:
-        """Take the login's lock. A read-only vault needs no lock, since no process can store anything in it."""
+        """Take the login's lock.
+
+        With `may_be_readonly`, a read-only vault is no error. It needs no lock, since no process can store anything in
+        it.
+        """
         try:
             await held.enter_async_context(self._vault.lock(self.profile.name, self._tell_wait))
         except VaultUnavailable as problem:
@@ -149,7 +159,7 @@ class Storage:
 
     @asynccontextmanager
     async def _step_up_lock(self) -> AsyncGenerator[None]:
-        """Hold the step-up lock. The wait for it has no time limit, since a user may take long to log in."""
+        """Hold the step-up lock. Wait for it without a time limit, since its holder may be a user who is logging in."""
         async with AsyncExitStack() as stack:
             while True:
                 try:
@@ -162,16 +172,12 @@ class Storage:
 
 
 def need_login(profile: Profile) -> NoReturn:
-    """Raise the error that names the login command.
-
-    Raises:
-        LoginRequired: Always.
-    """
+    """Raise `LoginRequired`, whose hint is the profile's login command."""
     raise LoginRequired("not logged in", hint=profile.login_hint())
 
 
 def refuse_other(profile: Profile) -> NoReturn:
-    """Raise `Misuse`: the profile's stored login is of another client or issuer, and must not be overwritten."""
+    """Raise `Misuse`, so that the stored login of another client or issuer is not overwritten."""
     hint = "Let the program use another profile: App(profile=...), or none."
     if profile.login_command == KEYFOB_LOGIN:
         hint = f"Use another profile for this login: {command('login', 'NAME')}"
@@ -181,7 +187,10 @@ def refuse_other(profile: Profile) -> NoReturn:
 
 @contextmanager
 def naming_login(profile: Profile) -> Generator[None]:
-    """Add the profile's login command to errors of the vault and the terminal, which lack it."""
+    """Add the profile's login command, as a hint, to errors that the block raises.
+
+    The vault and the terminal raise errors without that command, because they have no profile.
+    """
     try:
         yield
     except LoginRequired as problem:

@@ -23,9 +23,9 @@ _DENIAL_EXTENSION = "websocket.http.response"
 
 
 def guarded(app: App, verifier: Verifier, needs: tuple[Requirement, ...], published: Published | None = None) -> App:
-    """Return the application behind a guard. The guard stores the caller in `scope["keyfob.principal"]`.
+    """Return the application behind a guard, which stores the caller in `scope["keyfob.principal"]`.
 
-    If the API has an address, the guard serves the API's metadata, which needs no token.
+    If the guard has an address, it also serves the API's metadata (RFC 9728 §3) to requests without a token.
     """
 
     async def run(scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ def request_of(scope: AsgiScope) -> Request:
 
 
 def certificate_of(scope: AsgiScope) -> bytes | None:
-    """Return the caller's certificate, if the server terminated TLS itself (ASGI's TLS extension)."""
+    """Return the caller's certificate if the server terminated TLS itself (ASGI's TLS extension), else None."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)

@@ -1,4 +1,4 @@
-"""Guard the views of Django by a decorator or a middleware, blocking and async. The caller is `request.principal`."""
+"""Guard blocking and async Django views by a decorator or a middleware. The caller is in `request.principal`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GetResponse = Callable[[HttpRequest], Any]
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
-    """Return a decorator for a view. Django's `method_decorator` applies it to the methods of a class."""
+    """Return a decorator for a view function. For a class-based view, use Django's `method_decorator`."""
 
     def decorated(view: View) -> View:
         guard = _guarded(verifier, needs, view, None)
@@ -40,7 +40,8 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
 def middleware(verifier: Verifier, needs: Needs, published: Published | None) -> Callable[[GetResponse], GetResponse]:
     """Return a middleware that guards all views.
 
-    If the API has an address, the middleware serves the API's metadata, which needs no token.
+    If the guard has an address, the middleware also serves the API's metadata (RFC 9728 §3) to requests without a
+    token.
     """
 
     @sync_and_async_middleware
@@ -51,7 +52,7 @@ def middleware(verifier: Verifier, needs: Needs, published: Published | None) ->
 
 
 def metadata(published: Published) -> URLPattern:
-    """Return the URL pattern that serves the API's metadata, which needs no token (RFC 9728 §3)."""
+    """Return the URL pattern that serves the API's metadata to requests without a token (RFC 9728 §3)."""
 
     def view(request: HttpRequest) -> HttpResponseBase:
         answer = published.answer(_read(request)[0])
@@ -67,7 +68,7 @@ def check(verifier: Verifier, needs: Needs, request: HttpRequest) -> Principal |
 
 
 def _read(request: HttpRequest) -> tuple[Request, MutableMapping[str, Any], bytes | None]:
-    """Return the request, a mapping that lives as long as the request, and the caller's certificate."""
+    """Return the converted request, a mapping that is stored with the request, and the caller's certificate."""
     if isinstance(request, ASGIRequest):
         scope = cast("MutableMapping[str, Any]", request.scope)
         return asgi.request_of(scope), scope, asgi.certificate_of(scope)

@@ -41,7 +41,7 @@ def requires(
 ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
     """Return a FastAPI dependency that checks the token of a request and returns the caller.
 
-    A Starlette endpoint can call it directly, with the request as the only argument.
+    A Starlette endpoint can call the dependency directly, with the request as its only argument.
     """
     scopes = Scope.of(name for need in needs for name in need.named().names)
     scheme = Security(Scheme(issuers, realm), scopes=scopes.write().split())

@@ -1,4 +1,4 @@
-"""Guard the views of Flask, blocking and async. The caller is `g.principal`."""
+"""Guard blocking and async Flask views. The guard stores the caller in `g.principal`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def requires(verifier: Verifier, needs: Needs) -> Callable[[View], View]:
 
 
 def serve_metadata(app: Flask, published: Published) -> None:
-    """Serve the API's metadata, which needs no token (RFC 9728 §3)."""
+    """Serve the API's metadata to requests without a token (RFC 9728 §3)."""
 
     def metadata() -> FlaskResponse:
         answer = published.answer(request_of(request.environ))

@@ -1,4 +1,4 @@
-"""Authentication and permission for Django REST framework. The caller is `request.auth`."""
+"""Authentication and permission classes for Django REST framework. The caller's `Principal` is in `request.auth`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keyfob.resource.verify import Principal
 
 
 class DenialAPIException(APIException):
-    """An exception with a denial, from which REST framework takes the status, the challenge and the body."""
+    """An exception that contains a denial. REST framework's response has the denial's status, challenge and body."""
 
     def __init__(self, denial: Denial) -> None:
         super().__init__({"error": denial.error or "unauthorized", "error_description": denial.description})
@@ -75,7 +75,10 @@ def authentication(verifier: Verifier) -> type[BaseAuthentication]:
 
 
 def permission(verifier: Verifier, needs: Needs) -> type[BasePermission]:
-    """Return a permission class. It raises the denial, so it cannot be an operand of REST framework's `|`."""
+    """Return a permission class.
+
+    The class does not return False but raises the denial. So REST framework's `|` never tries the second operand.
+    """
 
     class GuardPermission(BasePermission):
         def has_permission(self, request: RestRequest, view: APIView) -> bool:

@@ -23,7 +23,7 @@ from keyfob.resource.verify import Principal
 class DenialHTTPException(HTTPException):
     """An exception with a denial.
 
-    Starlette and FastAPI send its status and challenge, with a body in their own format.
+    Starlette and FastAPI send the denial's status and challenge, with a body in the framework's format.
     """
 
     def __init__(self, denial: Denial) -> None:
@@ -32,7 +32,7 @@ class DenialHTTPException(HTTPException):
 
 
 def requires(verifier: Verifier, needs: Needs) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-    """Return an async function that checks a request, or a WebSocket that is not accepted yet."""
+    """Return an async function that checks a request, or a WebSocket before it is accepted, and returns the caller."""
 
     async def principal(connection: HTTPConnection) -> Principal:
         return await check(verifier, needs, connection)
@@ -45,7 +45,7 @@ async def check(verifier: Verifier, needs: Needs, connection: HTTPConnection) ->
 
     Raises:
         DenialHTTPException: The request is denied.
-        WebSocketException: The WebSocket is denied. Starlette closes it before it opens.
+        WebSocketException: The WebSocket is denied. Starlette rejects its handshake.
     """
     scope = connection.scope
     found = await check_once_async(verifier, request_of(scope), needs, scope, certificate_of(scope))
@@ -66,7 +66,7 @@ def answer_denials(app: Starlette) -> None:
 
 
 def serve_metadata(app: Starlette, published: Published) -> None:
-    """Serve the API's metadata, which needs no token (RFC 9728 §3)."""
+    """Serve the API's metadata to requests without a token (RFC 9728 §3)."""
 
     async def metadata(request: StarletteRequest) -> StarletteResponse:
         answer = published.answer(request_of(request.scope))

@@ -22,9 +22,9 @@ _LITERAL: Final = "/!$&'()*+,;=:@~"
 def guarded(
     app: WSGIApplication, verifier: Verifier, needs: Needs, published: Published | None = None
 ) -> WSGIApplication:
-    """Return the application behind a guard. The guard stores the caller in `environ["keyfob.principal"]`.
+    """Return the application behind a guard, which stores the caller in `environ["keyfob.principal"]`.
 
-    If the API has an address, the guard serves the API's metadata, which needs no token.
+    If the guard has an address, it also serves the API's metadata (RFC 9728 §3) to requests without a token.
     """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -58,7 +58,7 @@ def request_of(environ: Mapping[str, Any]) -> Request:
 
 
 def certificate_of(environ: Mapping[str, Any]) -> bytes | None:
-    """Return the caller's certificate, if the server terminated TLS itself (mod_ssl's `ExportCertData`)."""
+    """Return the caller's certificate if the server terminated TLS itself (mod_ssl's `ExportCertData`), else None."""
     pem = environ.get("SSL_CLIENT_CERT")
     return der_of_pem(pem) if isinstance(pem, str) and pem else None
 

@@ -1,1 +1,1 @@
-"""The IO of an API guard: clock, HTTP requests, and calls that several callers wait for."""
+"""The IO of an API guard: the clock, and HTTP requests whose result concurrent callers share."""

@@ -40,7 +40,9 @@ def build(  # noqa: PLR0913  settings, each by its name
     send: Sender | None,
     clock: Clock,
 ) -> tuple[Verifier, Published | None]:
-    """Return the verifier, and the metadata to publish or None. `keyfob.guard.Guard` documents the settings.
+    """Return the verifier and the metadata to publish. The metadata is None if the API has no address.
+
+    `keyfob.guard.Guard` documents the settings.
 
     Raises:
         Misuse: The settings contradict each other.

@@ -1,4 +1,4 @@
-"""The time of day."""
+"""The wall clock."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from keyfob.resource.ports import Sender
 
 
 def get(address: str, send: Sender) -> Response:
-    """Send a GET request. Return the response, whose status is 200.
+    """Send a GET request, and return the response if its status is 200.
 
     Raises:
         Malformed: The status is not 200.
@@ -63,7 +63,7 @@ def find_jwks_uri(issuer: str, send: Sender) -> str:
 
 
 def fetch_keys(issuer: str, ca: Path | str | None = None) -> KeySet:
-    """Return an issuer's keys, for `explain` and `verify`. A guard needs no call of this function.
+    """Return an issuer's keys, for `explain` and `verify`. A guard fetches its keys itself.
 
     Args:
         issuer: The issuer, exactly as in its metadata.
@@ -84,7 +84,7 @@ T = TypeVar("T")
 
 
 class SharedCall(Generic[T]):
-    """A call that several callers share. The first that waits runs the call; the others wait for the result."""
+    """A call that several callers share. The first caller that waits runs the call; all callers get its result."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call

@@ -1,4 +1,4 @@
-"""Introspect opaque tokens at their issuer (RFC 7662 §2.1). Concurrent callers share one call for a token."""
+"""Introspect opaque tokens at their issuer (RFC 7662 §2.1). Concurrent requests with one token share one call."""
 
 from __future__ import annotations
 

@@ -117,7 +117,10 @@ class IssuerKeys:
 
 
 def _without(cached: CachedKeys, sought: tuple[str | None] | None, now: timedelta) -> CachedKeys:
-    """Return the cached keys with a record that the issuer does not have the sought key."""
+    """Return the cached keys. If the sought key is not among them, record that the issuer does not have it.
+
+    `sought` is a tuple with the sought key ID, or None if the keys were fetched for another reason.
+    """
     if sought is None or any(key.key_id == sought[0] for key in cached.keys.keys):
         return cached
     return cached.without(sought[0], now)

@@ -1,1 +1,1 @@
-"""Decisions of the authorization server: pure functions from record, request and time to new record and response."""
+"""Decisions of the authorization server: pure functions of records, a request and the time."""

@@ -1,4 +1,4 @@
-"""Decide the API and the scope of a token: API grants, roles, permissions (RFC 6749 §3.3, RFC 8707 §2.2, Auth0)."""
+"""Decide a token's API and scope from API grants, roles and permissions (RFC 6749 §3.3, RFC 8707 §2.2, Auth0)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ApiAccess:
 
 @light_dataclass(frozen=True, slots=True)
 class NoAccess:
-    """The reason why no token can be issued for an API, and the values for the placeholders in its text."""
+    """The reason why no token can be issued for an API, and the values for the placeholders in the error text."""
 
     outcome: Outcome
     words: dict[str, str] = field(default_factory=dict[str, str])
@@ -41,7 +41,11 @@ class NoAccess:
 def decide_client_access(
     config: TenantConfig, application: Application, asked: ClientCredentialsGrant
 ) -> ApiAccess | NoAccess:
-    """Decide the scope of a client credentials grant. The default is the client's whole granted scope."""
+    """Decide the API and scope of a client credentials grant, or return the reason why there is no token.
+
+    If the request names a scope, the token gets exactly this scope. Otherwise, the token gets the whole scope that the
+    client was granted at the API.
+    """
     facts = MachineFacts.of(config, application, asked)
     refused = first_failed_check(MACHINE, facts)
     if refused is not None:
@@ -51,7 +55,10 @@ def decide_client_access(
 
 
 def decide_access(config: TenantConfig, application: Application, target: Target, asked: Scope) -> ApiAccess | NoAccess:
-    """Decide the scope that a client may request on behalf of a user. Unknown scopes are dropped."""
+    """Decide the API and scope that a client may request on behalf of a user. Unknown scopes are dropped.
+
+    Return the reason if the API does not exist or the client may not use it.
+    """
     audience = target.audience
     if target.is_resource and audience is not None and ("#" in audience or not is_web_url(audience)):
         return NoAccess("audience_unknown", {"audience": audience})  # RFC 8707 §2: an absolute URI, no fragment
@@ -70,11 +77,13 @@ def decide_access(config: TenantConfig, application: Application, target: Target
 def account_of(
     config: TenantConfig, application: Application, user: User | None, audience: str, scope: Scope
 ) -> Account:
-    """Return the part of an earlier granted scope that the current settings still allow.
+    """Return the user, the API, and the part of a granted scope that the current settings still allow.
 
     The same settings apply as for a new request: the API, the API's scopes, the clients that may use the API, the
-    client's grant and connections, and the user's permissions. If no scope except `offline_access` remains, the
-    returned account has no API.
+    client's grant and connections, and the user's permissions.
+
+    The returned account has no API in two cases: these settings allow no access, or the granted scope contained other
+    scopes than `offline_access`, of which none is left.
     """
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:
@@ -92,16 +101,21 @@ def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...
 
 
 def within_permissions(scope: Scope, permissions: tuple[str, ...], api: Api) -> Scope:
-    """Return the scope without the API's scopes that the user has no permission for, if the API enforces them."""
+    """Return the scope without those of the API's scopes for which the user has no permission.
+
+    If the API does not enforce permissions, return the whole scope.
+    """
     if not api.enforces_permissions:
         return scope
     return scope - (Scope.of(api.scopes) - Scope.of(permissions))
 
 
 def expand(asked: Scope | None, api: Api, config: TenantConfig) -> Scope:
-    """Return the scope of a password grant, extended as by Auth0.
+    """Return the scope of a password grant, extended as Auth0 does.
 
-    If the requested scope contains no scope of the API, all scopes of the API are added.
+    - If the API is /userinfo and the request names no scope, the standard scopes in `IDENTITY_SCOPES` are used.
+    - If `openid` is the only standard scope in the request, all of `IDENTITY_SCOPES` are added.
+    - If the request names no scope of the API, all scopes of the API are added.
     """
     scope = asked or Scope()
     if api.audience == config.userinfo_audience and not scope:

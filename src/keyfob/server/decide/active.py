@@ -15,7 +15,7 @@ class TokenRecords:
     """The current records that an access token refers to. A deleted record is None.
 
     Attributes:
-        login: The login that the token names.
+        login: The login that the token was issued for.
         is_revoked: Whether the token itself was revoked (RFC 7009).
     """
 
@@ -31,7 +31,7 @@ def is_about_user(claims: AccessClaims) -> bool:
 
 
 def is_active(claims: AccessClaims, records: TokenRecords, now: datetime) -> bool:
-    """Return whether a token is still active. Its signature and lifetime have been checked."""
+    """Return whether a token is still active. The caller must check the token's signature and lifetime before."""
     if records.is_revoked or records.application is None:
         return False
     if not is_about_user(claims):

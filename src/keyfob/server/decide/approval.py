@@ -1,7 +1,7 @@
 """Decide whether a user may approve a device login now, and what the approval grants (RFC 10027 §6.1, RFC 8628 §5.4).
 
 Only the nearness `same` counts as near. An IPv4 and an IPv6 address cannot be compared, so their nearness is `unknown`.
-If that counted as near, an attacker would use IPv6 against a user with IPv4.
+If `unknown` counted as near, an attacker with an IPv6 address would count as near to every user with an IPv4 address.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ END_LINK_LIFETIME: Final = timedelta(days=7)  # the lifetime of the link in the 
 def decide_approval(
     rules: DeviceRules, nearness: Nearness, auth_time: datetime | None, now: datetime, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide the result when the user confirms the code.
+    """Decide whether a user who confirms the code may approve, must log in first, or is refused.
 
     Args:
         rules: The client's rules for device logins.
@@ -44,17 +44,27 @@ def decide_approval(
 
 
 def needs_factor(rules: DeviceRules, nearness: Nearness) -> bool:
-    """Return whether a user who has a second factor must use it to approve, even if `mfa` does not require it."""
+    """Return whether the client's rules require a second factor for this approval.
+
+    If so, a user who has a second factor must use it, even if the tenant's setting `mfa` requires none.
+    """
     return rules.nearness == "step_up" and nearness != "same"
 
 
 def scope_of(rules: DeviceRules, nearness: Nearness | None, scope: Scope) -> Scope:
-    """Return the part of a scope that an approval grants. `far_scopes` limits approvals from another network."""
+    """Return the part of a scope that an approval grants.
+
+    From the device's own network, this is the whole scope. From another or an unknown network, only the scopes in
+    `far_scopes` are granted; if `far_scopes` is None, the whole scope is granted.
+    """
     if nearness == "same" or rules.far_scopes is None:
         return scope
     return scope & Scope.of(rules.far_scopes)
 
 
 def lifetime_of(rules: DeviceRules, nearness: Nearness | None) -> timedelta | None:
-    """Return the longest life of the approved login; None means the same as the client's other logins."""
+    """Return the maximum lifetime of the approved login, or None if the client's usual lifetime applies.
+
+    A maximum applies only to an approval from another or an unknown network.
+    """
     return None if nearness == "same" else rules.far_lifetime

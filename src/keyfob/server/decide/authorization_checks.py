@@ -20,7 +20,7 @@ Silent = Literal["login_required", "consent_required", "interaction_required"]
 
 @dataclass(frozen=True, slots=True)
 class OnPage(Generic[F]):
-    """A check whose error is shown to the user on a page, since the redirect URI is not verified."""
+    """A check that runs before the redirect URI is verified, so the error is shown to the user on a page."""
 
     fails: Callable[[F], bool]
     text: str
@@ -37,7 +37,10 @@ class AtCallback:
 
 @dataclass(frozen=True, slots=True)
 class OfDialect:
-    """A check like `AtCallback`. `wire.TABLE` has the error and the text of the check for the tenant's dialect."""
+    """A check whose error is sent to the verified redirect URI.
+
+    The tenant's setting `wire` decides whether the error is that of Auth0 or that of the RFC.
+    """
 
     fails: Callable[[RequestFacts], bool]
     outcome: Outcome
@@ -48,7 +51,14 @@ RequestCell = OnPage[RequestFacts] | AtCallback | OfDialect
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """A check that redirects the user to a page of this server, or with `prompt=none` sends an error to the client."""
+    """A check of the user's login or consent. If it fails, the user is redirected to a page of this server.
+
+    With `prompt=none`, no page may be shown, so the client gets an error instead.
+
+    Attributes:
+        page: The page that the user is redirected to.
+        silent: The error for the client.
+    """
 
     fails: Callable[[StepFacts], bool]
     page: Literal["login", "consent"]
@@ -57,7 +67,7 @@ class NextPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCheck:
-    """One row of the table. `KINDS_OF` names the kinds of requests that each column applies to."""
+    """One row of the table of checks. `KINDS_OF` maps each column to the kinds of requests that it applies to."""
 
     name: str
     rule: str
@@ -83,12 +93,12 @@ KINDS_OF: Final[dict[str, tuple[str, ...]]] = {
 AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     AuthorizationCheck(
         name="no_request_uri",
-        rule="The pushed request has no `request_uri`.",
+        rule="The request to /oauth/par has no `request_uri`.",
         push=Cell(PushFacts.names_request_uri, "request_malformed"),
     ),
     AuthorizationCheck(
         name="proof_key",
-        rule="`dpop_jkt` is the thumbprint of the key of the DPoP proof, if both are present.",
+        rule="If `dpop_jkt` and a DPoP proof are present, `dpop_jkt` is the thumbprint of the proof's key.",
         push=Cell(PushFacts.names_another_key, "proof_invalid"),
     ),
     AuthorizationCheck(
@@ -103,7 +113,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="request_uri_new",
-        rule="The pushed request has not been opened before.",
+        rule="No browser has opened the pushed request before.",
         pushed=OnPage(ArrivalFacts.was_opened, "This link was opened before. Start again in the app."),
     ),
     AuthorizationCheck(
@@ -134,14 +144,14 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="must_push",
-        rule="The request is pushed if the client must push its requests.",
+        rule="If the client must push its authorization requests, the request is pushed.",
         request=AtCallback(
             RequestFacts.is_not_pushed, "invalid_request", "This app has to push its requests (RFC 9126)."
         ),
     ),
     AuthorizationCheck(
         name="parameters",
-        rule="No parameter is missing or malformed. The answer names the first bad parameter.",
+        rule="No parameter is missing or malformed. The response names the first bad parameter.",
         request=(
             AtCallback(
                 RequestFacts.scope_is_malformed, "invalid_scope", "The scope holds a character that is not allowed."
@@ -175,7 +185,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="foreign_request_uri",
-        rule="`request_uri`, if present, is that of a pushed request.",
+        rule="`request_uri`, if present, refers to a pushed request.",
         request=AtCallback(
             RequestFacts.has_foreign_request_uri, "request_uri_not_supported", "Only pushed requests are offered."
         ),
@@ -246,7 +256,7 @@ AUTHORIZATION_CHECKS: Final[tuple[AuthorizationCheck, ...]] = (
     ),
     AuthorizationCheck(
         name="login",
-        rule="The user is logged in, and recently enough for the request.",
+        rule="The user is logged in, and the login is recent enough for the request.",
         step=NextPage(StepFacts.must_log_in, "login", "login_required"),
     ),
     AuthorizationCheck(

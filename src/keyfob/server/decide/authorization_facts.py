@@ -1,4 +1,4 @@
-"""The facts about an authorization request, and each check as a method of its facts (RFC 6749 §4.1.2.1)."""
+"""Classes of facts about an authorization request. Their methods are the checks (RFC 6749 §4.1.2.1)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RequestFacts:
     """The parameters of an authorization request.
 
     Attributes:
-        is_pushed: Whether the parameters come from /oauth/par or from a pushed request (RFC 9126).
+        is_pushed: Whether the client sent the parameters to /oauth/par, now or earlier (RFC 9126).
     """
 
     config: TenantConfig
@@ -100,7 +100,7 @@ class RequestFacts:
 
     @cached_property
     def access(self) -> ApiAccess | NoAccess:
-        """The API and the scope that the client may have at this API, or the reason why the client may have none."""
+        """The API and the scope that the client may request, or the reason why the client may not use the API."""
         application, asked = self.read()
         return decide_access(self.config, application, asked.target, asked.scope)
 
@@ -112,7 +112,7 @@ class RequestFacts:
         return self.access.words if isinstance(self.access, NoAccess) else {}
 
     def read(self) -> tuple[Application, AuthorizationRequest]:
-        """Return the client and the request, for the checks after `client_is_unknown` and `is_malformed`."""
+        """Return the client and the parsed request. The request must be well-formed, and its client registered."""
         assert self.application is not None, "an unknown client fails an earlier check"  # noqa: S101
         assert not isinstance(self.asked, Malformed), "a malformed request fails an earlier check"  # noqa: S101
         return self.application, self.asked
@@ -222,7 +222,7 @@ class LoginState:
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """An accepted request, and the state of the browser that sent it.
+    """An accepted authorization request, and the login state of the browser that sent the request.
 
     Attributes:
         just_logged_in: Whether the user logged in for this request.
@@ -257,12 +257,15 @@ class StepFacts:
 
 
 def _any_port(config: TenantConfig, application: Application) -> bool:
-    """Return whether the loopback port is ignored (RFC 8252 §7.3). Under `auth0`, the client must enable this."""
+    """Return whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3).
+
+    The client's setting `any_loopback_port` enables this. With `wire = "rfc"`, native clients need no such setting.
+    """
     return application.any_loopback_port or (config.wire == "rfc" and application.kind == "native")
 
 
 def is_registered(redirect_uri: str, application: Application, *, any_port: bool) -> bool:
-    """Return whether a redirect URI is registered: an exact match, except for the port if `any_port` is set."""
+    """Return whether a redirect URI equals a registered one. With `any_port`, the port of a loopback URI is ignored."""
     if redirect_uri in application.callbacks:
         return True
     asked = _LOOPBACK.match(redirect_uri) if any_port else None
@@ -275,6 +278,6 @@ def is_registered(redirect_uri: str, application: Application, *, any_port: bool
 def is_verifiable(redirect_uri: str) -> bool:
     """Return whether only the client's owner can receive a code at a redirect URI.
 
-    For a loopback port or a private-use scheme, the result is False, since any app can claim these.
+    The result is True for https. It is False for a loopback URI or a private-use scheme, since any app can claim these.
     """
     return urlsplit(redirect_uri).scheme == "https"

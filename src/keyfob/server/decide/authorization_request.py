@@ -27,7 +27,7 @@ NextStep = Literal["login", "consent", "issue"] | Silent
 
 @dataclass(frozen=True, slots=True)
 class PageError:
-    """An error that is shown to the user, since the redirect URI is not verified."""
+    """An error that is shown to the user on a page, since no error may be sent to an unverified redirect URI."""
 
     problem: str
 
@@ -55,10 +55,14 @@ def check_arrival(facts: ArrivalFacts) -> PageError | None:
 def check_request(
     config: TenantConfig, fields: Fields, *, is_pushed: bool = True
 ) -> AcceptedRequest | PageError | CallbackError:
-    """Check a request. The redirect URI comes first, since no error may be sent to an unverified redirect URI.
+    """Check an authorization request. Return the accepted request, or the error of the first check that fails.
+
+    The redirect URI is checked first, since the errors of later checks are sent to this URI.
 
     Args:
-        is_pushed: False for parameters that came through the browser.
+        config: The settings of the tenant.
+        fields: The parameters of the request.
+        is_pushed: Whether the client sent the parameters to /oauth/par. False if they came through the browser.
     """
     facts = RequestFacts(config, fields, is_pushed)
     for check in REQUEST:
@@ -78,17 +82,19 @@ def check_request(
 
 
 def _mode_and_state(fields: Fields) -> tuple[str, str | None]:
-    """Return the response mode and the state for an error, even if the rest of the request is malformed."""
+    """Return the response mode and the state for an error response.
+
+    The other parameters may be malformed. A malformed mode counts as `query`, and a malformed state as absent.
+    """
     mode, state = fields.values.get("response_mode"), fields.values.get("state")
     return "form_post" if mode == "form_post" else "query", state if isinstance(state, str) and state else None
 
 
 def next_step(accepted: AcceptedRequest, state: LoginState, now: datetime, *, just_logged_in: bool = False) -> NextStep:
-    """Decide what the user must do next.
+    """Decide the next step: a page for the user, an error for the client, or the issue of a code.
 
-    A redirect URI that any app could claim gets no code without an action of the user. For such a redirect URI, the
-    user confirms the client at every request, unless the user has just typed a password on a page that named the client
-    (RFC 8252 §8.6).
+    Any app could claim a redirect URI that is not https. Such a URI gets a code only after an action of the user
+    (RFC 8252 §8.6): the user logs in for this request, on a page that names the client, or else confirms the client.
     """
     facts, is_silent = StepFacts(accepted, state, now, just_logged_in), "none" in accepted.asked.prompt
     for check in STEP:

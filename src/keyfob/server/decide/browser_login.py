@@ -25,53 +25,53 @@ LIFETIME: Final = timedelta(hours=1)  # Auth0's limit for a login
 # The steps that may follow each step, and when.
 STEPS: Final[Mapping[Step, Mapping[Step, str]]] = {
     "enter": {
-        "enter": "The code is wrong, or wrong codes are held up.",
-        "compare": "The code is right.",
-        "login": "Wrong codes are held up, and the user logs in first.",
+        "enter": "The user code is wrong, or no code is accepted because of too many wrong codes.",
+        "compare": "The user code is right.",
+        "login": "Because of too many wrong codes, the user must log in before entering a code.",
     },
     "compare": {
-        "login": "This session confirms the code.",
-        "allowed": "This session confirms the code, and its user may log in to the client.",
-        "denied": "The user declines.",
+        "login": "The user confirms the code and must log in.",
+        "allowed": "The user confirms the code, is logged in, and may log in to the client.",
+        "denied": "The user declines the device login.",
     },
     "login": {
-        "login": "The password or the passkey is wrong, or the password must wait.",
-        "factor": "The password is right, and a second factor is due.",
-        "enrol": "The password is right, and a second factor is due that the user does not have.",
+        "login": "The password or the passkey is wrong, or there were too many wrong passwords.",
+        "factor": "The password is right, and a second factor is required.",
+        "enrol": "The password is right, but the user has no second factor, which is required.",
         "consent": "The password or the passkey is right, and the authorization request needs consent.",
         "answered": "The password or the passkey is right, or the user declines the authorization request.",
         "allowed": "The password or the passkey is right: the device login is approved.",
         "denied": "The user declines the device login.",
-        "notice": "The password or the passkey is right, and the login is for the page of the account.",
+        "notice": "The password or the passkey is right, and the login is for the account page.",
     },
     "factor": {
-        "factor": "The user chooses a factor, it is wrong, or a code was sent by e-mail.",
+        "factor": "The user chooses a factor, the factor is wrong, or the tenant sent a code by e-mail.",
         "enrol": "The factor is right, and the login is for setting up an authenticator.",
-        "recovery": "The recovery code is right; the user gets the next one.",
+        "recovery": "The recovery code is right, and the user gets a new recovery code.",
         "consent": "The code is right, and the authorization request needs consent.",
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
-        "notice": "The code is right, and the login is for the page of the account.",
+        "notice": "The code is right, and the login is for the account page.",
     },
     "enrol": {
-        "enrol": "The secret is shown, or the code is wrong.",
+        "enrol": "The page shows the authenticator's secret, or the code is wrong.",
         "recovery": "The code is right: the second factor is active.",
         "consent": "The code is right, and the authorization request needs consent.",
         "answered": "The code is right, or the user declines the authorization request.",
         "allowed": "The code is right: the device login is approved.",
         "denied": "The user declines the device login.",
-        "notice": "The code is right, and the login is for the page of the account.",
+        "notice": "The code is right, and the login is for the account page.",
     },
     "recovery": {
-        "consent": "The user has noted the code, and the authorization request needs consent.",
-        "answered": "The user has noted the code.",
-        "allowed": "The user has noted the code.",
-        "notice": "The user has noted the code, and the login is for the page of the account.",
+        "consent": "The user has noted the recovery code, and the authorization request needs consent.",
+        "answered": "The user has noted the recovery code, and the authorization request needs no consent.",
+        "allowed": "The user has noted the recovery code: the device login is approved.",
+        "notice": "The user has noted the recovery code, and the login is for the account page.",
     },
     "consent": {
         "login": "The user chooses another account, or must log in again.",
-        "answered": "The user allows or declines.",
+        "answered": "The user consents to the authorization request or declines it.",
     },
     "notice": {},
     "answered": {},
@@ -100,20 +100,23 @@ class BrowserLogin:
         request: The parameters of the authorization request.
         goal: The purpose of a login without a client.
         user_code: The code that was entered.
-        session_hash: The browser session that the login belongs to; None until the user has confirmed or proven
-            something.
+        session_hash: The browser session that the login belongs to; None until the user has decided about the code or
+            logged in.
         user_id: The user whose password was right.
-        factor_hash: The key of the `MfaLogin` record. The record shows whether the second factor is spent, and owns a
-            factor that is not yet proven.
+        factor_hash: The key of the `MfaLogin` record. The record states whether the user has proven the second factor.
+            A factor that the user is setting up belongs to this record.
         recovery_code: The code to show to the user.
         answer: The parameters of an authorization response by `form_post`.
         email: The e-mail address that was entered.
         name: The name that was entered.
         way: The second factor that the user has chosen; "" if the user has not chosen.
-        problem: The key of the error text to show. `count` is a number in this text, and `status` the status of the
-            page.
+        problem: The key of the error text to show.
+        count: A number in the error text.
+        status: The HTTP status of the page.
         told: The key of a notice to show, which is not an error.
-        typed_by: The browser session in which the code was typed. A forwarded link is opened in another session.
+        typed_by: The browser session in which the code was typed; None if it came from a URL. If an attacker types a
+            code and sends a user the link of the next page, the user's session is another one. So the code does not
+            count as typed by the user.
         number: The number that the user must type into the client.
         end_link: The encrypted link that ends the approved login.
     """
@@ -152,7 +155,7 @@ class BrowserLogin:
         return self.device_hash is None and self.request is None
 
     def write(self) -> dict[str, object]:
-        """Return the JSON members. The caller encrypts them."""
+        """Return the state as members of a JSON object, which the caller encrypts."""
         members: dict[str, object] = {
             "step": self.step,
             "began": self.began_at.timestamp(),
@@ -181,10 +184,10 @@ class BrowserLogin:
 
     @classmethod
     def read(cls, fields: Fields) -> BrowserLogin:
-        """Parse the members.
+        """Parse the members that `write` returned.
 
         Raises:
-            Malformed: The members are not those of a login.
+            Malformed: A member is missing or malformed.
         """
         step, goal, recovery = fields.text("step"), fields.optional_text("goal"), fields.optional_text("recovery_code")
         status, count = fields.values.get("status"), fields.values.get("count")
@@ -266,7 +269,7 @@ class Facts(TypedDict, total=False):
 
 
 def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserLogin:
-    """Return the login at its next step, without the texts and the secrets of the present step.
+    """Return the login at its next step. The texts and secrets that only the present step needs are removed.
 
     Raises:
         Misuse: The step may not follow the present one, or a field that the step needs is missing.
@@ -285,7 +288,10 @@ def advance(login: BrowserLogin, step: Step, **facts: Unpack[Facts]) -> BrowserL
 
 
 def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: datetime) -> BrowserLogin | None:
-    """Return the login at its last step, if its device login was decided in this session."""
+    """Return the browser login at the step that shows the user's decision about `device`.
+
+    Return None if no decision has been made, or if another session made it.
+    """
     if device.session_hash != session_hash or device.stage not in {"approved", "redeemed", "denied"}:
         return None
     step: Step = "denied" if device.stage == "denied" else "allowed"
@@ -296,12 +302,14 @@ def ending(login: BrowserLogin, device: DeviceLogin, session_hash: bytes, now: d
 
 
 def belongs_to(login: BrowserLogin, session_hash: bytes) -> bool:
-    """Return whether a browser session may continue the login."""
+    """Return whether a browser session may continue the login.
+
+    A login that does not yet belong to a session may be continued by any session.
+    """
     return login.session_hash in {None, session_hash}
 
 
 def has_lapsed(login: BrowserLogin, now: datetime) -> bool:
-    """Return whether the login has expired."""
     return now >= login.expires_at
 
 

@@ -1,4 +1,4 @@
-"""A table of checks: the rows are in the order of the checks, and the checks of one column share their facts."""
+"""A table of checks. The checks run in the order of the rows, and all checks of one column use the same facts."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ Column = tuple[tuple[Callable[[F], bool], FailedCheck], ...]
 
 
 def column(rows: Iterable[tuple[str, Cell[F] | tuple[Cell[F], ...] | None]]) -> Column[F]:
-    """Return the checks of one column in order, as pairs of a failure condition and the failed check."""
+    """Return the checks of one column, in the order of the rows.
+
+    Each check is a pair: the condition under which it fails, and the `FailedCheck` to return in that case. A row may
+    have no check in the column, one check, or several.
+    """
     return tuple((cell.fails, FailedCheck(name, cell.outcome)) for name, cells in rows for cell in cells_of(cells))
 
 
 def cells_of(cells: C | tuple[C, ...] | None) -> tuple[C, ...]:
-    """Return the cells of one row in one column."""
     if cells is None:
         return ()
     return cast("tuple[C, ...]", cells) if isinstance(cells, tuple) else (cells,)

@@ -41,8 +41,7 @@ class ClientFacts:
 
     Attributes:
         credentials: The credentials; None if they are malformed. `problem` is then the error.
-        client_id: The client id of the request. If only the assertion contains a client id, it is taken from there
-            before the assertion is verified.
+        client_id: The client id of the request. If only the assertion contains a client id, this id is not verified.
         application: The record of the client, if it is registered.
         secret_hash: The keyed hash of the presented secret.
         certificate: The client certificate of the connection, in DER, or empty.
@@ -66,7 +65,7 @@ class ClientFacts:
 
     @property
     def wait(self) -> timedelta:
-        """The time until the next attempt is verified."""
+        """The time for which requests with wrong credentials must wait; zero if they need not wait."""
         return password_wait(self.failures, self.now)
 
     @property
@@ -76,7 +75,7 @@ class ClientFacts:
 
     @cached_property
     def assertion(self) -> Assertion:
-        """The valid assertion of a registered client that uses one.
+        """The validated assertion. Use this only if the client is registered and `has_assertion` is True.
 
         Raises:
             InvalidToken: The assertion is not valid.
@@ -96,10 +95,10 @@ class ClientFacts:
         return not self.client_id
 
     def must_wait(self) -> bool:
-        """Return whether a request with wrong credentials has to wait. With right credentials, a request never waits.
+        """Return whether the request must wait: its credentials are wrong, and earlier failures require a wait.
 
-        Secrets and keys are too long to be guessed, so right credentials need no limit. A limit could also hit honest
-        processes of the client that share a network with an attacker.
+        A request with right credentials never waits. Otherwise, an attacker could block the client's own processes by
+        sending wrong secrets from their network. Secrets and keys are too long to be guessed, even without a wait.
         """
         return bool(self.wait) and self.is_unauthenticated()
 
@@ -117,7 +116,7 @@ class ClientFacts:
             if application is None or application.is_public:
                 return application is None
             return not is_right_certificate(application, self.certificate, self.authorities)
-        # The secret is also compared for an unknown client, so that both take the same time.
+        # The secret is compared for an unknown client too, so that the check of a known client takes no longer.
         has_secret = is_right_secret(application, self.secret_hash)
         if application is None or presented.method not in application.auth_methods:
             return True
@@ -134,9 +133,9 @@ class ClientFacts:
 
 
 def claimed_client_id(presented: Credentials) -> str:
-    """Return the client id of credentials.
+    """Return the client id of a request's credentials, or "" if they contain none.
 
-    If only the assertion contains a client id, return it, although the assertion is not verified yet.
+    A client id from an assertion is not verified yet.
     """
     if presented.client_id or presented.method != "private_key_jwt" or presented.proof is None:
         return presented.client_id
@@ -155,7 +154,7 @@ def audiences_of(config: TenantConfig) -> frozenset[str]:
 
 
 def is_right_secret(application: Application | None, secret_hash: bytes) -> bool:
-    """Return whether a secret belongs to the client. An unknown client takes the same time."""
+    """Return whether a secret belongs to the client. The check takes equally long for an unknown client."""
     known = application.secret_hashes if application else ()
     return any([hmac.compare_digest(secret_hash, one) for one in known or (b"nobody has this",)])  # noqa: C419  all
 
@@ -163,8 +162,8 @@ def is_right_secret(application: Application | None, secret_hash: bytes) -> bool
 def is_right_certificate(application: Application, certificate: bytes, authorities: tuple[bytes, ...]) -> bool:
     """Return whether a certificate authenticates a client (RFC 8705 §2.1-2.2). TLS has verified the private key.
 
-    A subject name is accepted only in a certificate that an authority has signed directly. A self-signed certificate of
-    another client, or a certificate that it has signed, could contain any name.
+    A subject name is accepted only in a certificate that an authority has signed directly. Otherwise, another client
+    could write any name into its self-signed certificate, or into a certificate that it has signed.
     """
     methods, name = application.auth_methods, application.certificate_name
     if "self_signed_tls_client_auth" in methods:
@@ -178,7 +177,7 @@ def is_right_certificate(application: Application, certificate: bytes, authoriti
 def verify_assertion(
     assertion: Secret, application: Application, audiences: frozenset[str], now: datetime
 ) -> Assertion:
-    """Validate a client assertion (private_key_jwt). Its only audience must be one of `audiences`.
+    """Validate a client assertion (private_key_jwt). The assertion must have exactly one audience, from `audiences`.
 
     Raises:
         InvalidToken: A check failed; the message names it.
@@ -207,7 +206,7 @@ def verify_assertion(
 def _verified_claims(unverified: Unverified, keys: tuple[PublicKey, ...]) -> Fields:
     """Return the claims, verified with one of the client's keys.
 
-    The `kid` is only a hint, since clients choose it freely.
+    If no registered key has the assertion's `kid`, all keys are tried, since clients choose the `kid` freely.
     """
     named = KeySet(keys).choose(unverified.algorithm, unverified.key_id) if unverified.key_id else None
     for key in (named,) if named else keys:

@@ -1,4 +1,4 @@
-"""Spend an authorization code, once (RFC 6749 §4.1.3, §10.5; RFC 7636 §4.6)."""
+"""Decide whether an authorization code may be redeemed. A code works once (RFC 6749 §4.1.3, §10.5; RFC 7636 §4.6)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from keyfob.server.wire import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """Issue tokens after `code` is saved in the transaction that found it unspent."""
+    """The decision to issue tokens, after `code` is saved in the transaction that found the code unspent."""
 
     code: AuthorizationCode
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseCode:
-    """Issue no tokens. If `is_replay` is set, the code was copied, so the code's login must end."""
+    """The decision to issue no tokens.
+
+    Attributes:
+        is_replay: Whether the code was redeemed before. It has then been copied, so the login that it was redeemed for
+            must end.
+    """
 
     outcome: Outcome
     is_replay: bool = False
@@ -29,9 +34,9 @@ class RefuseCode:
 def decide_code(facts: CodeFacts) -> SpendCode | RefuseCode:
     """Decide about a presented authorization code.
 
-    If a spent code passes all earlier checks, the code has been copied, so the login that it was redeemed for ends. If
-    an earlier check fails, the login continues, since the request does not come from the client for certain (RFC 6749
-    §10.5).
+    One check fails if the code was redeemed before. If all checks before this one pass, the code has been copied, so
+    the login that it was redeemed for ends (RFC 6749 §10.5). If an earlier check fails, the sender of the request may
+    not be the client, so the login continues.
     """
     refused = first_failed_check(CODE, facts)
     if refused is not None:

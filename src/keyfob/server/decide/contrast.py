@@ -16,7 +16,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def text_on(ground: str) -> str:
-    """Return white or black, whichever has the higher contrast to a colour. The contrast is always above 4.5."""
+    """Return white or black, whichever has the higher contrast to `ground`. This contrast is always above 4.5."""
     return max(("#ffffff", "#000000"), key=lambda text: contrast(text, ground))
 
 

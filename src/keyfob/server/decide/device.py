@@ -17,21 +17,21 @@ from keyfob.server.records import MOVES, DeviceLogin, Stage
 from keyfob.server.wire import Outcome
 
 SLOWER_BY: Final = timedelta(seconds=5)
-# A poll may be up to a fifth early: clocks of virtual machines run that fast (docs/decisions/0005).
+# A poll may be up to a fifth early, since the clock of a virtual machine may be that fast (docs/decisions/0005).
 GRACE: Final = 0.8
 NUMBER_TRIES: Final = 3  # of six digits, so a number is guessed once in 333,333 approvals
 
 
 @light_dataclass(frozen=True, slots=True)
 class Issue:
-    """Issue tokens after `login` is saved in the transaction that found it approved."""
+    """The decision to issue tokens, after `login` is saved in the transaction that found the login approved."""
 
     login: DeviceLogin
 
 
 @light_dataclass(frozen=True, slots=True)
 class Answer:
-    """Issue no tokens. `login` must be saved if it is not None."""
+    """The decision to issue no tokens. If `login` is not None, the caller must save it."""
 
     outcome: Outcome
     login: DeviceLogin | None = None
@@ -39,7 +39,7 @@ class Answer:
 
 @light_dataclass(frozen=True, slots=True)
 class Undecided:
-    """The user has not decided. Save nothing."""
+    """The decision to issue no tokens yet, and to save nothing."""
 
     outcome: Outcome = "pending"  # or "slow_down", "number_missing"
 
@@ -78,7 +78,8 @@ def decide_poll(
 ) -> Issue | Answer | Undecided:
     """Decide about one poll (RFC 8628 §3.5).
 
-    If the user has decided, an early poll returns the decision. The interval applies only to pending logins.
+    An early poll is refused only if the login is pending, or if the poll lacks the number that the user types after the
+    approval. Otherwise, even an early poll returns the user's decision.
 
     Args:
         login: The record of the device code.
@@ -105,7 +106,7 @@ def decide_poll(
 
 
 def count_wrong_number(login: DeviceLogin) -> DeviceLogin:
-    """Return the login with one more wrong number. After the last allowed attempt, the login ends."""
+    """Return the login with one more wrong number. After `NUMBER_TRIES` wrong numbers, the login ends."""
     counted = replace(login, number_tries=login.number_tries + 1)
     return move(counted, "denied") if counted.number_tries >= NUMBER_TRIES else counted
 
@@ -144,10 +145,10 @@ def approve(login: DeviceLogin, user_id: str, auth_time: datetime) -> DeviceLogi
 
 
 def decide_pace(pace: Pace, now: datetime) -> tuple[Outcome, Pace]:
-    """Decide whether a poll for a pending login is early.
+    """Decide whether a poll for a pending login is early. Return the outcome and the client's new polling state.
 
-    An early poll increases the interval, but does not set `polled_at`. Otherwise, each poll of a client with a constant
-    interval would be early.
+    An early poll increases the interval, but does not set `polled_at`. If it did, a client that polls at a constant
+    interval would be early at every further poll.
     """
     if pace.is_early(now):
         return "slow_down", Pace(pace.polled_at, pace.interval + SLOWER_BY)

@@ -27,14 +27,17 @@ _PAIR: Final = re.compile(
 def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_hidden: bool = False) -> str:
     """Return the address of the client, or "" if it is not known.
 
-    The header is read only from a trusted proxy, and from the right, since each proxy appends the address of its peer.
-    The first entry from the right that is not a trusted proxy is the client. Entries to its left could be forged.
+    X-Forwarded-For or Forwarded is read only if `peer` is a trusted proxy. Each proxy appends the address of its peer,
+    so the entries are read from the right. The first entry that is not a trusted proxy is the client. The entries to
+    its left are ignored, since the client could have forged them. If every entry is a trusted proxy, the leftmost is
+    the client. If there is no entry, or if the reading meets an unreadable entry, the address is not known.
 
     Args:
         peer: The address of the connection.
         headers: The headers of the request.
         proxies: The networks of the trusted proxies.
-        is_hidden: Whether the connection comes from a proxy that is not in `trusted_proxies`.
+        is_hidden: Whether the connection comes from a proxy. If `proxies` is empty, this proxy is not trusted, so the
+            address of the client is not known.
     """
     trusted = _networks(proxies)
     if not trusted:
@@ -53,7 +56,7 @@ def client_address(peer: str, headers: Headers, proxies: tuple[str, ...], *, is_
 
 
 def _entries(headers: Headers) -> list[str]:
-    """Return the forwarded addresses from X-Forwarded-For. `Forwarded` is read only if X-Forwarded-For is absent."""
+    """Return the forwarded addresses from X-Forwarded-For or, if that is absent, from Forwarded."""
     old = ",".join(value for name, value in headers if name == "x-forwarded-for")
     if old:
         return [entry.strip() for entry in old.split(",")]
@@ -61,7 +64,7 @@ def _entries(headers: Headers) -> list[str]:
 
 
 def _nodes(line: str) -> list[str]:
-    """Return the `for` of each element of a line. An unreadable element becomes an entry that is not an address."""
+    """Return the `for` of each element of a Forwarded header. An unreadable element becomes an empty string."""
     found: list[str] = []
     nodes: list[str] = []
     at = 0

@@ -1,4 +1,4 @@
-"""Decide when a signing key is announced, signs, is retired, is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
+"""Decide when a signing key is announced, signs, is retired and is gone (RFC 7517 §5, OpenID Connect Core §10.1.1).
 
 A key's stage is computed from the times that are stored with the key, so all nodes agree without communication.
 """
@@ -25,7 +25,7 @@ ANNOUNCED_FOR: Final = LONGEST_CACHE + MARGIN
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes that the store needs now.
+    """The changes to make to the stored keys now.
 
     Attributes:
         made: The algorithms that need a new key, each with the time from which the new key signs.
@@ -50,7 +50,7 @@ def _own(keys: Iterable[StoredKey], algorithm: Algorithm) -> list[StoredKey]:
 
 
 def succeeded_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
-    """Return when the next key of the algorithm begins to sign, or None if there is no such key yet."""
+    """Return when the next key of the same algorithm begins to sign, or None if there is no such key yet."""
     later = [one for one in _own(keys, key.algorithm) if _order(one) > _order(key)]
     return later[0].signs_at if later else None
 
@@ -64,8 +64,8 @@ def gone_at(key: StoredKey, keys: Iterable[StoredKey]) -> datetime | None:
 def stage_of(key: StoredKey, keys: Iterable[StoredKey], now: datetime) -> Stage:
     """Return the stage of a key.
 
-    The first key of an algorithm signs even before its `signs_at`, since there is no other key. This happens on a node
-    whose clock is slow.
+    The first key of an algorithm signs even before its `signs_at`, since there is no other key. This can happen on a
+    node whose clock is slow, if another node has created the key.
     """
     own = _own(keys, key.algorithm)
     keys = tuple(own)
@@ -84,7 +84,7 @@ def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]
 
 
 def signers(keys: Sequence[StoredKey], now: datetime) -> Mapping[Algorithm, StoredKey]:
-    """Return the key that signs now, by algorithm."""
+    """Return the key that signs now for each algorithm. An algorithm without a key is left out."""
     return {key.algorithm: key for key in keys if stage_of(key, keys, now) == "signing"}
 
 
@@ -101,14 +101,17 @@ def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:
 def due_changes(
     keys: Sequence[StoredKey], longest: Mapping[Algorithm, timedelta], every: timedelta, now: datetime
 ) -> Changes:
-    """Return the changes that are due: missing keys, successors of old keys, keys to delete, longer token lifetimes.
+    """Return the changes that are due now.
 
-    The first key of an algorithm signs at once. Every later key is announced first.
+    - An algorithm without a key gets its first key, which signs at once.
+    - An old key gets a successor, which is announced before it signs.
+    - A key whose tokens have all expired is deleted.
+    - If the tokens of an algorithm may now live longer than a key states, the key's `longest_token` is raised.
 
     Args:
         keys: All stored keys.
         longest: The algorithms in use, each with the longest lifetime of its tokens.
-        every: The age at which a key gets a successor. If it is zero, no key gets a successor because of its age.
+        every: The age at which a key gets a successor; zero if age is no reason for a successor.
         now: The current time, aware, UTC.
     """
     made: list[tuple[Algorithm, datetime]] = []
@@ -129,7 +132,10 @@ def due_changes(
 
 
 def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> datetime | None:
-    """Return when time alone next changes a stage or makes a successor due, or None if neither will happen."""
+    """Return the next time at which a key changes its stage or needs a successor.
+
+    The result is None if there is no such time.
+    """
     times = [step.at for step in timeline(keys, now)]
     if every:
         times += [key.signs_at + every - ANNOUNCED_FOR for key in keys]
@@ -139,9 +145,11 @@ def next_change(keys: Sequence[StoredKey], every: timedelta, now: datetime) -> d
 def rotation(
     keys: Sequence[StoredKey], algorithms: Iterable[Algorithm], now: datetime, *, at_once: bool = False
 ) -> Changes:
-    """Return the changes that give each algorithm its next key, which is announced now or signs at once.
+    """Return the changes that give each algorithm its next key.
 
-    If a key is announced already, no other key is created; with `at_once`, the announced key begins to sign.
+    - If a key of the algorithm is announced already, it is the next key. Without `at_once`, it signs when it is due, so
+      nothing changes. With `at_once`, it begins to sign now.
+    - Otherwise, a new key is made. Without `at_once`, it is announced now. With `at_once`, it begins to sign now.
     """
     made: list[tuple[Algorithm, datetime]] = []
     changed: list[StoredKey] = []
@@ -157,7 +165,8 @@ def rotation(
 def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes:
     """Return the changes that remove a key at once.
 
-    If the removed key was signing, the announced key or a new key replaces it.
+    If the removed key was signing, another key of its algorithm begins to sign now: the announced key if there is one,
+    otherwise a new key.
     """
     [key] = [key for key in keys if key.key_id == key_id]
     others = [one for one in keys if one.key_id != key_id]
@@ -170,7 +179,7 @@ def revocation(keys: Sequence[StoredKey], key_id: str, now: datetime) -> Changes
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step in the life of a key."""
+    """The time at which a key changes to a stage."""
 
     at: datetime
     key_id: str
@@ -179,7 +188,7 @@ class Step:
 
 
 def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
-    """Return the future steps of all keys, the next first."""
+    """Return all future changes of the keys' stages, sorted by time."""
     found: list[Step] = []
     for key in keys:
         steps: tuple[tuple[datetime | None, Stage], ...] = (
@@ -191,6 +200,9 @@ def timeline(keys: Sequence[StoredKey], now: datetime) -> tuple[Step, ...]:
 
 
 def unknown_until(key: StoredKey, cache: timedelta) -> datetime | None:
-    """Return until when an API that caches the keys for `cache` may lack this key while this key signs, or None."""
+    """Return the time until which an API may lack a key that signs already. The API caches the JWKS for `cache`.
+
+    The result is None if the API has the key before the key signs.
+    """
     known = key.created_at + cache
     return known if known > key.signs_at else None

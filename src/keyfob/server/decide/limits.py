@@ -66,7 +66,7 @@ STORE_RETRY: Final = timedelta(seconds=2)  # the Retry-After while the store can
 HASHES_AT_ONCE: Final = 2
 HASHES_WAITING: Final = 32
 HASHES_WAITING_OF_ONE: Final = 4  # of one network
-# One in so many requests of a network to one endpoint may push an authorization request, which is stored.
+# Pushed authorization requests are stored, so one network may send fewer of them: the usual limit divided by this.
 PUSHES_ONE_IN: Final = 10
 # E-mails that one node sends at the same time, and the time for one e-mail, during which its request waits.
 MAILS_AT_ONCE: Final = 20
@@ -78,7 +78,7 @@ FORMS_PER_MINUTE: Final = 300
 
 
 def bounded(fields: Fields) -> Fields:
-    """Check the number and the lengths of a request's parameters, and return them.
+    """Check the number and the lengths of a request's parameters. Return the parameters.
 
     Raises:
         Malformed: There are too many parameters, or one is too long or contains U+0000. RFC 6749 App. A forbids U+0000,

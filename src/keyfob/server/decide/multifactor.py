@@ -24,7 +24,7 @@ DIGITS: Final = 6
 SECRET_BYTES: Final = 20  # 32 letters of base32
 LOGIN_LIFETIME: Final = timedelta(minutes=10)
 ENROLMENT: Final = "enrolment"  # the value in place of a grant for a login that begins with an access token
-ANOTHER: Final = "another factor"  # the same for a browser login that has proven a factor and adds another factor
+ANOTHER: Final = "another factor"  # the value for a browser login in which the user proves a factor and adds another
 MESSAGE_LIFETIME: Final = timedelta(minutes=5)
 TRIES: Final = 10
 TRY_BACK_AFTER: Final = timedelta(minutes=6)
@@ -33,15 +33,15 @@ _RECOVERY_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def is_due(policy: Mfa, active: Iterable[Authenticator]) -> bool:
-    """Return whether a second factor is required of a user with these active factors."""
+    """Return whether a user with these active factors must use a second factor."""
     return policy == "always" or (policy == "enrolled" and any(True for _ in active))
 
 
 def is_from_before(login: MfaLogin, factors: Iterable[Authenticator]) -> bool:
-    """Return whether an access token is older than an active factor.
+    """Return whether the access token that began the login is older than one of the user's active factors.
 
-    A password alone may have sufficed for such a token. `iat` has whole seconds, so a token of the same second counts
-    as older.
+    Such a token may have been issued for a password alone. `iat` is in whole seconds. So if token and factor were
+    created in the same second, the token counts as older.
     """
     return any(one.is_active and int(one.created_at.timestamp()) >= login.created_at.timestamp() for one in factors)
 
@@ -60,9 +60,10 @@ def step_of(now: datetime) -> int:
 
 
 def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | None) -> int | None:
-    """Return the time step of the typed code, or None.
+    """Return the time step that the typed code belongs to, or None if there is no such step.
 
-    The step must be at most one step off and later than `last_step` (RFC 6238 §5.2).
+    Only three steps are tried: the current one, the one before, and the one after. A step that is not later than
+    `last_step` is refused, since its code may have been used already (RFC 6238 §5.2).
     """
     plain = typed.replace(" ", "").encode()
     found = None
@@ -73,14 +74,14 @@ def matching_step(secret: bytes, typed: str, now: datetime, last_step: int | Non
 
 
 def write_digits(random: bytes) -> str:
-    """Return a code for a message, from at least 8 random bytes."""
+    """Return a one-time code to send in a message, made from at least 8 random bytes."""
     return f"{int.from_bytes(random[:8]) % 10**DIGITS:0{DIGITS}d}"
 
 
 def write_recovery_code(random: bytes) -> str:
     """Return a recovery code from at least 24 random bytes.
 
-    Its alphabet has 32 letters. Since 32 divides 256, each letter is equally likely.
+    The alphabet of the code has 32 letters. Since 32 divides 256, each letter is equally likely.
     """
     return "".join(_RECOVERY_ALPHABET[byte % 32] for byte in random[:RECOVERY_LENGTH])
 
@@ -114,13 +115,19 @@ def find_login(login: MfaLogin | None, client_id: str, now: datetime) -> MfaLogi
 
 
 def check_factor(facts: FactorFacts) -> MfaLogin | FactorWrong:
-    """Run the checks of the MFA grants at the token endpoint, as far as the facts are known."""
+    """Run the checks of the MFA grants at the token endpoint. A check whose facts are not known yet passes.
+
+    Return the login if no check fails, otherwise the error of the first check that fails.
+    """
     refused = first_failed_check(MFA, facts)
     return facts.known if refused is None else FactorWrong(refused.outcome)
 
 
 def decide_message(login: MfaLogin, oob_hash: bytes, binding_hash: bytes, now: datetime) -> MfaLogin | FactorWrong:
-    """Check the code from a message. Return the login as spent, so that the code cannot be used again."""
+    """Check a code that was sent in a message.
+
+    If the code is right, return the login as spent, so that the code cannot be used again. Otherwise return the error.
+    """
     if login.oob_hash is None or login.binding_hash is None or login.oob_expires_at is None:
         return FactorWrong("binding_code_wrong")
     is_right = hmac.compare_digest(login.oob_hash, oob_hash) and hmac.compare_digest(login.binding_hash, binding_hash)

@@ -12,8 +12,8 @@ from typing import Final
 
 from keyfob.server.records import Nearness
 
-# A provider gives a customer one IPv4 address, which may belong to a neighbour in the same /24 tomorrow, and a site up
-# to a /56 of IPv6 (RFC 6177 §2).
+# A provider gives a customer one IPv4 address, and tomorrow perhaps another address of the same /24. A site gets up to
+# a /56 of IPv6 (RFC 6177 §2).
 IPV4_PREFIX: Final = 24
 IPV6_PREFIX: Final = 56
 # An address of these networks does not identify a network: addresses that are translated (RFC 6052), tunnelled
@@ -30,7 +30,8 @@ def nearness_of(device: str, browser: str) -> Nearness:
         browser: The address of the browser that approves.
 
     Returns:
-        `unknown` if an address is unknown, or if one is IPv4 and the other IPv6, which cannot be compared.
+        `same` if the addresses have the same prefix, and `other` if they have different prefixes. `unknown` if they
+        cannot be compared: the network of one is unknown, or one is IPv4 and the other IPv6.
     """
     one, other = _read(device), _read(browser)
     if one is None or other is None or one.version != other.version:
@@ -42,7 +43,7 @@ def nearness_of(device: str, browser: str) -> Nearness:
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address, or None if its network is unknown."""
+    """Return the address, or None if the text is not an address, or if the address does not identify a network."""
     try:
         address = ip_address(text)
     except ValueError:

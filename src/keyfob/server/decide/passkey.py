@@ -28,7 +28,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 def relying_party(issuer: str) -> str:
     """Return the RP ID of an issuer, or "" if browsers support no passkeys for the issuer's address.
 
-    Browsers accept no IP address, and plain http only on this machine (WebAuthn §5.1.3, W3C Secure Contexts §3.1).
+    Browsers support no passkeys for an IP address, and over plain http only for localhost (WebAuthn §5.1.3, W3C Secure
+    Contexts §3.1).
     """
     parts = urlsplit(issuer)
     host = (parts.hostname or "").rstrip(".")
@@ -67,7 +68,8 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
         asked: The values that the authenticator must sign.
         tenant: The tenant's name, which the browser shows.
         user: The owner of the passkey.
-        known: The credential IDs of the user's passkeys. Their authenticators refuse to create another passkey.
+        known: The credential IDs of the user's passkeys. An authenticator that has one of these passkeys refuses to
+            create another.
     """
     selection = {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
     handle = write_token(user_handle(user.user_id))
@@ -87,7 +89,9 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
 def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
     """Return the `PublicKeyCredentialRequestOptionsJSON` for a login.
 
-    Without credential IDs, any passkey is allowed.
+    Args:
+        asked: The values that the authenticator must sign.
+        allowed: The credential IDs that may be used. If empty, any passkey may be used.
     """
     options = {
         "challenge": write_token(asked.challenge),
@@ -104,7 +108,7 @@ class PasskeyAnswer:
     """The unverified response of a browser.
 
     Attributes:
-        user_handle: The owner's user handle from the authenticator; None if the response has none.
+        user_handle: The user handle that the authenticator returned; None if it returned no user handle.
     """
 
     text: str
@@ -113,7 +117,7 @@ class PasskeyAnswer:
 
 
 def read_answer(text: str) -> PasskeyAnswer | None:
-    """Parse the parts of an `AuthenticationResponseJSON` that identify its passkey. Return None if it is malformed."""
+    """Parse the parts of an `AuthenticationResponseJSON` that identify the passkey; None if the text is malformed."""
     try:
         fields = read_json(text.encode(), "passkey")
         response = fields.values.get("response")
@@ -127,11 +131,11 @@ def read_answer(text: str) -> PasskeyAnswer | None:
 
 
 def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
-    """Return whether the user handle is that of the passkey's user (WebAuthn §7.2 step 6).
+    """Return whether a response's user handle is that of the passkey's owner (WebAuthn §7.2 step 6).
 
     Args:
         answer: The browser's response.
-        user_id: The user whose passkey it is.
+        user_id: The owner of the passkey.
         is_known: Whether the user has already logged in with a password. Only then may the user handle be absent.
     """
     if answer.user_handle is None:
@@ -140,15 +144,19 @@ def is_owner(answer: PasskeyAnswer, user_id: str, *, is_known: bool) -> bool:
 
 
 def is_cloned(stored: int, sent: int) -> bool:
-    """Return whether a signature counter did not grow: the passkey may have been copied (WebAuthn §6.1.1).
+    """Return whether a passkey may have been copied, since its signature counter did not grow (WebAuthn §6.1.1).
 
-    Passkeys that are synchronized between devices have no counter and always send 0.
+    If both counters are 0, the result is False: passkeys that are synchronized between devices always send 0.
+
+    Args:
+        stored: The counter at the last use.
+        sent: The counter in the response.
     """
     return stored > 0 and sent <= stored
 
 
 def read_passkey_name(typed: str | None) -> str:
-    """Return a typed name of a passkey: one line, shortened; "" if there is none."""
+    """Return a typed name of a passkey, reduced to one line and shortened; "" if nothing is left."""
     letters = "".join(letter for letter in typed or "" if letter.isprintable() or letter.isspace())
     return " ".join(letters.split())[:LONGEST_NAME].strip()
 

@@ -1,4 +1,4 @@
-"""The facts about a code or token that is presented at /oauth/token, and each check as a method of its facts."""
+"""Classes of facts about a code or token that is presented at /oauth/token. Their methods are the checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATE: Final = timedelta(minutes=1)  # an approval in the last second still reach
 
 @light_dataclass(frozen=True, slots=True)
 class Account:
-    """The part of a code's or token's grant that the current settings still allow.
+    """The access that the current settings still allow for a code or token.
 
     Attributes:
         user: The user; None if deleted.
@@ -56,7 +56,7 @@ class _RecordFacts(Generic[Record]):
 
     @property
     def known(self) -> Record:
-        """The record, for the checks after `is_unknown`."""
+        """The record of a known code or token. Use this only if `is_unknown` is False."""
         assert self.record is not None, "an unknown code or token fails an earlier check"  # noqa: S101
         return self.record
 
@@ -134,11 +134,11 @@ class PresentedRefreshToken:
     """The content of a refresh token, and the request that presents it.
 
     Attributes:
-        generation: The generation in the token.
+        generation: The generation of the token, which grows by one with each rotation.
         secret_hash: The keyed hash of the token's secret part.
         client_id: The client that presents the token.
         scope: The requested narrower scope, or None for the same scope as before.
-        key_thumbprint: The key of the DPoP proof, if any.
+        key_thumbprint: The thumbprint of the DPoP proof's key, if any.
     """
 
     generation: int
@@ -148,11 +148,11 @@ class PresentedRefreshToken:
     key_thumbprint: str | None = None
 
     def is_current(self, login: RefreshLogin) -> bool:
-        """Return whether the token is one of the newest tokens of its login."""
+        """Return whether the token belongs to the newest generation of its login's tokens."""
         return self.generation == login.generation and _is_among(self.secret_hash, login.current_hashes)
 
     def is_previous(self, login: RefreshLogin) -> bool:
-        """Return whether the token is one of the tokens just before the newest."""
+        """Return whether the token belongs to the generation just before the newest."""
         return self.generation == login.generation - 1 and _is_among(self.secret_hash, login.previous_hashes)
 
 
@@ -162,8 +162,9 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     Attributes:
         token: The refresh token; None if it cannot be read.
-        repeats_until: The time until which the previous token is still accepted.
-        most_repeats: How often the previous token is accepted until then.
+        repeats_until: The time until which the token before the newest is still accepted; None if only the newest token
+            is accepted.
+        most_repeats: How often the token before the newest is accepted until `repeats_until`.
     """
 
     token: PresentedRefreshToken | None
@@ -172,7 +173,7 @@ class RefreshFacts(_RecordFacts[RefreshLogin]):
 
     @property
     def presented(self) -> PresentedRefreshToken:
-        """The token, for the checks after `is_unreadable`."""
+        """The readable token. Use this only if `is_unreadable` is False."""
         assert self.token is not None, "an unreadable token fails an earlier check"  # noqa: S101
         return self.token
 
@@ -207,8 +208,8 @@ class FactorFacts(_RecordFacts[MfaLogin]):
 
     Attributes:
         lacks_code: Whether the grant requires a `binding_code` and the request has none.
-        key_thumbprint: The key of the DPoP proof, if any.
-        has_tries: Whether the user may try another second factor.
+        key_thumbprint: The thumbprint of the DPoP proof's key, if any.
+        has_tries: Whether the user has attempts left.
         wrong: The outcome of a wrong second factor; None if the factor is right or has not been verified.
     """
 

@@ -15,7 +15,8 @@ from keyfob.server.records import RefreshLogin
 from keyfob.server.settings.registered import RefreshPolicy
 from keyfob.server.wire import Outcome
 
-# A response may be lost, and processes may share a token. So the previous token stays valid for this time and number.
+# A response may be lost, and processes may share a token. So the previous token stays valid for this time, and for this
+# number of uses.
 REPEAT_WINDOW: Final = timedelta(seconds=60)
 MOST_REPEATS: Final = 20
 Reason = Literal["unknown", "reused", "lapsed", "scope", "key", "closed"]
@@ -28,7 +29,7 @@ _ENDS: Final[frozenset[Reason]] = frozenset({"reused", "lapsed", "closed"})
 
 @light_dataclass(frozen=True, slots=True)
 class Renew:
-    """Issue new tokens after `login` is saved.
+    """The decision to issue new tokens, after `login` is saved.
 
     Attributes:
         scope: The scope of the access token. The scope of the login does not change.
@@ -42,7 +43,7 @@ class Renew:
 
 @light_dataclass(frozen=True, slots=True)
 class Refuse:
-    """Issue no tokens. If `login` is not None, this login has ended and must be saved."""
+    """The decision to issue no tokens. If `login` is not None, this login has ended and must be saved."""
 
     outcome: Outcome
     reason: Reason
@@ -59,17 +60,23 @@ def decide_refresh(
 ) -> Renew | Refuse:
     """Decide about a presented refresh token.
 
-    The newest token rotates. The client may not have received the response with the newest token. So the previous token
-    returns the same successor again, as long as the successor has not been used, for `REPEAT_WINDOW` or the client's
-    leeway if that is longer, and at most `MOST_REPEATS` times. An older token has been copied, so the login ends. If
-    the current settings no longer allow any part of the login, the login ends too.
+    The newest token is replaced by its successor (rotation). The response may get lost, so the replaced token remains
+    valid for a time, and each use returns the same successor. The replaced token becomes invalid at the first of these:
+
+    - Its successor is used.
+    - `REPEAT_WINDOW` or the client's leeway has passed since the rotation, whichever is longer.
+    - It has been used `MOST_REPEATS` times since the rotation.
+
+    An old token that is no longer valid counts as copied, so its use ends the login. The login also ends if the current
+    settings no longer allow any part of it.
 
     Args:
-        login: The login that the token names.
+        login: The login that the token belongs to.
         presented: The presented token; None if it cannot be read.
         policy: The client's current settings.
         now: The current time, aware, UTC.
-        fresh_hash: The keyed hash of the secret part of the next token, which is derived from the presented token.
+        fresh_hash: The keyed hash of the secret part of the next token. The next token is derived from the presented
+            token.
         account: The part of the login that the current settings still allow; if None, it is not checked.
     """
     client_id = "" if presented is None else presented.client_id

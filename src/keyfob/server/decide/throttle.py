@@ -26,7 +26,7 @@ MESSAGES_OF_LOGIN: Final = 3
 MESSAGES: Final = 10
 MESSAGES_SPAN: Final = timedelta(hours=1)
 MESSAGE_PAUSE: Final = timedelta(seconds=30)
-# E-mails in MESSAGES_SPAN that one network causes for all users. With a list of stolen passwords, it could cause many.
+# E-mails in MESSAGES_SPAN that one network causes for all users: an attacker with stolen passwords could cause many.
 MESSAGES_OF_NETWORK: Final = 300
 # E-mails with a link in MESSAGES_SPAN that unauthenticated callers request: to one address, and from one network.
 LINKS_OF_ADDRESS: Final = 3
@@ -39,16 +39,17 @@ KNOWN_NETWORK: Final = timedelta(days=30)  # how long a network from which the u
 
 
 CODES: Final = len(ALPHABET) ** CODE_LENGTH
-_BURST: Final = 0.85  # of the budget; the rest comes back evenly
+_BURST: Final = 0.85  # the part of the budget that can be spent at once; the rest is regained evenly
 
 
 @dataclass(frozen=True, slots=True)
 class GuessLimit:
     """The limit on wrong user codes from callers who are not logged in (docs/decisions/0059-guesses-by-arithmetic.md).
 
-    A guess matches a live code with the probability `live / CODES`, so it costs one unit for each live code. Within one
-    code's lifetime, a full bucket of `size` units regains `regained` units. The sum of both is `odds x CODES`. So the
-    probability that any guess matches is at most `odds`, for any number of codes and addresses.
+    All guesses spend units from one bucket. With `live` valid codes, a guess is right with the probability
+    `live / CODES`, and costs `live` units. Within one code's lifetime, at most `size + regained` units can be spent.
+    This sum is `odds x CODES`. So the probability that any guess is right is at most `odds`, for any number of codes
+    and addresses.
 
     Attributes:
         size: The units of a full bucket.
@@ -62,7 +63,7 @@ class GuessLimit:
 
     @classmethod
     def of(cls, odds: float, lifetime: timedelta) -> GuessLimit:
-        """Return the limit for the given odds. It always allows at least one guess at one code, since users mistype."""
+        """Return the limit for the given odds. It allows at least one wrong guess, since users mistype."""
         units, size = odds * CODES, guess_budget(odds)
         return cls(size, units - size if units > size else 1.0, lifetime)
 
@@ -73,30 +74,32 @@ class GuessLimit:
 
     @property
     def most_live(self) -> int:
-        """The number of live codes above which guesses are refused.
-
-        Users then have to log in before they type a code.
-        """
+        """The number of live codes above which users must log in before they type a code."""
         return self.size
 
     @staticmethod
     def cost(live: int) -> int:
-        """Return the units that one guess costs."""
+        """Return the units that one guess costs while `live` codes are valid."""
         return max(1, live)
 
 
 def guess_budget(odds: float) -> int:
     """Return how many wrong codes all browsers together may enter in one burst while one code is live.
 
-    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. For odds of 2^-32 the result is 5;
-    the rest of the allowed guesses is regained within the lifetime of a code.
+    There are 20^8 codes, so G guesses match one live code with probability G / 20^8. Within the lifetime of a code,
+    `odds x 20^8` guesses are allowed. `_BURST` is the part of them that is allowed at once. For odds of 2^-32, the
+    result is 5.
     """
     return max(1, math.floor(_BURST * odds * CODES))
 
 
 @lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
-    """Return the network by which attempts are counted: an IPv4 address, or an IPv6 /64, the size of a household's."""
+    """Return the network of an address. The attempts from one network are counted together.
+
+    The network of an IPv4 address is this one address. The network of an IPv6 address is its /64 (one household). A
+    `peer` that is not an IP address is returned unchanged.
+    """
     try:
         address = ip_address(peer)
     except ValueError:
@@ -116,7 +119,10 @@ class Bucket:
 
 
 def refill(bucket: Bucket | None, size: float, span: timedelta, now: datetime) -> Bucket:
-    """Return the bucket at the present time. A bucket refills evenly over `span`, and a new bucket is full."""
+    """Return the bucket with the tries that it has regained until now. If `bucket` is None, return a full bucket.
+
+    An empty bucket becomes full within `span`, at an even pace.
+    """
     if bucket is None:
         return Bucket(size, now)
     passed = (now - bucket.at).total_seconds()
@@ -128,7 +134,10 @@ def spend(bucket: Bucket, cost: float = 1) -> Bucket:
 
 
 def time_until_try(bucket: Bucket, size: float, span: timedelta, cost: float = 1) -> timedelta:
-    """Return the time until the bucket has enough for one try."""
+    """Return the time until one try is possible, that is, until the bucket contains `cost`; zero if it is possible now.
+
+    An empty bucket of the given `size` becomes full within `span`.
+    """
     return timedelta() if bucket.left >= cost else (cost - bucket.left) * span / size
 
 
@@ -136,8 +145,8 @@ class Counted(NamedTuple):
     """The state of a rate limit after one request.
 
     Attributes:
-        full_at: The time, in nanoseconds since 1970, at which the caller may again make the full number of requests.
-            This is all that is stored about a caller.
+        full_at: The time, in nanoseconds since 1970, at which the caller may again make the full number of requests at
+            once. Nothing else is stored about a caller.
         wait: The time until a request is allowed; 0 if this request was allowed and counted.
         left: How many more requests are allowed now.
     """
@@ -150,13 +159,13 @@ class Counted(NamedTuple):
 def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Counted:
     """Count one request of a caller. A caller may make `size` requests at once, and then one in each `span / size`.
 
-    This is the generic cell rate algorithm (ITU-T I.371). It has the same limit as a `Bucket`, with one integer as its
-    state. A float would be too inexact for large limits, of which each request uses up only a few nanoseconds.
+    This is the generic cell rate algorithm (ITU-T I.371). It limits requests like a `Bucket`, but its state is one
+    integer. A float would be too inexact for large limits, where one request counts for only a few nanoseconds.
 
     Args:
-        full_at: The `full_at` of the caller's last request; 0 for a new caller.
+        full_at: The field `full_at` of the result for the caller's last request; 0 for a new caller.
         size: The greatest number of requests at once.
-        span: The time in which a caller without requests regains all of them.
+        span: The time after which a caller that has sent no request may again send `size` requests at once.
         now: The current time, aware.
     """
     now_ns = (now - _EPOCH) // _MICROSECOND * 1000
@@ -179,10 +188,10 @@ class Failures:
 
 
 def password_wait(failures: Failures | None, now: datetime) -> timedelta:
-    """Return how long an address must wait before it may try an account again.
+    """Return how long an address must still wait before it may try an account again; zero if it need not wait.
 
-    The first five tries need no wait. Then the wait doubles from one second up to fifteen minutes. Other addresses do
-    not wait, so an attacker cannot lock out the user.
+    The first five tries need no wait. After the fifth failure, the wait is one second. Each further failure doubles it,
+    up to fifteen minutes. Other addresses do not wait, so an attacker cannot lock out the user.
     """
     if failures is None or failures.count < FREE_TRIES:
         return timedelta()

@@ -1,7 +1,7 @@
 """The order of the checks at /oauth/token: one table for all grants (RFC 6749 §3.2, §5.2, Auth0).
 
-`docs/checks.md` is generated from `TOKEN_CHECKS`. The checks of a code or token run first on a snapshot of its record,
-and again in the transaction that spends it.
+`docs/checks.md` is generated from `TOKEN_CHECKS`. The checks of a code or token run first on a snapshot of the stored
+record, and then again in the transaction that marks the code or token as used.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCheck:
-    """One row of the table.
+    """One row of the table of checks.
 
-    The columns of `Step` apply to every grant. `GRANTS_OF` names the grants that each other column applies to.
+    The columns that `Step` lists apply to every grant. Each remaining column applies to the grants in `GRANTS_OF`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TokenCheck:
 
 
 Step = Literal["message", "client", "grant", "proof"]
-# The grants of each other column.
+# The grants of each column that `Step` does not list.
 GRANTS_OF: Final[dict[str, tuple[str, ...]]] = {
     "code": (AUTHORIZATION_CODE,),
     "device": (DEVICE_CODE,),
@@ -62,7 +62,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     TokenCheck(
         name="parameters",
         rule="The body is a form or a JSON object, `grant_type` is valid, and no parameter of the grant is missing,"
-        " repeated or malformed. The answer names the first bad parameter.",
+        " repeated or malformed. The response names the first bad parameter.",
         message=(
             Cell(MessageFacts.grant_type_is_unknown, "grant_unsupported"),
             Cell(MessageFacts.scope_is_malformed, "scope_malformed"),
@@ -77,22 +77,23 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="basic_header",
-        rule="A Basic header is well-formed.",
+        rule="The HTTP Basic header, if any, is well-formed.",
         client=Cell(ClientFacts.header_is_malformed, "client_unknown"),
     ),
     TokenCheck(
         name="one_method",
-        rule="The request has the credentials of one client and one authentication method.",
+        rule="The request has the credentials of only one client, by only one authentication method.",
         client=Cell(ClientFacts.is_malformed, "request_malformed"),
     ),
     TokenCheck(
         name="client_id",
-        rule="The request has a client id.",
+        rule="The request has a client ID.",
         client=Cell(ClientFacts.names_no_client, "client_missing"),
     ),
     TokenCheck(
         name="client_failures",
-        rule="This network has not recently sent too many wrong credentials for this client, or these are right.",
+        rule="This network has not recently sent too many wrong credentials for this client. Right credentials always"
+        " pass this check.",
         client=Cell(ClientFacts.must_wait, "too_many"),
     ),
     TokenCheck(
@@ -122,7 +123,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="proof_nonce",
-        rule="The nonce of the DPoP proof, if any, is current. A public client must send one.",
+        rule="The nonce of the DPoP proof, if any, is current. A public client must send a nonce.",
         proof=Cell(ProofFacts.lacks_nonce, "proof_needs_nonce"),
     ),
     TokenCheck(
@@ -192,12 +193,13 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="redirect_uri",
-        rule="`redirect_uri` equals that of the authorization request.",
+        rule="`redirect_uri` equals the `redirect_uri` of the authorization request.",
         code=Cell(CodeFacts.redirect_uri_differs, "authorization_code_unknown"),
     ),
     TokenCheck(
         name="open",
-        rule="The device code, login or `mfa_token` is not redeemed, revoked, spent or already reported as expired.",
+        rule="The device code, login or `mfa_token` has not been used or revoked, and no response has reported it as"
+        " expired.",
         device=Cell(DeviceFacts.is_over, "code_unknown"),
         refresh=Cell(RefreshFacts.has_ended, "refresh_unknown"),
         mfa=Cell(FactorFacts.is_spent, "mfa_token_unknown"),
@@ -210,12 +212,12 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="code_key",
-        rule="The DPoP key is the key that the code is bound to, if any.",
+        rule="If the code is bound to a DPoP key, the DPoP proof is made with this key.",
         code=Cell(CodeFacts.key_is_wrong, "authorization_code_unknown"),
     ),
     TokenCheck(
         name="unused",
-        rule="The code or token has not been used before. A second use ends its login.",
+        rule="The code or token has not been used before. A second use ends the login.",
         code=Cell(CodeFacts.is_spent, "authorization_code_unknown"),
         refresh=Cell(RefreshFacts.is_reused, "refresh_unknown"),
     ),
@@ -234,7 +236,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="token_key",
-        rule="The DPoP key is the key that the token is bound to, if any.",
+        rule="If the token is bound to a DPoP key, the DPoP proof is made with this key.",
         refresh=Cell(RefreshFacts.key_is_wrong, "refresh_unknown"),
         mfa=Cell(FactorFacts.key_is_wrong, "mfa_token_unknown"),
     ),
@@ -246,7 +248,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="pace",
-        rule="A pending login is not polled faster than its interval.",
+        rule="The client does not poll a pending login faster than the login's interval allows.",
         device=Cell(DeviceFacts.is_polled_early, "slow_down"),
     ),
     TokenCheck(
@@ -256,7 +258,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="number",
-        rule="If the client's rules have `number_back`, the request has the number that the page showed.",
+        rule="If the client's device rules have `number_back`, the request has the number that the page showed.",
         device=(
             Cell(DeviceFacts.lacks_number, "number_missing"),
             Cell(DeviceFacts.number_is_wrong, "number_wrong"),
@@ -269,8 +271,9 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="account",
-        rule="The user exists and is not blocked. Today's rules leave some of the scope: the API, its scopes, who may"
-        " use it, the client's grant and connections; for a refresh token, the API still allows offline access.",
+        rule="The user exists and is not blocked. The API still exists, and the current settings still allow a part of"
+        " the granted scope: the API has the scope, the client may use the API, the grant allows the scope, and the"
+        " user's connection is enabled for the client. For a refresh token, the API still allows offline access.",
         code=Cell(CodeFacts.account_is_closed, "authorization_code_unknown"),
         device=Cell(DeviceFacts.account_is_closed, "code_unknown"),
         refresh=Cell(RefreshFacts.account_is_closed, "refresh_unknown"),
@@ -278,7 +281,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="tries",
-        rule="The account has not had too many wrong attempts.",
+        rule="There were not too many wrong attempts for the account.",
         password=Cell(PasswordFacts.must_wait, "attempts_many"),
         mfa=Cell(FactorFacts.has_no_tries, "attempts_many"),
     ),
@@ -294,7 +297,7 @@ TOKEN_CHECKS: Final[tuple[TokenCheck, ...]] = (
     ),
     TokenCheck(
         name="factor_possible",
-        rule="If a second factor is required, the client may use a grant for it.",
+        rule="If a second factor is required, the client may use a grant for second factors.",
         password=Cell(PasswordFacts.factor_cannot_be_asked, "mfa_refused"),
     ),
     TokenCheck(

@@ -1,4 +1,4 @@
-"""The facts about a request at /oauth/token, and each check as a method of its facts."""
+"""Classes of facts about a request at /oauth/token. Their methods are the checks."""
 
 from __future__ import annotations
 
@@ -89,7 +89,11 @@ class ProofFacts:
 
 @light_dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """A client credentials grant. `audience` is the requested audience or the default audience."""
+    """A client credentials grant.
+
+    Attributes:
+        audience: The requested audience or, if none is requested, the default audience; None if there is neither.
+    """
 
     grant: ClientCredentialsGrant
     audience: str | None
@@ -137,7 +141,7 @@ class PasswordFacts:
         realm: The connection that the request names, if any.
         connection: The record of the realm or of the default connection, if it exists.
         api_outcome: The reason why no token can be issued for the API; None if one can be issued.
-        wait: The time until the next password is verified.
+        wait: The time for which no password is verified; zero if the next password may be tried now.
         is_right: Whether the password is correct; None if it has not been verified.
         is_factor_due: Whether a second factor is required.
     """

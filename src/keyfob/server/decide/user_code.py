@@ -20,7 +20,8 @@ def write_user_code(random: bytes) -> str:
     """Return a user code from random bytes; every code is equally likely.
 
     Raises:
-        Misuse: Too few of the bytes are below 240, and other bytes are not used. The caller has to pass more bytes.
+        Misuse: Fewer than 8 of the bytes are below 240. Bytes from 240 on are skipped, so the caller must pass more
+            than 8 bytes.
     """
     # 240 is the largest multiple of 20 in a byte. Larger values would make some letters likelier.
     letters = [ALPHABET[byte % 20] for byte in random if byte < 240][:CODE_LENGTH]

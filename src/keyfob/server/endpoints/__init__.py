@@ -1,1 +1,1 @@
-"""The endpoints. Each loads records, calls the decisions, saves records and returns a response."""
+"""The endpoints. Each loads records, decides with `keyfob.server.decide`, saves records and returns a response."""

@@ -37,7 +37,9 @@ class WrittenMail(NamedTuple):
 def write_mail(
     site: Site, kind: MailKind, path: str, language: Language, minutes: int = 0, name: str = ""
 ) -> WrittenMail:
-    """Return an e-mail with one link to this server. A name is reduced to one line, so that it cannot add a header.
+    """Return an e-mail with one link to this server.
+
+    The names of tenant and passkey are reduced to one line, so that they cannot add a header to the e-mail.
 
     Args:
         site: The tenant.
@@ -65,14 +67,14 @@ def write_mail(
 
 
 def unlinked(claimed: str) -> str:
-    """Return a claimed name without host names and web addresses, which mail programs would turn into links."""
+    """Return a name with spaces for `.`, `/`, `:` and `@`, so that mail programs turn no part of it into a link."""
     return " ".join("".join(letter if letter not in "./:@" else " " for letter in claimed).split())
 
 
 def send_later(site: Site, request: Request, to: str, write: Callable[[], WrittenMail], user_id: str = "") -> None:
     """Write and send an e-mail after the response.
 
-    If `to` is empty, the e-mail is written but not sent, so that the work takes the same time.
+    If `to` is empty, the e-mail is written but not sent, so that the work takes as long as for an existing account.
     """
     if site.mailer is not None:
         site.after_response(lambda: _send(site, request, to, write, user_id))
@@ -81,7 +83,7 @@ def send_later(site: Site, request: Request, to: str, write: Callable[[], Writte
 def tell_owner(site: Site, request: Request, user: User, change: Change, name: str = "") -> None:
     """Notify a user by e-mail of a change that somebody else may have made.
 
-    The number of notices an hour is limited.
+    Each user gets a limited number of such notices an hour. Above the limit, no e-mail is sent.
     """
     language = accepted_language(request.header("accept-language") or "")
     budget = Budget(keyed_hash(site.hash_keys.codes, f"notices {user.user_id}"), MESSAGES, MESSAGES_SPAN)

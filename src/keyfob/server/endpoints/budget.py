@@ -1,4 +1,4 @@
-"""Budgets of tries in the store. All nodes share the budgets, and a restart does not reset them."""
+"""Rate limits whose state is in the store. All nodes share the limits, and a restart does not reset them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Budget:
     Attributes:
         key: The keyed hash of the subject whose tries are counted, such as a user or a network.
         size: The number of tries in a full bucket. The bucket refills evenly over `span`.
-        of_stranger: Whether an unauthenticated caller chooses this subject, as in `Tries`.
+        of_stranger: Whether an unauthenticated caller chooses the subject, for example an unknown user name.
     """
 
     key: bytes
@@ -30,7 +30,7 @@ class Budget:
         return refill(None if known is None else Bucket(known.count, known.at), self.size, self.span, now)
 
     async def wait(self, transaction: Transaction, now: datetime, cost: int = 1) -> timedelta:
-        """Return the time until a try is left."""
+        """Return the time until the bucket has `cost` tries; zero if it has them now."""
         return time_until_try(await self.load(transaction, now), self.size, self.span, cost)
 
     async def spend(self, transaction: Transaction, now: datetime, cost: int = 1) -> None:

@@ -18,7 +18,7 @@ SLOW: Final = timedelta(seconds=5)
 async def health(_: Site, __: Request) -> Response:
     """Report that the process is alive.
 
-    The store is not checked, since a restart of the process would not repair it.
+    The store is not checked: a monitor restarts a process that fails this check, but no restart repairs the store.
     """
     return json_response(200, {"status": "ok"}, headers=NO_STORE)
 
@@ -26,7 +26,9 @@ async def health(_: Site, __: Request) -> Response:
 async def ready(site: Site, _: Request) -> Response:
     """Report whether the store can be read and written.
 
-    At most one check runs at a time. A check begins at the earliest one second after the previous check ended.
+    At most one check runs at a time, and a check begins at the earliest one second after the previous check ended. A
+    request that begins no check gets the result of the previous check. If a check is running and has taken long, the
+    request gets a failure.
     """
     state, now = site.readiness, site.now()
     if state.checking_since is not None and state.checking_since <= now:

@@ -1,7 +1,7 @@
 """Verify a user's password, for the login page and the password grants (NIST SP 800-63B-4 §3.1.1, §3.2.2).
 
-All tries are counted in the store, in the same way for existing and unknown users. A flood of names and networks does
-not displace the counters of an existing user (`Tries.of_stranger`).
+All tries are counted in the store, in the same way for existing and unknown users. An attacker who tries many names
+from many networks cannot displace the counters of an existing user (`Tries.of_stranger`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class PasswordRefused:
     """The password was refused.
 
     Attributes:
-        wait: The time until the next password is verified. If `wait` is not zero, this password was not verified.
+        wait: The time for which no further password is verified. If `wait` is not zero, this password was not verified
+            either.
         is_blocked: Whether the password is correct, but the user is blocked.
         is_busy: Whether the server is too busy to verify the password now. `wait` then applies to all users.
-        is_of_network: Whether the network must wait, for all accounts.
+        is_of_network: Whether the caller's network must wait before it tries any account.
     """
 
     wait: timedelta = timedelta()
@@ -55,10 +56,10 @@ class PasswordRefused:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A try that was counted.
+    """A counted try of a password.
 
     Attributes:
-        user: The user with the typed name, if there is one.
+        user: The user with the typed e-mail address, if there is one.
         own: The key of the counter of wrong passwords for this account from this network.
         budgets: The budget of the account for all networks, and the budget of the network for all accounts.
     """
@@ -71,7 +72,9 @@ class _Counted:
 async def check_password(
     site: Site, request: Request, connections: Iterable[str], email: str, password: Secret, *, peer: str = ""
 ) -> User | PasswordRefused:
-    """Return the user with an e-mail address and a password. The check takes the same time for an unknown address.
+    """Return the user with this e-mail address and password, or the refusal.
+
+    The check takes as long for an unknown address as for a known one.
 
     Args:
         site: The tenant.
@@ -117,10 +120,11 @@ async def check_password(
 
 
 async def _current(site: Site, user: User, password: Secret, network: str) -> User | None:
-    """Return the user as stored now. Return None if the password was changed meanwhile or the user is blocked.
+    """Return the user as stored now, after the password of the loaded `user` was verified.
 
-    Verifying a password takes long. When the user changes a stolen password, an attacker's login with the old password
-    can be under way, since an attacker may try to log in all the time. That login must not succeed.
+    Return None if the user has been deleted or blocked since `user` was loaded, or has another password now. Verifying
+    a password takes long. If the user changes a stolen password during that time, the attacker's login with the old
+    password must fail.
     """
     stored = await site.store.read(lambda transaction: transaction.user_by_id(user.user_id))
     if not is_changed(stored, user):
@@ -137,7 +141,7 @@ def is_changed(stored: User | None, user: User) -> bool:
 
 
 async def _strengthen(transaction: Transaction, user: User, password_hash: str) -> None:
-    """Save a stronger hash of the same password, unless the password was changed meanwhile."""
+    """Save a stronger hash of the same password, unless the stored password is no longer that of `user`."""
     stored = await transaction.user_by_id(user.user_id)
     if stored is not None and stored.password_hash == user.password_hash:
         await transaction.save_user(replace(stored, password_hash=password_hash))
@@ -146,7 +150,7 @@ async def _strengthen(transaction: Transaction, user: User, password_hash: str) 
 async def _count(
     site: Site, transaction: Transaction, connections: tuple[str, ...], email: str, network: str, now: datetime
 ) -> _Counted | PasswordRefused:
-    """Count a try, unless the account or the network must wait."""
+    """Count a try. If the account or the network must wait, count nothing and return the refusal."""
     user = None
     for connection in connections:
         user = user or await transaction.user_by_email(email, connection)
@@ -170,7 +174,7 @@ async def _count(
 
 
 async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -> None:
-    """Undo the counting of a try whose password was not verified."""
+    """Remove a try from the counters, since its password was not verified."""
     last = await _failures(transaction, counted.own, now)
     if last is not None:
         await transaction.save_tries(replace(last, count=max(0.0, last.count - 1)))
@@ -179,7 +183,10 @@ async def _uncount(transaction: Transaction, counted: _Counted, now: datetime) -
 
 
 async def _succeed(transaction: Transaction, counted: _Counted, now: datetime) -> None:
-    """Undo the counting of a try that was right. Its network becomes exempt from the limit for all networks."""
+    """Remove a try with the right password from the counters.
+
+    For the time `KNOWN_NETWORK`, the network of this try is exempt from the account's limit for all networks together.
+    """
     await _uncount(transaction, counted, now)
     await transaction.save_tries(Tries(counted.own, 0, now, now + KNOWN_NETWORK))
 

@@ -33,9 +33,10 @@ class ResponsePolicy:
     Attributes:
         cors: The allowed origins; `registered` are the clients' web origins.
         is_limited: Whether the requests of one network are limited.
-        one_in: The divisor of the usual limit of requests, for an endpoint that stores data of the request.
-        limits_forms: Whether the number of forms of one network is limited. The error response is then a page.
-        names_charset: Whether the media type of JSON has `charset=utf-8` under `auth0`, as at some of Auth0's
+        one_in: The divisor of the usual rate limit, for an endpoint that stores data from each request.
+        limits_forms: Whether the number of forms that one network sends is limited. A form above the limit gets an
+            error page.
+        names_charset: Whether the media type of JSON has `charset=utf-8` with `wire = "auth0"`, as at some of Auth0's
             endpoints.
     """
 
@@ -53,7 +54,10 @@ async def apply_policy(
     path: str,
     endpoint: Callable[[Site, Request], Awaitable[Response]],
 ) -> Response:
-    """Call the endpoint within the rate limit, and add the headers of its policy."""
+    """Call the endpoint, and add the headers that the policy requires to its response.
+
+    The endpoint is not called for a CORS preflight request, nor for a request above a rate limit (status 429).
+    """
     origin = _origin(site, request, policy)
     name = "x-auth0-requestid" if site.config.wire == "auth0" else "x-request-id"
     request = named(request, site.random(_ID_BYTES).hex())
@@ -84,7 +88,7 @@ async def apply_policy(
 
 
 def named(request: Request, request_id: str) -> Request:
-    """Return the request with an id. `dataclasses.replace` would take four times as long at every request."""
+    """Return the request with a request id. `dataclasses.replace` would take four times as long."""
     return Request(
         request.method, request.url, request.headers, request.body, request.peer, request.certificate, request_id
     )
@@ -112,7 +116,10 @@ def _too_many_forms(site: Site, request: Request, wait: timedelta, headers: Head
 
 
 def _spend(site: Site, request: Request, path: str, size: int) -> tuple[timedelta, Headers]:
-    """Count one request of this network. Return the time that the network must wait, and the rate limit headers."""
+    """Count one request of this network. Return the time that the network must wait, and the rate limit headers.
+
+    The time is zero if the request is allowed.
+    """
     key = (path, network_of(request.peer))
     counted = count_request(site.endpoint_requests.get(key) or 0, size, _SPAN, site.now())
     site.endpoint_requests.put(key, counted.full_at)

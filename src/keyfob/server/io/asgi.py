@@ -45,8 +45,8 @@ class AsgiApp:
         Args:
             site: The state of the tenant.
             reload: The function to call before each request, which reloads changed settings.
-            wait: The function to call before each e-mail that is sent after a response. If None, e-mails are sent at
-                once.
+            wait: A function that waits for a number of seconds. After a response, it is called with a random number
+                before each deferred e-mail. If None, deferred e-mails are sent immediately after the response.
         """
         self._site = site
         self._reload = reload
@@ -72,7 +72,10 @@ class AsgiApp:
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 
     async def answer(self, request: Request) -> Response:
-        """Return the response to one request. An exception is logged, and the response has no details of it."""
+        """Return the response to one request.
+
+        If an exception is raised, log it and return an error response, which contains nothing of the exception.
+        """
         path = request.path
         if path in PROBES:
             return _checked(await handle(self._site, request))
@@ -95,14 +98,18 @@ class AsgiApp:
             return self._site.refuse("server_error")
 
     async def sweep_if_due(self, *, is_idle: bool = False) -> None:
-        """Delete expired rows: about once a second while there are requests, otherwise every ten seconds."""
+        """Delete expired rows if the last sweep is long enough ago: a second, or ten seconds if `is_idle` is True.
+
+        A request calls this with False, and the server's timer calls this with True. If the last sweep left expired
+        rows, the next sweep is due at once.
+        """
         now = self._site.now()
         if self._is_sweeping or not self._is_sweep_due(now, limits.SWEEP_IDLE if is_idle else _NO_TIME):
             return
         self._is_sweeping, self._sweep_at = True, now + limits.SWEEP_EVERY
         try:
             gone = await self._site.store.write(partial(_sweep, now=now, config=self._site.config))
-        except StoreUnavailable as problem:  # a request does not fail because of it; /readyz reports it
+        except StoreUnavailable as problem:  # the request does not fail, and /readyz reports the unavailable store
             _LOG.warning("expired rows could not be deleted: %s", problem.message)
             return
         except Exception:  # noqa: BLE001  as above
@@ -111,13 +118,10 @@ class AsgiApp:
         finally:
             self._is_sweeping = False
         if gone >= limits.SWEPT_AT_ONCE:
-            self._sweep_at = now - limits.SWEEP_IDLE  # there are more
+            self._sweep_at = now - limits.SWEEP_IDLE  # more rows have expired, so the next sweep is due at once
 
     async def _do_later(self) -> None:
-        """Send the e-mails that wait for the end of the response.
-
-        Exceptions are logged, since the response is already sent.
-        """
+        """Send the e-mails that were deferred until the response was sent. Log exceptions."""
         while self._site.later:
             work = self._site.later.pop(0)
             try:
@@ -129,16 +133,16 @@ class AsgiApp:
                 _LOG.exception("something failed after a response")
 
     def _is_sweep_due(self, now: datetime, later: timedelta = _NO_TIME) -> bool:
-        """Return whether a sweep is due, or the clock has been set back."""
+        """Return whether a sweep became due at least `later` ago. A sweep is also due if the clock was set back."""
         return not _NO_TIME < self._sweep_at - now + later <= _LONGEST_WAIT
 
     async def _answer(self, scope: Message, receive: Receive) -> Response | None:
-        """Return the response to a request, or None if the sender left before the request was complete."""
+        """Return the response to a request, or None if the client disconnected before the request was complete."""
         body = await _read(receive)
         if body is None:
             return None
         if len(body) > limits.BODY_BYTES:
-            # The connection is closed, so that the rest of the body is not read.
+            # Close the connection, so that the rest of the body is not read.
             return answer(self._site.config.wire, "too_large", headers=(("connection", "close"),))
         path = scope.get("raw_path") or scope["path"].encode()
         query = scope["query_string"]
@@ -147,9 +151,9 @@ class AsgiApp:
         CALLER_LEFT.set(partial(_wait_until_left, receive))
         client = scope.get("client")
         config = self._site.config
-        # TLS ended before this connection, so its address is that of a proxy.
+        # A proxy terminated TLS, so the address of this connection is the address of the proxy.
         is_hidden = config.is_https and scope.get("scheme") == "http"
-        # A header is trusted only from a proxy that the settings name (RFC 9700 §4.13).
+        # A forwarding header is trusted only from a proxy that the settings name (RFC 9700 §4.13).
         peer: str = client[0] if client else ""
         if is_hidden or config.trusted_proxies:
             peer = client_address(peer, headers, config.trusted_proxies, is_hidden=is_hidden)
@@ -162,7 +166,7 @@ async def _sweep(transaction: Transaction, now: datetime, config: TenantConfig) 
 
 
 def _certificate_of(scope: Message) -> bytes:
-    """Return the client certificate from ASGI's TLS extension in DER, or b"". Headers with certificates are ignored."""
+    """Return the client certificate in DER, or b"". Only ASGI's TLS extension is read, never an HTTP header."""
     extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)
@@ -178,10 +182,10 @@ def _asset(kind: str, content: bytes) -> Response:
 
 
 def _checked(response: Response) -> Response:
-    """Check that every ASGI server can send the headers of a response, and return the response.
+    """Return the response, after checking its headers.
 
     Raises:
-        ValueError: A header has control characters, which could end it, or other characters that HTTP forbids.
+        ValueError: A header has characters that HTTP forbids. A line feed, for example, could begin a new header.
     """
     values = "".join([value for _, value in response.headers])
     if not (values.isascii() and values.isprintable()):
@@ -190,7 +194,7 @@ def _checked(response: Response) -> Response:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the body, or None if the sender has left. Reading stops soon after the limit is exceeded."""
+    """Return the request body, or None if the client has disconnected. Stop reading if the body exceeds the limit."""
     body = bytearray()
     while True:
         message = await receive()
@@ -198,7 +202,7 @@ async def _read(receive: Receive) -> bytes | None:
             return None
         part: bytes = message.get("body", b"")
         is_last = not message.get("more_body")
-        if is_last and not body:  # usually there is one message
+        if is_last and not body:  # usually the whole body is in one message
             return part
         body += part
         if len(body) > limits.BODY_BYTES or is_last:
@@ -212,9 +216,9 @@ async def _wait_until_left(receive: Receive) -> None:
 
 @lru_cache(maxsize=8)
 def _headers_of_all(issuer: str) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers of every response (OWASP ASVS 3.4.1, 3.4.4)."""
+    """Return the headers that every response gets: nosniff, and HSTS with https (OWASP ASVS 3.4.1, 3.4.4)."""
     nosniff = ((b"x-content-type-options", b"nosniff"),)
-    # HSTS for `localhost` would force https on everything else that is developed there, for a year.
+    # HSTS for `localhost` would force https on every other local server of this developer, for a year.
     if not issuer.startswith("https://") or is_loopback(issuer):
         return nosniff
     return (*nosniff, (b"strict-transport-security", b"max-age=31536000"))
@@ -228,7 +232,7 @@ async def _write(response: Response, send: Send, more: tuple[tuple[bytes, bytes]
     await send({"type": "http.response.body", "body": response.body if has_body else b""})
 
 
-@lru_cache(maxsize=64)  # all names are this server's own
+@lru_cache(maxsize=64)  # callers cannot fill the cache: only this server chooses header names
 def _encoded_name(name: str) -> bytes:
     return name.encode("latin-1")
 

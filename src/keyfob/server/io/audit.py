@@ -1,7 +1,7 @@
 """The audit log: a bounded queue of events, and the sinks: a file, standard output, or the store.
 
-A request only puts an event into the queue. If the log cannot be written, requests are still answered, and the events
-wait in the queue. Events that the full queue cannot take are lost and counted.
+A request only adds an event to the queue. If the log cannot be written, requests are still answered, and their events
+stay in the queue. If the queue is full, new events are lost and counted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Sink(Protocol):
 
 
 class AuditQueue:
-    """A queue of events, which are written in batches after the requests that caused them.
+    """A queue of audit events. The queue writes events in batches, after the requests that caused the events.
 
     Attributes:
         lost: The number of events that were not written.
@@ -75,7 +75,7 @@ class AuditQueue:
         self._sink = sink
         self._most = most
         self._waiting: deque[Event] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None  # on which the next batch is due
+        self._loop: asyncio.AbstractEventLoop | None = None  # the event loop that will write the next batch
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._untold = 0
@@ -91,9 +91,9 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S)
 
     async def flush(self) -> None:
-        """Write all queued events. Stop after five seconds."""
+        """Write all queued events. After five seconds, stop, even if events are left in the queue."""
         self._is_flushing = True
-        if self._timer is not None:  # otherwise this timer and the next one would both write the same events
+        if self._timer is not None:  # a timer that stays set would write the same events again
             self._timer.cancel()
         try:
             with contextlib.suppress(TimeoutError):
@@ -119,7 +119,7 @@ class AuditQueue:
     def _write_after(self, seconds: float) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-        except RuntimeError:  # a later event or `flush` writes it
+        except RuntimeError:  # a later event or `flush` writes this event
             return
         self._timer = self._loop.call_later(seconds, self._begin)
 
@@ -135,7 +135,7 @@ class AuditQueue:
             self._write_after(_WRITE_AFTER_S if has_room else _RETRY_AFTER_S)
 
     async def _write_all(self) -> bool:
-        """Write until the queue is empty. Return False if an event could not be written."""
+        """Write events until the queue is empty. Return False if an event could not be written."""
         while self._waiting:
             batch = list(islice(self._waiting, _BATCH))
             untold = self._untold
@@ -166,7 +166,7 @@ class AuditQueue:
 
 
 class LinesSink:
-    """Lines of JSON on a file descriptor, such as standard output."""
+    """A sink that writes events as lines of JSON to a file descriptor, such as standard output."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -190,10 +190,10 @@ class LinesSink:
             if len(self._rest) == before:
                 self._rest = b""
                 raise
-            # Some events are written. The others are written first next time.
+            # Only some events were written. The next call begins with the rest.
 
     def close(self) -> None:
-        """Do nothing, since other code uses the descriptor too."""
+        """Do nothing, since other code uses the file descriptor too."""
 
     def _write_rest(self) -> None:
         while self._rest:
@@ -201,9 +201,9 @@ class LinesSink:
 
 
 class FileSink(LinesSink):
-    """Lines of JSON in a file that only its owner may read.
+    """A sink that writes events as lines of JSON to a file that only its owner may read.
 
-    A file of 10 MiB is renamed, and nine old files are kept.
+    At 10 MiB, the file is renamed and a new file begins. Nine renamed files are kept.
     """
 
     def __init__(self, path: Path, most_bytes: int = _MOST_BYTES) -> None:
@@ -233,7 +233,7 @@ class FileSink(LinesSink):
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        # The file is not opened through a planted link, and is private from the first byte, whatever the umask.
+        # An attacker's symbolic link is not followed. Whatever the umask, only the owner can read the file.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(self._path, flags, 0o600)
         if os.name == "posix" and stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -251,8 +251,8 @@ class FileSink(LinesSink):
         return False
 
     def _rotate(self) -> None:
-        with contextlib.suppress(OSError):  # it goes on in the same file
-            if sys.platform != "win32":  # one of several processes renames the file; closing it unlocks it
+        with contextlib.suppress(OSError):  # then the log continues in the same file
+            if sys.platform != "win32":  # the lock lets only one process rename the file; closing the file unlocks it
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             numbers = range(OLD_FILES - 1, -1, -1) if self._is_current() else ()
             for number in numbers:
@@ -266,7 +266,7 @@ class FileSink(LinesSink):
 
 
 class TableSink:
-    """The table of the audit log in the store, which all nodes share."""
+    """A sink that writes events to a table in the store, which all nodes share."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -275,16 +275,16 @@ class TableSink:
         await self._store.write(lambda transaction: transaction.log_events(events))
 
     def close(self) -> None:
-        """Do nothing, since the owner of the store closes it."""
+        """Do nothing, since other code closes the store."""
 
 
 def old_file(path: Path, number: int) -> Path:
-    """Return the name that a log file has after a number of renames."""
+    """Return the name of a log file that was renamed `number` times."""
     return path.with_name(f"{path.name}.{number}") if number else path
 
 
 def open_audit(place: Audit | Place, store: Store) -> Audit:
-    """Open the audit log at its destination. If `place` is a function, return it unchanged.
+    """Open the audit log at a destination. If `place` is already a function that logs events, return the function.
 
     Raises:
         Misuse: The file cannot be written.
@@ -303,9 +303,10 @@ def open_audit(place: Audit | Place, store: Store) -> Audit:
 
 
 def place_of(text: str, folder: Path, database: str = "") -> Place:
-    """Return the destination of the audit log that a command line names.
+    """Parse the destination of the audit log, as given on a command line.
 
-    "" means `audit.jsonl` in the folder, or the table of a shared database.
+    `-`, `off` and `table` are returned as they are. "" means the table if a database is given, else the file
+    `audit.jsonl` in the folder. Any other text is the path of a file.
     """
     match text:
         case "-" | "off" | "table":
@@ -317,7 +318,7 @@ def place_of(text: str, folder: Path, database: str = "") -> Place:
 
 
 async def _in_thread(job: Callable[[], None]) -> None:
-    """Run a job that may block, on a thread that does not keep the process alive."""
+    """Run a blocking job on a thread that does not keep the process alive."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 
@@ -327,7 +328,7 @@ async def _in_thread(job: Callable[[], None]) -> None:
             job()
         except OSError as raised:
             problem = raised
-        with contextlib.suppress(RuntimeError):  # the loop was closed
+        with contextlib.suppress(RuntimeError):  # the event loop was closed
             loop.call_soon_threadsafe(settle, problem)
 
     def settle(problem: OSError | None) -> None:

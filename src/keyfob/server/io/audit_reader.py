@@ -28,11 +28,11 @@ def read_log(
 
     Args:
         path: The file, which may not exist.
-        fetch: The function that returns events of the table. Its arguments are the number after which to begin, and the
-            most events to return.
-        since: The earliest time, or None.
-        wait: A function that waits a while. If given, the iterator never ends: it calls the function and yields new
-            events.
+        fetch: A function that returns events of the table, given the number of the last event that was read and the
+            greatest number of events to return.
+        since: The time of the earliest event to yield; None for all events.
+        wait: A function that waits a while. If `wait` is given, the iterator never ends: after the last event, it calls
+            `wait` and yields the new events.
     """
     files, table = _Files(path, since), _Table(fetch)
     with contextlib.closing(files):
@@ -45,7 +45,7 @@ def read_log(
 
 
 class _Files:
-    """The file of the log and its renamed predecessors. Each event is read once."""
+    """The log file and the renamed older files. Each event is read once."""
 
     def __init__(self, path: Path, since: datetime | None) -> None:
         self._path = path
@@ -66,7 +66,7 @@ class _Files:
             self._open.close()
 
     def _unread(self) -> Iterator[BinaryIO]:
-        """Yield the open file, and then each newer file."""
+        """Yield the open log file, and then each newer log file."""
         last = OLD_FILES
         if self._open is not None:
             yield self._open
@@ -74,7 +74,7 @@ class _Files:
             if found == 0:
                 return
             last = OLD_FILES if found is None else found - 1
-            yield self._open  # the lines that were written between the two reads
+            yield self._open  # again, for lines that were written after the first read
             self._open.close()
             self._open = None
         for number in range(last, -1, -1):
@@ -100,7 +100,7 @@ class _Files:
 
 
 class _Table:
-    """The table of the log. The events' numbers grow in the order of the commits, so the last number is a cursor."""
+    """The table of the log. Each call of `new` yields the events whose number is greater than the last number read."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -111,7 +111,7 @@ class _Table:
             try:
                 page = self._fetch(self._last, _PAGE)
             except StoreUnavailable:
-                return  # next time
+                return  # the next call yields the rest
             for one in page:
                 self._last = one.number
                 yield from _event_of(one.event)
@@ -120,7 +120,7 @@ class _Table:
 
 
 def _event_of(line: str | bytes) -> Iterator[Event]:
-    """Yield the event of a line, or nothing if a crash has cut off the line."""
+    """Yield the event of a line. Yield nothing if a crash left the line incomplete."""
     try:
         event = json.loads(line)
         _time(event)

@@ -59,8 +59,7 @@ class Manifest:
 def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, source: str | None = None) -> Manifest:
     """Write a backup into a new private file.
 
-    The tenant can run meanwhile. The database is copied in one read transaction, so the copy is a consistent state
-    between two transactions of the tenant.
+    The tenant can run meanwhile. The database is copied in one read transaction, so the copy is consistent.
 
     Args:
         folder: The tenant's folder.
@@ -100,16 +99,16 @@ def back_up(folder: Path, file: Path, version: str, *, with_key: bool = False, s
 
 
 def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
-    """Restore a backup into a folder, after checking all of the backup.
+    """Restore a backup into a folder, after checking the whole backup.
 
-    The folder must be empty, or contain only the master key or the file that names the location of the master key.
+    The folder is created if it does not exist. It may contain no files but `master.key` and `master-key.name`.
 
-    The master key comes from the source, from a place where `find_master_key` looks, or from the backup. A key from the
-    backup is written into the folder.
+    The master key is searched for as in `known_master_key`. Only if no location has a key, the key in the backup is
+    used, and written into the folder.
 
     Raises:
-        Misuse: The backup is damaged, was made by a newer keyfob, or belongs to another master key; or the folder has
-            other files.
+        Misuse: The backup is damaged, was made by a newer keyfob, or was made with another master key; no master key
+            was found; or the folder contains other files.
     """
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
     if found - {MASTER_KEY, NAME_FILE}:
@@ -144,7 +143,7 @@ def restore(file: Path, folder: Path, source: str | None = None) -> Manifest:
 def _copy_database(path: Path, copy: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
-            source.backup(target, pages=-1)  # one step: between steps, each write would restart the copy
+            source.backup(target, pages=-1)  # in one step, since a write between two steps would restart the copy
             target.execute("PRAGMA journal_mode = DELETE")
             _check_integrity(target)
     except sqlite3.Error as problem:
@@ -199,7 +198,7 @@ def _check(database: Path, master: bytes) -> None:
 
     async def check(transaction: Transaction) -> None:
         now = datetime.now(UTC)
-        # In an older database, everything is encrypted under the master key itself.
+        # In a database of an older keyfob, everything is encrypted under the master key itself.
         keyring = await find_keyring(transaction, master, now) or Keyring(master, master)
         for key in await transaction.signing_keys():
             decrypt_signing_key(key, keyring, now)
@@ -225,10 +224,10 @@ def _check_integrity(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _temporary(file: Path) -> Generator[tuple[Path, Path]]:
-    """Yield the paths of two temporary files beside a file, for the database and the archive. Delete both at the end.
+    """Yield the paths of two temporary files: for the database, and for the archive. Delete the files at the end.
 
     Raises:
-        Misuse: Files cannot be written there.
+        Misuse: Files cannot be written in the folder of `file`.
     """
     name = secrets.token_hex(8)
     copy, archive = file.with_name(f".{name}.sqlite3"), file.with_name(f".{name}.tar")

@@ -1,7 +1,7 @@
 """HTTP connections with limits: size of the request head, time to read a request, number of connections.
 
-Of uvicorn's parsers, `httptools` has no limits, and `h11` takes twice the CPU time. If a tenant runs under another ASGI
-server, that server has to set such limits (docs/https.md).
+This module adds the limits to uvicorn's parser `httptools`, which has none. uvicorn's other parser, `h11`, has limits
+but takes twice the CPU time. Under another ASGI server, that server must set such limits (docs/https.md).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _PIECE: Final = 4096
 _READ_S: Final = limits.READ_TIME.total_seconds()
 _STOP_READING_S: Final = limits.STOP_READING.total_seconds()
 _STOP_IDLE_S: Final = limits.STOP_IDLE.total_seconds()
-_IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # uvicorn's own timer is earlier, but a lone CR LF stops it
+_IDLE_S: Final = limits.KEEP_ALIVE.total_seconds() + 5  # in case a lone CR LF has stopped uvicorn's own, shorter timer
 
 
 class _TooLarge(Exception):
-    """The request exceeds a limit. The parser reports it like a syntax error."""
+    """Raised if a request exceeds a limit. The parser handles this exception as a syntax error."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. Times are seconds of the event loop's clock."""
+    """One HTTP connection. Times are seconds of the event loop's clock."""
 
     def __init__(
         self,
@@ -38,17 +38,18 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._since = self.loop.time()
-        self._is_reading = True  # a request has begun and is not complete; true before the first request
+        self._is_reading = True  # whether a request is incomplete; True before the first request, which is awaited
         self._is_head = True
         self._received = 0  # bytes of the present head or body
         self._is_too_large = False
-        self._stalled_since: float | None = None  # the peer does not read, or does not close
-        self._stopping_since: float | None = None  # the server ends
+        self._stalled_since: float | None = None  # since when the peer has not read, or has not closed the connection
+        self._stopping_since: float | None = None  # since when the server has been shutting down
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection.
 
-        If there are too many connections, close the one that has waited longest for its peer.
+        If there are too many connections, close the connection that has waited longest for data from its peer. If none
+        waits for such data, close the new connection.
         """
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > limits.CONNECTIONS:
@@ -57,7 +58,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     @property
     def waits(self) -> bool:
-        """Whether the connection waits for its peer, not for a response of the application."""
+        """Whether the connection waits for data from its peer, not for a response of the application."""
         cycle = self._present_cycle()
         return self._is_reading or cycle is None or cycle.response_complete
 
@@ -65,7 +66,10 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle  # None before the first request, although uvicorn's annotation excludes None
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data in small pieces, since the parser itself stores unfinished headers and URLs of any size."""
+        """Parse the data in small pieces, so that the size is checked after each piece.
+
+        If the data were parsed in one piece, the parser would store a header or URL of any size.
+        """
         for at in range(0, len(data), _PIECE):
             if self.transport.is_closing():
                 return
@@ -77,7 +81,7 @@ class BoundedHttp(HttpToolsProtocol):
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """Begin a request. Data before the request does not count towards the request's limit."""
+        """Begin a request, and begin to count its bytes."""
         super().on_message_begin()
         self._since, self._is_reading, self._is_head = self.loop.time(), True, True
         self._received = min(self._received, _PIECE)
@@ -99,7 +103,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """End the reading of a request."""
+        """Record that the request is complete, so that the limit for reading a request no longer applies."""
         super().on_message_complete()
         self._is_reading, self._received = False, 0
 
@@ -110,19 +114,20 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Record the time since which the peer has not read."""
+        """Record when the peer stopped reading."""
         self._stalled_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Continue to write."""
+        """Record that the peer reads again."""
         self._stalled_since = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse the request, and close the connection.
+        """Send a refusal, and close the connection.
 
-        If the response to an earlier request is not sent, only close.
+        If an earlier request on this connection has no response yet, only close the connection: the client would read
+        the refusal as the response to the earlier request.
         """
         del msg
         if self.transport.is_closing():
@@ -143,10 +148,10 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Finish the current request, and a request that the peer may be sending. Then close the connection.
+        """Finish the current request, or the request that the peer is sending. Then close the connection.
 
-        The server calls this method until the connection is closed. uvicorn's own method would close a connection at
-        once if no request is complete, and so cut off a request that is being sent.
+        The server calls this method until the connection is closed. uvicorn's own method would cut off a request that
+        is still being sent.
         """
         now = self.loop.time()
         if self._stopping_since is None:
@@ -159,7 +164,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Treat a WebSocket request like any other, then close the connection, since the following data is not HTTP."""
+        """Handle a WebSocket request as a usual request. Then close the connection, since further data is not HTTP."""
         cycle = self._present_cycle()
         if cycle is not None:
             cycle.keep_alive = False

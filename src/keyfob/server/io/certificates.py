@@ -1,4 +1,4 @@
-"""A tenant's certificates for https on this machine: `tls/` in its folder, created at the first start."""
+"""A tenant's certificates for https on this machine, which are created in the folder `tls/` at the first start."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class TlsFiles:
 def tls_files(folder: Path, now: datetime | None = None) -> TlsFiles:
     """Return the TLS files of a tenant. Create missing certificates, and renew certificates that expire soon.
 
-    A key is never replaced, and a renewed certificate is for the same key. So if two processes start at the same time,
-    each still reads a key and a certificate that belong together.
+    A key is never replaced, and a renewed certificate is for the same key. So even if two processes start at the same
+    time, every certificate matches its key.
 
     Args:
         folder: The tenant's folder.

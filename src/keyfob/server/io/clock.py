@@ -11,4 +11,4 @@ class SystemSurroundings:
         return datetime.now(UTC)
 
     def random(self, size: int) -> bytes:
-        return os.urandom(size)  # the source of `secrets.token_bytes`, without that function's two extra calls
+        return os.urandom(size)  # `secrets.token_bytes` calls os.urandom too, but through two more functions

@@ -27,11 +27,11 @@ def default_folder() -> Path:
 
 
 def master_key(folder: Path) -> bytes:
-    """Return the master key, from which the other keys are derived. Create it at the first start.
+    """Return the master key in the tenant's folder. If there is none, create it.
 
     Raises:
-        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file is not a
-            key.
+        Misuse: The folder cannot be used, belongs to another user, or is writable by other users; or the file does not
+            contain a key.
     """
     path = folder / MASTER_KEY
     prepare_folder(folder)
@@ -61,7 +61,10 @@ def prepare_folder(folder: Path) -> None:
 
 
 def exposed_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of the files that other users can read, if they can enter the folder. No file is changed."""
+    """Return the first of the named files that other users can read, or None. Change no file.
+
+    If other users cannot enter the folder, they can read no file in it.
+    """
     if os.name != "posix" or not folder.is_dir() or not folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
         return None
     files = (folder / name for name in names if (folder / name).is_file())
@@ -89,7 +92,7 @@ def _make_private(path: Path, *, has_content: bool = True) -> None:
 
 
 def write_once(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Create a file atomically, by a hard link to a temporary file.
+    """Create a file with all of its content in one step.
 
     Raises:
         FileExistsError: The file exists already, and was not changed.

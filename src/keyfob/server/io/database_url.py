@@ -29,8 +29,9 @@ def shown(url: str) -> str:
 def connect_arguments(url: str) -> dict[str, Any]:
     """Return the arguments for asyncpg to connect with.
 
-    A connection to another machine is encrypted and the server's certificate is verified, unless `sslmode` or PGSSLMODE
-    has another value.
+    If `sslmode` or PGSSLMODE is set, it decides about TLS. If neither is set, a connection to another machine is
+    encrypted, and the server's certificate is verified. If neither is set and the URL names a `service`, the settings
+    of the service decide.
 
     Raises:
         Misuse: The text is not the URL of a PostgreSQL database.
@@ -43,7 +44,7 @@ def connect_arguments(url: str) -> dict[str, Any]:
     if mode not in {"", _VERIFIED}:
         return {"dsn": url}
     authorities = query.get("sslrootcert", [os.environ.get("PGSSLROOTCERT", "")])[0]
-    if authorities in {"", "system"}:  # asyncpg has no value for this machine's certificate authorities
+    if authorities in {"", "system"}:  # asyncpg cannot name this machine's authorities; an SSL context can
         return {"dsn": url, "ssl": ssl.create_default_context()}
     return {"dsn": url if "sslmode" in query else f"{url}{'&' if found.query else '?'}sslmode={_VERIFIED}"}
 

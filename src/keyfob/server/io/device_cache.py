@@ -1,8 +1,8 @@
-"""A cache of pending device logins in the memory of a process, so that most pending polls read no database.
+"""A cache of pending device logins in the memory of a process, so that most polls do not read the database.
 
-A store that changes a device login removes it from the cache in the same transaction. Another process can change the
-login too, and each of its commits changes the database's version. So cached logins are used only for `DEVICE_STALENESS`
-after a check of this version.
+A transaction that changes a device login removes the login from this process's cache. If another process changes a
+login, its commit changes the database's version. So cached logins are used only for `DEVICE_STALENESS` after a check
+of this version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DeviceCache:
 
     Attributes:
         valid_until: The time of the next check of the database's version.
-        changes: A counter that grows with each change that can make a cached login outdated.
+        changes: The number of changes so far that can make a cached login outdated.
     """
 
     def __init__(self, most: int = CACHED_DEVICES) -> None:
@@ -44,16 +44,16 @@ class DeviceCache:
         return self._logins.get(device_code_hash) if now < self.valid_until else None
 
     def keep(self, login: DeviceLogin, changes: int) -> None:
-        """Cache a pending login, unless another transaction may have changed the login after it was read.
+        """Cache a pending login. Do nothing if another transaction may have changed the login since it was read.
 
         Args:
-            login: The login as read from a snapshot.
-            changes: The value of `changes` before the snapshot.
+            login: The login, as read from a snapshot of the database.
+            changes: The value of the attribute `changes` before the snapshot.
         """
         if login.stage not in _WAITING or login.user_id is not None:
             return
         with self._lock:
-            # A change may have been committed after the snapshot, or be about to be committed.
+            # The login may be outdated: a change was committed after the snapshot, or is about to be committed.
             if self._is_changing or changes != self.changes:
                 return
             self._logins[login.device_code_hash] = login
@@ -61,7 +61,10 @@ class DeviceCache:
                 del self._logins[next(iter(self._logins))]
 
     def validate(self, version: int, now: float) -> None:
-        """Record that the database had a version at or after a time. If the version is new, clear the cache."""
+        """Record the version that was read from the database at the time `now`.
+
+        If this version differs from the recorded version, clear the cache.
+        """
         with self._lock:
             if version != self._version:
                 self._version = version
@@ -72,14 +75,17 @@ class DeviceCache:
     def change(self, device_code_hash: bytes) -> None:
         """Remove a login that a transaction changes.
 
-        No login is cached until `settle` is called, since readers still see the unchanged record.
+        Until the commit, readers still see the unchanged record. So no login is cached until `settle` is called.
         """
         with self._lock:
             self._is_changing = True
             self._logins.pop(device_code_hash, None)
 
     def sweep(self, before: datetime) -> None:
-        """Remove the logins that a transaction may have deleted."""
+        """Remove the logins that expired before a time, while a transaction deletes them from the database.
+
+        As in `change`, no login is cached until `settle` is called.
+        """
         with self._lock:
             self._is_changing = True
             late = [name for name, login in self._logins.items() if login.expires_at <= before]
@@ -99,14 +105,14 @@ class DeviceCache:
 
 
 class ReadingTransaction(SqlTransaction):
-    """A read transaction in which a poll finds a pending login in the cache.
+    """A read transaction that looks up pending device logins in the cache first.
 
     Attributes:
-        changes: The value of the cache's `changes` before the snapshot.
+        changes: The value of the cache's `changes` before this transaction's snapshot.
     """
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache, look: Callable[[], float]) -> None:
-        """Create a transaction. `look` validates the cache if this is due and possible, and returns the time."""
+        """Create a transaction. `look` validates the cache if the next check is due, and then returns the time."""
         super().__init__(connection)
         self.changes: int = 0
         self._cache = cache
@@ -122,7 +128,7 @@ class ReadingTransaction(SqlTransaction):
 
 
 class WritingTransaction(SqlTransaction):
-    """A write transaction that removes each device login that it changes from the cache."""
+    """A write transaction. If it changes a device login, it also removes this login from the cache."""
 
     def __init__(self, connection: SqlConnection, cache: DeviceCache) -> None:
         super().__init__(connection)

@@ -41,20 +41,21 @@ class KeyRegistry:
         return asyncio.run(self.store.read(lambda transaction: transaction.signing_keys()))
 
     def plan_rotation(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> Changes:
-        """Return the changes of a rotation without making them."""
+        """Return the changes that `rotate` would make. Make no change."""
         keys, now = self.all(), self.now()
         return rotation(keys, tuple(algorithms) or signers(keys, now), now, at_once=at_once)
 
     def rotate(self, algorithms: Iterable[Algorithm] = (), *, at_once: bool = False) -> tuple[StoredKey, ...]:
-        """Announce the next key of each algorithm, or let it sign at once. Return all keys after the change.
+        """Create and publish the next key of each algorithm. Return all keys after the change.
 
-        If a key is announced already, no other key is created.
+        By default, this is done for each algorithm for which a key signs now. If the next key of an algorithm is
+        published already, no key is created. With `at_once`, the next key signs from now on.
         """
         chosen = tuple(algorithms)
         return self._change(lambda keys, now: rotation(keys, chosen or signers(keys, now), now, at_once=at_once))
 
     def revoke(self, name: str) -> tuple[StoredKey, ...]:
-        """Remove a key at once. If the key was signing, another key replaces it. Return all keys after the change.
+        """Remove a key at once. If the key was signing, replace it by another key. Return all keys after the change.
 
         Raises:
             Misuse: There is no such key.
@@ -68,16 +69,18 @@ class KeyRegistry:
         return self._change(decide)
 
     def rewrap(self, fresh: bytes, grace: timedelta) -> int:
-        """Replace the master key. Return how many ciphertexts were encrypted again.
+        """Replace the master key and the tenant's sealing key in one transaction.
 
-        In one transaction, the tenant's sealing key is replaced too, and everything that the old sealing key encrypted
-        is encrypted again.
+        Everything in the store that the old sealing key encrypted is encrypted again.
 
         Args:
             fresh: The new master key.
-            grace: How long the present master key is still accepted, so that all nodes can be restarted with the new
-                key. Use zero if the present key was stolen. Ciphertexts outside the store that depend on the present
-                key, such as tokens for /userinfo, then become invalid at once.
+            grace: How long the present master key is still accepted. All nodes must restart with the new key within
+                this time. Use zero if the present key was stolen. With zero, ciphertexts outside the store, such as
+                tokens for /userinfo, become invalid at once.
+
+        Returns:
+            The number of ciphertexts that were encrypted again.
         """
         now, random = self.now(), self.surroundings.random(KEY_BYTES + 2 * NONCE_BYTES)
         nonces = random[KEY_BYTES : KEY_BYTES + NONCE_BYTES], random[KEY_BYTES + NONCE_BYTES :]

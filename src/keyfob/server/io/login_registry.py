@@ -22,13 +22,13 @@ class LoginShown:
     """A login in a client, or a session of a browser.
 
     Attributes:
-        login_id: The id in hex, which is not a credential. The access tokens of a login contain it as `sid`.
+        login_id: The id of the login or session in hex. It is no secret: access tokens contain it as `sid`.
         kind: `refresh` for a login with refresh tokens, `access` for a login with one access token, `session` for a
             browser session.
-        user: The user; None if deleted.
+        user: The user; None if the user was deleted.
         client_id: The client; "" for a session.
-        used_at: The time of the last refresh or the last page.
-        expires_at: The time at which the login or session expires unless it is used before.
+        used_at: The time of the last refresh or, for a session, of the last page.
+        expires_at: The time at which the login or session expires if it is not used again.
         device: The device that the client claims to run on.
     """
 
@@ -59,7 +59,8 @@ class LoginRegistry:
 
         Args:
             user: The user whose logins and sessions to return; None for all users.
-            client_id: The client whose logins to return; None for all. A session belongs to no client.
+            client_id: The client whose logins to return. If None, return the logins in all clients, and the browser
+                sessions. Sessions belong to no client, so they are not returned if a client is given.
             most: The greatest number of results.
         """
         now, chosen = self.surroundings.now(), None if user is None else user.user_id
@@ -107,9 +108,9 @@ class LoginRegistry:
         return ended
 
     def end_all(self, user: User | None = None, client_id: str | None = None) -> int:
-        """End the logins of a user, of a client, of a user at a client, or of everybody, with the pending ones.
+        """End the logins of one user or all users, in one client or all clients. Pending logins end too.
 
-        If no client is named, the same users' browser sessions end too.
+        If `client_id` is None, the browser sessions of these users end too.
 
         Returns:
             The number of ended logins and sessions.

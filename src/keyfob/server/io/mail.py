@@ -19,9 +19,9 @@ from typing import Final
 from keyfob.errors import Unreachable
 from keyfob.server.decide.limits import LONGEST_EMAIL
 
-# The separators of addresses or comments in a header, or of parameters of an SMTP command.
+# Characters that separate addresses, comments in a header, or parameters of an SMTP command.
 _NOT_IN_ADDRESSES: Final = frozenset(' "(),:;<>[\\]')
-_KEPT: Final = timedelta(minutes=30)  # in the outbox: the lifetime of links to choose a password
+_KEPT: Final = timedelta(minutes=30)  # the lifetime of a link to choose a password
 _OUTBOX_SENDER: Final = Address("keyfob", "no-reply", "localhost")
 
 
@@ -47,14 +47,14 @@ def read_address(text: str, name: str = "") -> Address:
 
 
 def write_message(sender: Address, to: Address, mail: Mail) -> EmailMessage:
-    """Return a message with the plain text, the HTML if there is any, and the headers of an automatic message."""
+    """Return a message with plain text, HTML if there is any, and the headers that mark an automatic message."""
     is_ascii = f"{to.addr_spec}{sender.addr_spec}".isascii()
     message = EmailMessage((policy.SMTP if is_ascii else policy.SMTPUTF8).clone(cte_type="7bit"))
     message["From"], message["To"] = sender, to
     message["Subject"] = " ".join(mail.subject.split())
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain=sender.domain)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no automatic answers
+    message["Auto-Submitted"] = "auto-generated"  # so that no program replies (RFC 3834 §5)
     message.set_content(mail.text)
     if mail.html:
         message.add_alternative(mail.html, subtype="html")

@@ -28,7 +28,7 @@ COMMAND_SECONDS: Final = 30
 _NAME_BYTES: Final = 8
 _NAME: Final = re.compile(r"[0-9a-f]{16}\Z")
 _MOST_BYTES: Final = 4096
-_UNSAFE: Final = 0o037  # the group may read the key, as in a container with another user; only the owner may write it
+_UNSAFE: Final = 0o037  # permits only: the owner reads and writes, and the group reads (for a container's other user)
 _HEX: Final = re.compile(rb"[0-9a-fA-F]{64}\Z")
 _FORMS: Final = "Use file:PATH, env:NAME, credential:NAME, or 'command:PROGRAM ARGUMENTS'."
 
@@ -38,7 +38,7 @@ class MasterKey:
     """A master key.
 
     Attributes:
-        where: The place of the key, for messages.
+        where: The location of the key, as text for messages.
         is_beside: Whether the key is in the folder of the database.
     """
 
@@ -52,19 +52,21 @@ def find_master_key(
 ) -> MasterKey:
     """Return the master key of the tenant in a folder. For a new tenant without a named source, create a key.
 
-    Without a source, the key is searched in this order: the source that `KEYFOB_MASTER_KEY` names, the systemd
-    credential `keyfob-master-key`, the file in the user's configuration folder, and the file in the tenant's folder. A
-    new key is created in the configuration folder, so that a copy of the tenant's folder alone decrypts nothing. For
-    development, it is created in the tenant's folder.
+    Without a source, these locations are searched in this order: the source that `KEYFOB_MASTER_KEY` names, the systemd
+    credential `keyfob-master-key`, the file in the user's configuration folder, and the file in the tenant's folder.
+
+    A new key is created in the configuration folder, so that a copy of the tenant's folder alone cannot be decrypted.
+    For development, a new key is created in the tenant's folder.
 
     Args:
         folder: The tenant's folder. If it is missing, it is created.
-        source: The named source: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+        source: The named source: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`; None to search.
         is_dev: Whether a new key is created in the tenant's folder.
         creates: Whether a missing key is created at all.
 
     Raises:
-        Misuse: There is no key, the content is not a key, or the place is not safe. The message never contains the key.
+        Misuse: There is no key, the content is not a key, or other users can read or change the key. The message never
+            contains the key.
     """
     prepare_folder(folder)
     known = known_master_key(folder, source)
@@ -86,10 +88,13 @@ def find_master_key(
 
 
 def known_master_key(folder: Path, source: str | None = None) -> MasterKey | None:
-    """Return the master key of the tenant in a folder, or None if no place that `find_master_key` searches has a key.
+    """Return the master key of the tenant in a folder, or None if no location has a key. Create nothing.
+
+    The locations are those of `find_master_key`. A source is named by `source` or, if that is None, by the environment
+    variable `KEYFOB_MASTER_KEY`. If a source is named, only this source is read.
 
     Raises:
-        Misuse: The named place has no key, or is not safe.
+        Misuse: The named source has no key, the content is not a key, or other users can read or change the key.
     """
     named = source or os.environ.get(VARIABLE) or ""
     if named:
@@ -107,11 +112,11 @@ def read_source(source: str, *, creates: bool = False) -> bytes:
     """Return the master key at a source.
 
     Args:
-        source: A source as in `find_master_key`.
+        source: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
         creates: Whether a missing file is created, with a random key.
 
     Raises:
-        Misuse: There is no key, the content is not a key, or the place is not safe.
+        Misuse: There is no key, the content is not a key, or other users can read or change the key.
     """
     place, _, name = source.partition(":")
     if place not in PLACES or not name:
@@ -148,9 +153,14 @@ def create_key(path: Path) -> bytes:
 
 
 def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
-    """Return the file in the user's configuration folder, or None if this folder is inside the tenant's folder.
+    """Return the path of the master key in the user's configuration folder, whether or not the file exists.
 
-    The name of the file is stored in the tenant's folder, so that the folder can be moved.
+    The tenant's folder contains the name of the file, so a tenant finds its key after its folder was moved. If the
+    tenant's folder contains no name yet, `creates=True` stores a new name there.
+
+    Returns:
+        None if no name is stored and `creates` is False, if there is no home folder, or if the configuration folder is
+        inside the tenant's folder.
     """
     try:
         parent = platform_folder(
@@ -176,7 +186,10 @@ def _default_place(folder: Path, *, creates: bool = False) -> Path | None:
 
 
 def default_source(folder: Path) -> str | None:
-    """Return the place for a new key outside the tenant's folder, as a source, or None if there is no such place."""
+    """Return the source `file:PATH` for a new key in the user's configuration folder.
+
+    Return None if this account has no home folder, or if the configuration folder is inside the tenant's folder.
+    """
     found = _default_place(folder, creates=True)
     return None if found is None else f"file:{found}"
 
@@ -187,7 +200,7 @@ def _credential(name: str) -> bytes | None:
         return None
     path = Path(folder) / name
     try:
-        return path.read_bytes() if path.is_file() else None  # systemd has made it private
+        return path.read_bytes() if path.is_file() else None  # systemd has restricted the file's permissions
     except OSError as problem:
         raise Misuse(f"the credential {name} cannot be read: {problem.strerror}") from None
 

@@ -1,6 +1,6 @@
 """Metrics of a running tenant for Prometheus, served at a separate port.
 
-Each label has few values, none of which a caller chooses. A path that is not in the table of routes is `other`.
+Each label has few values, and callers cannot add values: a path that is not in the table of routes counts as `other`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PATHS: Final = frozenset({*ROUTES, "/assets/style.css"})
 
 
 class PrometheusMeter:
-    """The meter of one tenant, with a separate registry. The event loop counts, and a thread answers scrapes."""
+    """The meter of one tenant, with its own metrics registry. A separate thread responds to scrapes."""
 
     def __init__(self) -> None:
         self.registry: CollectorRegistry = CollectorRegistry()
@@ -86,7 +86,7 @@ class PrometheusMeter:
         found[1].observe(seconds)
 
     def token(self, grant: str, response: Response) -> None:
-        # The value of `error` is from the tenant's own table (server/wire.py).
+        # The label `error` has only the values of the table in server/wire.py.
         outcome = "issued" if response.status == 200 else str(json.loads(response.body or b"{}").get("error", ""))
         self._tokens.labels(grant.rpartition(":")[2].rpartition("/")[2], outcome).inc()
 
@@ -103,7 +103,7 @@ class PrometheusMeter:
             self._store_errors.labels(operation).inc()
 
     def serve(self, host: str, port: int) -> tuple[str, Callable[[], None]]:
-        """Serve the metrics in a thread. Return their URL, and a function that ends the thread.
+        """Serve the metrics in a thread. Return the URL of the metrics, and a function that ends the thread.
 
         Raises:
             Misuse: The port is in use, or the address does not belong to this machine.
@@ -147,9 +147,9 @@ class MeasuredStore:
 
 
 class _Timer:
-    """Time a transaction.
+    """Times a transaction of the store.
 
-    The function in the transaction may raise a `KeyfobError`, which does not count as a failure of the store.
+    If the function in the transaction raises a `KeyfobError`, this does not count as a failure of the store.
     """
 
     __slots__ = ("_began", "_meter", "_operation")
@@ -169,14 +169,14 @@ class _Timer:
 
 
 class _State(Collector):
-    """The values that a scrape reads."""
+    """The values that are read from the tenant at each scrape."""
 
     def __init__(self, site: Site, lost_events: Callable[[], int]) -> None:
         self._site = site
         self._lost_events = lost_events
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily]:
-        """Yield the gauges."""
+        """Yield the tenant's current values as Prometheus metrics."""
         now = self._site.now()
         polled = [pace.polled_at for pace in self._site.paces.values()]
         pending = sum(1 for at in polled if at is not None and now - at < POLLED_WITHIN)

@@ -1,7 +1,7 @@
-"""Argon2id outside the event loop. Concurrent hashes are limited, since each uses memory (NIST SP 800-63B-4 §3.1.1.2).
+"""Password hashing with Argon2id in threads (NIST SP 800-63B-4 §3.1.1.2).
 
-The queue of waiting passwords is limited too. If a caller disconnects, its password leaves the queue, so that abandoned
-requests do not delay other requests.
+The number of concurrent hashes is limited, since each hash uses much memory. Further passwords wait in a limited queue.
+If a caller disconnects, its password leaves the queue, so that abandoned requests do not delay other requests.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import argon2
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide import limits
 
-# Set for each request: a function that waits until the caller has closed the connection.
+# Each request sets this to a function that waits until the caller has closed the connection.
 CALLER_LEFT: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("CALLER_LEFT", default=None)
 
 
 class Argon2Passwords:
-    """Hash with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
+    """Hashes passwords with argon2-cffi's recommended profile (RFC 9106, low memory: 64 MiB, 3 passes, 4 lanes)."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()
         self._limit = asyncio.Semaphore(limits.HASHES_AT_ONCE)
-        self._waiting: Counter[str] = Counter()  # by network
-        # The password of an unknown user is compared with this hash, which takes the same time.
+        self._waiting: Counter[str] = Counter()  # the number of waiting passwords by network
+        # The password of an unknown user is compared with this hash, so that the response takes the same time.
         self._dummy_hash = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret) -> str:
@@ -61,11 +61,15 @@ class Argon2Passwords:
 
     @property
     def waiting(self) -> int:
-        """The number of passwords that wait to be checked."""
+        """The number of passwords that wait in the queue, to be verified or hashed."""
         return sum(tuple(self._waiting.values()))
 
     async def _has_turn(self, network: str) -> bool:
-        """Wait until a password may be hashed. Return False if too many wait already, or the caller disconnects."""
+        """Wait until a password may be hashed. Return False if it must not be hashed.
+
+        This is so if the queue is full, if too many passwords of the network are in the queue, or if the caller
+        disconnects.
+        """
         if not self._limit.locked():
             return await self._limit.acquire()
         if self._waiting.total() >= limits.HASHES_WAITING or self._waiting[network] >= limits.HASHES_WAITING_OF_ONE:
@@ -105,7 +109,7 @@ async def _before_caller_leaves(limit: asyncio.Semaphore) -> bool:
 
 
 def _let_go(turn: asyncio.Future[Literal[True]], limit: asyncio.Semaphore) -> None:
-    """Release the semaphore if it was acquired, else stop waiting for it."""
+    """Release the semaphore if it was acquired; else cancel the attempt to acquire it."""
     if turn.done() and not turn.cancelled():
         limit.release()
     else:

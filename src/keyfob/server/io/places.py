@@ -25,7 +25,7 @@ def place_of(path: str, address: str) -> str:
     """Return the city and the country of an IP address; "" if the file lacks the address or cannot be read."""
     try:
         found = open_places(path).get(address)
-    except ValueError:  # not an address, or IPv6 in a file without it
+    except ValueError:  # not an IP address, or an IPv6 address and a file with IPv4 only
         return ""
     except (ImportError, OSError, RuntimeError) as problem:
         _warn(path, type(problem).__name__)
@@ -35,7 +35,7 @@ def place_of(path: str, address: str) -> str:
 
 
 def open_places(path: str) -> Reader:
-    """Return a reader of a file. If the file was replaced, open it again.
+    """Return the cached reader of a file. If the file was replaced, open the new file.
 
     Raises:
         ImportError: The library is not installed (extra `places`).
@@ -48,13 +48,13 @@ def open_places(path: str) -> Reader:
 @lru_cache(maxsize=2)
 def _open(path: str, changed_at: int) -> Reader:
     del changed_at
-    # Compared by name, since the optional library cannot be imported for its types here.
+    # The error is recognized by its name, since importing the type would require the optional library.
     return cast("Reader", import_module("maxminddb").open_database(path))
 
 
 @lru_cache(maxsize=8)
 def _warn(path: str, why: str) -> None:
-    """Log once why the city and country of IP addresses are not shown. `keyfob doctor --tenant` reports details."""
+    """Log once why cities and countries are not shown. `keyfob doctor --tenant` reports details."""
     _LOG.warning("no places are shown: %s cannot be read (%s)", path, why)
 
 

@@ -1,8 +1,8 @@
 """A store in a PostgreSQL database, which many nodes share.
 
-Each function runs in one transaction, with isolation SERIALIZABLE if it saves anything. If transactions conflict, one
-commits and the others run again. The third attempt runs alone across all nodes, so it cannot conflict
-(docs/decisions/0043-postgresql.md).
+Each function that is passed to `read` or `write` runs in one transaction; transactions of `write` are SERIALIZABLE. If
+transactions conflict, one commits and the others run again. The third attempt runs while no other transaction of any
+node writes, so it cannot conflict (docs/decisions/0043-postgresql.md).
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from keyfob.server.rows import Row
 from keyfob.server.sql import SqlTransaction
 
 T = TypeVar("T")
-CONNECTIONS: Final = 10  # of one event loop
-_CONNECT_S: Final = 3.0  # to wait for a connection, new or in use
-_ANSWER_S: Final = 10.0  # for one statement if the network is silent; else the database ends the statement earlier
+CONNECTIONS: Final = 10  # the greatest number for one event loop
+_CONNECT_S: Final = 3.0  # the longest wait for a new connection, or for one that another transaction uses
+_ANSWER_S: Final = 10.0  # for one statement; only a dead network needs it, since the database's own limit is shorter
 _MIGRATION_S: Final = 3600.0
 _SETTINGS: Final = {
     "application_name": "keyfob",
     "statement_timeout": "5s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "10s",
-    # A scan of a whole table conflicts with every change of the table; an index scan only with changes nearby.
+    # A scan of a whole table conflicts with every change of the table. An index scan conflicts only with some.
     "enable_seqscan": "off",
 }
 _TOGETHER: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN ROW SHARE MODE"
 _ALONE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE keyfob_schema IN EXCLUSIVE MODE"
-# An issued token survives a crash, even if the database is set to faster, less durable commits. Stricter values stay.
+# Make commits durable, so that an issued token survives a crash. Stricter settings than `on` are not changed.
 _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
-# This lock conflicts only with itself and _ALONE. A lock of the events table would have to wait for autovacuum.
+# This lock conflicts only with itself and _ALONE. The events table is not locked, since that would wait for autovacuum.
 _LOCK_LOG: Final = "LOCK TABLE keyfob_schema IN SHARE UPDATE EXCLUSIVE MODE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRIES_TOGETHER: Final = 2
-_TRIES: Final = 5  # a transaction that runs alone conflicts only with programs other than keyfob
+_TRIES: Final = 5  # the later attempts run alone, and so can conflict only with programs other than keyfob
 _LONGEST_PAUSE_S: Final = 0.01
 _MIGRATION_LOCK: Final = 0x6B6579666F62  # "keyfob"
-# A concurrent change may violate a unique constraint. If the transaction ran alone, there is another cause.
+# A concurrent change can cause a UniqueViolationError. If the transaction ran alone, the error is a mistake instead.
 _CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 _FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
-# The database works, but a value is wrong. asyncpg raises a ValueError for a value that it cannot send.
+# These errors mean a wrong value, not an unusable database. asyncpg raises ValueError for a value that it cannot send.
 _MISTAKES: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
@@ -103,13 +103,13 @@ class _PostgresStatements:
 
 
 class _SecondQuery(Exception):
-    """Raised if a read function sends a second query, so that the function needs a transaction with a snapshot."""
+    """Raised at the second query of a read function. The function then runs again, in a transaction."""
 
 
 class _OneQuery(_PostgresStatements):
     """Runs one query without a transaction.
 
-    A single query has its own snapshot, and takes one round trip instead of three.
+    A single query needs no transaction for a consistent snapshot. Without BEGIN and COMMIT, it takes one round trip.
     """
 
     _is_used = False
@@ -161,13 +161,16 @@ class PostgresStore:
         raise AssertionError
 
     async def is_tenant(self) -> bool:
-        """Return whether the database contains a tenant. The database is not changed."""
+        """Return whether the database contains a tenant. Do not change the database."""
         with _translated():
             async with self._lent(await self._pool()) as connection:
                 return await _version(connection) > 0
 
     async def close(self) -> None:
-        """Close the connections of this event loop. Those of another loop are closed when that loop is closed."""
+        """Close the connections of this event loop.
+
+        If another event loop has used the store, its connections are closed when that event loop ends.
+        """
         if found := self._pools.pop(asyncio.get_running_loop(), None):
             await found[1].aclose()
 
@@ -175,7 +178,7 @@ class PostgresStore:
         async with self._borrowed() as connection:
             await connection.execute(begin)
             result = await work(SqlTransaction(_PostgresStatements(connection)))
-            if await connection.execute("COMMIT") != "COMMIT":  # the answer is ROLLBACK after a failed statement
+            if await connection.execute("COMMIT") != "COMMIT":  # after a failed statement, the response is ROLLBACK
                 raise StoreUnavailable("the database did not commit a transaction")
             return result
 
@@ -200,13 +203,13 @@ class PostgresStore:
         except asyncpg.ClientConfigurationError as problem:
             raise Misuse(f"{self._name} cannot be used: {problem.args[0]}") from None
         except ValueError as problem:
-            if isinstance(problem, OSError):  # a certificate that is not valid is both
+            if isinstance(problem, OSError):  # the error for an invalid certificate is an OSError and a ValueError
                 raise
             raise Misuse(f"{self._name} cannot be used: it is not a URL of a database") from None
         try:
             yield connection
         except BaseException as problem:
-            if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # this server is a standby now
+            if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):  # the database server has become a standby
                 await pool.expire_connections()
             await _roll_back(connection, is_lost=not isinstance(problem, Exception) or isinstance(problem, OSError))
             raise
@@ -223,7 +226,10 @@ class PostgresStore:
 
 
 async def _keep_pool(made: Awaitable[_Pool]) -> AsyncGenerator[_Pool]:
-    """Yield a pool. When an event loop ends, it closes this generator, which then closes the pool."""
+    """Yield a pool of connections, and close the pool when this generator is closed.
+
+    If the store was not closed, the event loop closes this generator when the event loop ends.
+    """
     pool = await made
     try:
         yield pool
@@ -265,7 +271,7 @@ def _reason(problem: BaseException) -> str:
 
 @cache
 def _numbered(sql: str) -> str:
-    """Return a statement with $1, $2 ... for each `?`."""
+    """Return a statement with the placeholders $1, $2 and so on in place of each `?`."""
     first, *rest = sql.split("?")
     return first + "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))
 
@@ -278,7 +284,7 @@ async def _version(connection: _Connection) -> int:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    """Migrate the schema. If it is current, do nothing, so that no privilege to change it is needed.
+    """Migrate the schema. If the schema is current, run no statement that requires the privilege to change it.
 
     Raises:
         Misuse: A newer keyfob made the schema, or the database belongs to another program.
@@ -289,7 +295,7 @@ async def _migrate(connection: _Connection, name: str) -> None:
         raise Misuse(f"{name} is not in UTF-8", hint="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
     await connection.execute(begin)
-    # If nodes start at the same time, one node migrates, and the other nodes wait.
+    # If several nodes start at the same time, one node migrates, and the other nodes wait.
     await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", timeout=_MIGRATION_S)
     await connection.execute("CREATE TABLE IF NOT EXISTS keyfob_schema (version BIGINT NOT NULL)")
     for number, statements in missing_steps(await _version(connection)):
@@ -308,7 +314,10 @@ async def _make_durable(connection: _Connection) -> None:
 
 
 async def _keep_session(_: object) -> None:
-    """Do nothing when a connection returns to the pool, since asyncpg's usual reset takes a round trip."""
+    """Do nothing when a connection returns to the pool.
+
+    asyncpg calls this function in place of its own reset of the connection, which would take a round trip.
+    """
 
 
 def _pool_arguments() -> dict[str, Any]:

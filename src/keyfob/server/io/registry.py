@@ -46,7 +46,7 @@ _USER_ID_BYTES: Final = 12
 
 
 class Registry:
-    """The settings and users of a tenant. It is a context manager, which closes the store."""
+    """The settings and users of a tenant. Use a registry in a `with` statement, which closes the store at the end."""
 
     def __init__(
         self, store: Store, master: bytes, *, passwords: Passwords | None = None, signal: ChangeSignal | None = None
@@ -71,8 +71,8 @@ class Registry:
             folder: The tenant's folder.
             database: The URL of the tenant's PostgreSQL database; "" for a file in the folder.
             creates: Whether to create a missing tenant.
-            master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-                By default, the places that `keyfob serve` searches.
+            master_key: The source of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+                If None, the locations of `find_master_key` are searched.
             is_dev: Whether the master key of a new tenant is created in the folder.
 
         Raises:
@@ -85,7 +85,7 @@ class Registry:
         store = open_store(folder, database)
         try:
             return cls(store, found.key, signal=ChangeSignal(folder))
-        except BaseException:  # the key is not this store's
+        except BaseException:  # such as Malformed, if the store was encrypted with another master key
             asyncio.run(store.close())
             raise
 
@@ -107,7 +107,7 @@ class Registry:
         return self._read(lambda transaction: transaction.documents())
 
     def tables(self) -> Table:
-        """Return the settings as tables of tenant.toml. If no settings are stored, return the ready settings.
+        """Return the settings as tables of tenant.toml. If no settings are stored, return those of a ready tenant.
 
         Raises:
             Misuse: The store is damaged, or was written by a newer keyfob.
@@ -124,7 +124,7 @@ class Registry:
         return config_of(self.documents() or _ready(), SERVED)
 
     def live_codes(self, now: datetime, most: int) -> int:
-        """Return the number of live user codes, at most `most`."""
+        """Return the number of user codes that can still be entered in a browser, or `most` if there are more."""
         return self._read(lambda transaction: transaction.live_codes(now, most))
 
     def users(self) -> tuple[User, ...]:
@@ -145,26 +145,28 @@ class Registry:
         return found
 
     def logged_events(self, after: int, most: int) -> tuple[LoggedEvent, ...]:
-        """Return at most `most` events of the audit log's table, the oldest of those with a number above `after`."""
+        """Return at most `most` events of the audit log's table with a number greater than `after`, oldest first."""
         return self._read(lambda transaction: transaction.logged_events(after, most))
 
     def plan_file(self, file: TenantFile) -> Plan:
-        """Plan the change to the content of a tenant.toml. Users that the file does not name are not changed.
+        """Plan to replace the settings with those of a tenant.toml, and to add or change the users that it names.
+
+        Users that the file does not name are not changed.
 
         Raises:
-            Misuse: A user exists with another user_id, or a new password is weak.
+            Misuse: A user has another `user_id` in the tenant than in the file, or a new password is weak.
         """
         config = without_secrets(file.config, self._keys.secrets)
         documents = documents_of(config, names_issuer=file.names_issuer)
         return plan_of(self.documents(), documents, asyncio.run(self._people(file.people, config)))
 
     def plan_tables(self, tables: Table, secret: Secret | None = None, client_id: str = "") -> Plan:
-        """Plan the change to other settings.
+        """Plan the replacement of all settings.
 
         Args:
-            tables: All settings, as tables of tenant.toml.
-            secret: A new client secret.
-            client_id: The client of the secret.
+            tables: The new settings, as tables of tenant.toml.
+            secret: A new client secret; None if no secret changes.
+            client_id: The client that gets the secret; "" if no secret changes.
 
         Raises:
             Misuse: A setting is not valid; the message names it.
@@ -181,21 +183,21 @@ class Registry:
         return plan_of(stored, after, before=stored or _ready())
 
     def plan_person(self, wanted: PersonWanted) -> Plan:
-        """Plan the change of one user. A given password counts as new, even if it equals the present password.
+        """Plan the change of one user. A given password counts as a change, even if it equals the present password.
 
         Raises:
-            Misuse: The user exists with another user_id, or the new password is weak.
+            Misuse: The user has another `user_id` in the tenant than the wanted one, or the new password is weak.
         """
         stored = self.documents()
         return plan_of(stored, stored, asyncio.run(self._people((wanted,), self.config(), anew=True)))
 
     def carry_out(self, plan: Plan) -> None:
-        """Make the changes of a plan in one transaction. End the logins of users who get a new password or a block.
+        """Make the changes of a plan in one transaction. End the logins of users who get a new password or are blocked.
 
-        The same transaction adds an event for each change to the table of the audit log.
+        The transaction also adds an event for each change to the table of the audit log.
 
         Raises:
-            Misuse: The settings or a user were changed after the plan was made.
+            Misuse: The settings or a user have changed since the plan was made.
         """
         events = self._events(_events_of(plan))
 
@@ -223,7 +225,7 @@ class Registry:
             self._signal.send()
 
     def drop_user(self, user: User) -> None:
-        """Delete a user with all records of that user."""
+        """Delete a user and all records of that user."""
         events = self._events([("sdu", {"user_id": user.user_id, "user_name": user.email})])
 
         async def work(transaction: Transaction) -> None:
@@ -233,10 +235,9 @@ class Registry:
         self._write(work)
 
     def note(self, code: str, **fields: str) -> None:
-        """Add an audit event about a command to the table in the store.
+        """Add an audit event about a command to the table in the store, even if the running tenant logs to a file.
 
-        The event is written to the table even if the running tenant logs elsewhere. It names the account that ran the
-        command.
+        The event names the operating system account that ran the command.
         """
         events = self._events([(code, fields)])
         self._write(lambda transaction: transaction.log_events(events))
@@ -249,10 +250,10 @@ class Registry:
         ]
 
     def _find_keyring(self) -> Keyring:
-        """Return the tenant's keys; create them at the first start.
+        """Return the tenant's keys. Create the keys at the first start.
 
         Raises:
-            Malformed: The master key is not that of the tenant.
+            Malformed: The keys were encrypted with another master key.
         """
         now = self._surroundings.now()
         found = self._read(lambda transaction: find_keyring(transaction, self._master, now))
@@ -274,10 +275,13 @@ class Registry:
         return found
 
     async def _hash(self, wanted: PersonWanted, known: User | None, config: TenantConfig) -> str:
-        """Return the hash of the wanted password. If the password is unchanged, return the present hash.
+        """Return the password hash that the user will have.
+
+        This is the hash of the wanted password. If only a hash is wanted, it is this hash. If neither is wanted, it is
+        the present hash.
 
         Raises:
-            Misuse: A new user has no password, or the new password is weak.
+            Misuse: The user is new and neither a password nor a hash is wanted, or the wanted password is weak.
         """
         if wanted.password is not None:
             self._passwords = self._passwords or Argon2Passwords()
@@ -344,7 +348,7 @@ async def _save_user(transaction: Transaction, known: User | None, wanted: User)
 
 
 def _never(reference: Reference) -> Secret:
-    """Raise Misuse, since a command cannot resolve references to secrets."""
+    """Raise Misuse, since a change by a command must not contain a reference to a secret."""
     raise Misuse(f"refer to a secret ({reference.where})", hint="Write it into tenant.toml and apply the file.")
 
 

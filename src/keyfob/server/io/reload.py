@@ -1,4 +1,4 @@
-"""Reload the settings and the keys of a running tenant after another process or the passage of time changed them."""
+"""Reload the settings and keys of a running tenant if another process has changed them, or a key change is due."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _Found = tuple[tuple[Document, ...], tuple[StoredKey, ...], tuple[KeySlot, ...]]
 
 
 class Reloader:
-    """Check whether settings or keys have changed.
+    """Checks at a request whether settings or keys have changed, and reloads them.
 
-    The check runs at a request, after a change signal or once a second.
+    A request causes a check if a change signal was sent since the last check, or if the last check was at least a
+    second ago.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class Reloader:
         Args:
             site: The running tenant.
             keys: The follower of the tenant's keys.
-            read: The function that converts documents to settings and may raise KeyfobError. If None, settings are not
-                reloaded.
+            read: A function that converts the stored documents to settings, and may raise KeyfobError. If None, only
+                keys are reloaded.
             seen: The documents that the site's present settings were read from.
-            state: The function that returns a different value after each change signal.
+            state: A function that returns a different value after each change signal.
         """
         self._site = site
         self._keys = keys
@@ -52,12 +53,12 @@ class Reloader:
         self._checked_at = site.now()
         self._state = state
         self._found: _Found | None = None
-        self._seen_state: object = None  # so that the first request checks for changes since `seen` was read
+        self._seen_state: object = None  # no state equals None, so the first request checks for changes since `seen`
 
     async def reload_if_changed(self) -> None:
         """Reload changed settings. If the new settings are not valid, log the error and keep the old settings."""
         now, state = self._site.now(), self._state()
-        # abs: the clock may have been set back
+        # `abs`, since the clock may have been set back.
         if state == self._seen_state and abs(now - self._checked_at) < CHECK_EVERY:
             return
         self._checked_at, self._seen_state = now, state
@@ -78,7 +79,7 @@ class Reloader:
         documents, stored, slots = found
         config = site.config
         if self._read is not None and documents != self._seen:
-            self._seen = documents  # even if they are not valid, so that this is logged only once
+            self._seen = documents  # even if the new documents are not valid, so that the error is logged only once
             config = self._read(documents)
         keys = await self._keys.follow(config, stored, slots)
         self._found = found
@@ -97,7 +98,7 @@ async def _read_all(transaction: Transaction) -> _Found:
 
 
 def note_password_users(site: Site) -> None:
-    """Log Auth0's deprecation notice `depnote` with the clients that may use the password grants, if there are any."""
+    """If clients may use the password grants, write an audit event that names them: Auth0's event code `depnote`."""
     names = site.config.password_users()
     if names:
         site.record("depnote", description=f"These applications may use the password grants: {', '.join(names)}")

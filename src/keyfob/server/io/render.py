@@ -1,4 +1,4 @@
-"""Render the pages and e-mails with Jinja2, HTML with escaping, and the style sheet with the tenant's colour."""
+"""Render the pages and e-mails with Jinja2, and the style sheet with the tenant's colour. HTML is escaped."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, words: Mapping[str, object]) -> bytes:
-    """Render a template. The template gets texts by `t("table.key", value=...)`; `lang` selects their language."""
+    """Render a template. The template calls `t("table.key", value=...)` for a text in the language `words["lang"]`."""
     texts = texts_of(str(words["lang"]))
 
     def t(key: str, **values: Any) -> str:  # noqa: ANN401
         return texts[key].format(**values)
 
     def lasting(parts: Sequence[tuple[int, str]]) -> str:
-        """Return a length of time as a number and a unit, such as (1, "hour")."""
+        """Return a length of time as text in the page's language. `parts` are numbers with units, as (1, "hour")."""
         units = {"minute": ("minute_long", "minutes_long"), "hour": ("hour", "hours"), "day": ("day", "days")}
         shown = [t(f"about.{units[unit][number != 1]}", number=number) for number, unit in parts if number]
         return " ".join(shown) or t("about.short")
@@ -61,21 +61,21 @@ def render(name: str, words: Mapping[str, object]) -> bytes:
 
 
 def draw(address: str) -> str:
-    """Return a QR code as a data: URL, for the `src` of an image."""
+    """Return the QR code of a URL as a data: URL, for the `src` of an image."""
     return segno.make(address, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
 
 
 @cache
 def script() -> bytes:
-    """Return the script for passkeys."""
+    """Return the JavaScript of the pages that use passkeys."""
     return files("keyfob.server.io").joinpath("templates/passkey.js").read_bytes()
 
 
 @lru_cache(maxsize=8)
 def style(colour: str) -> bytes:
-    """Return the style sheet. Its text colour and edges have enough contrast to the tenant's colour.
+    """Return the style sheet for the tenant's colour, which `TenantConfig` has checked.
 
-    `TenantConfig` has checked the colour.
+    Text on the tenant's colour and the edges of such areas get colours that have enough contrast.
     """
     sheet = files("keyfob.server.io").joinpath("templates/style.css").read_text(encoding="utf-8")
     edges = f"light-dark({visible_on(colour, LIGHT_CARD)}, {visible_on(colour, DARK_CARD)})"

@@ -1,7 +1,7 @@
 """Serve an ASGI application on a socket, in this thread or in a new one.
 
-A second socket can request client certificates (RFC 8705 §5). The second socket is separate, since a browser that
-receives a request for a certificate asks its user for one.
+A second socket can request client certificates (RFC 8705 §5). Browsers use the first socket, since a browser would ask
+its user to choose a certificate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from keyfob.server.io.certificates import TlsFiles
 _BACKLOG: Final = 256
 _START_LIMIT_S: Final = 10.0
 _END_EVERY_S: Final = 0.05
-_CHECK_EVERY: Final = 10  # in uvicorn's ticks, of which there are ten a second
+_CHECK_EVERY: Final = 10  # the number of uvicorn's ticks between two checks; ten ticks are one second
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Certified:
         listener: A bound socket.
         authorities: A file with the accepted certificate authorities. If None, only registered certificates are
             accepted.
-        registered: The function that returns the clients' registered certificates in DER.
+        registered: A function that returns the clients' registered certificates in DER.
     """
 
     listener: socket.socket
@@ -58,8 +58,8 @@ def bind(host: str, port: int) -> socket.socket:
         Misuse: The port is in use (code `port-taken`), or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only if `proto` is given. Without it, the second half of every response waits 40 ms
-    # for an acknowledgement.
+    # `proto` is given, since asyncio otherwise does not set TCP_NODELAY. Without TCP_NODELAY, the second half of every
+    # response waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     claim_port(listener)
     try:
@@ -95,7 +95,7 @@ def url_of(listener: socket.socket, *, is_tls: bool = False, name: str = "") -> 
 
 
 class _LimitedServer(uvicorn.Server):
-    """A server with limits. It can listen on a second socket that requests client certificates."""
+    """A uvicorn server with connection limits. It can listen on a second socket, which requests client certificates."""
 
     def __init__(self, config: uvicorn.Config, certified: Certified | None, tls: TlsFiles | None) -> None:
         super().__init__(config)
@@ -105,7 +105,7 @@ class _LimitedServer(uvicorn.Server):
         self._context = None if certified is None or tls is None else _mtls_context(tls, certified)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on both sockets, with the registered certificates already loaded."""
+        """Load the registered certificates, then listen on both sockets."""
         await super().startup(sockets)
         if self._certified is not None and self._context is not None:
             await self._accept_registered()
@@ -117,9 +117,9 @@ class _LimitedServer(uvicorn.Server):
         return partial(kind, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
-        """Accept newly registered certificates, delete expired rows, and end connections that are too slow.
+        """Accept newly registered certificates, delete expired rows, and close connections that are too slow.
 
-        The TLS layer still accepts certificates that were removed, but the endpoints refuse them.
+        A certificate that is no longer registered is refused by the endpoints, although the TLS layer still accepts it.
         """
         if counter % _CHECK_EVERY == 0:
             await self._accept_registered()
@@ -142,10 +142,10 @@ class _LimitedServer(uvicorn.Server):
             ending.cancel()
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening. First take over the connections that the system has accepted, since closing would reset them.
+        """Stop listening, but serve the connections that wait in the queues of the sockets.
 
-        The event loop first closes its sockets, while copies keep the ports. Each copy is closed at once after its last
-        connection was accepted.
+        If a socket is closed, the system resets the connections in its queue. So each socket is duplicated before the
+        event loop closes it. The duplicate is closed after all connections in its queue were accepted.
         """
         kind = self.config.http_protocol_class
         places = [(one, self._maker(kind), self.config.ssl) for one in sockets]
@@ -156,7 +156,7 @@ class _LimitedServer(uvicorn.Server):
             server.close()
         accepted: list[tuple[socket.socket, Any, ssl.SSLContext | None]] = []
         for copy, make, context in copies:
-            with contextlib.closing(copy), contextlib.suppress(OSError):  # there are no more
+            with contextlib.closing(copy), contextlib.suppress(OSError):  # raised when the queue is empty
                 while True:
                     accepted.append((copy.accept()[0], make, context))
         loop = asyncio.get_running_loop()
@@ -168,7 +168,7 @@ class _LimitedServer(uvicorn.Server):
             connection.shutdown()
 
     async def _keep_ending(self) -> None:
-        """Shut down every connection, including those that complete their TLS handshake only now."""
+        """Shut down every connection, including connections that complete their TLS handshake during the shutdown."""
         while True:
             self._end_connections()
             await asyncio.sleep(_END_EVERY_S)
@@ -177,7 +177,7 @@ class _LimitedServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Shut down at SIGINT or SIGTERM.
 
-        The method of uvicorn would raise the signal again before the store is closed.
+        uvicorn's own method would raise the signal again, which would end the process before the store is closed.
         """
         with super().capture_signals():
             yield
@@ -188,7 +188,7 @@ class _LimitedServer(uvicorn.Server):
             return
         for certificate in set(await self._certified.registered()) - self._known:
             self._known.add(certificate)
-            with contextlib.suppress(ssl.SSLError):  # OpenSSL cannot read it, so it is not accepted
+            with contextlib.suppress(ssl.SSLError):  # a certificate that OpenSSL cannot read is not accepted
                 self._context.load_verify_locations(cadata=certificate)
 
 
@@ -202,7 +202,7 @@ def _mtls_context(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate, tls.key)
     context.verify_mode = ssl.CERT_OPTIONAL
-    # A registered certificate is trusted by itself, even if an unknown authority has signed it.
+    # A registered certificate is trusted even if an unknown authority has signed it.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if certified.authorities is not None:
         try:
@@ -214,7 +214,7 @@ def _mtls_context(tls: TlsFiles, certified: Certified) -> ssl.SSLContext:
 
 
 def _with_certificate(protocol: Any) -> Any:  # noqa: ANN401  one of uvicorn's protocol classes
-    """Return a protocol class that passes the client certificate to the application by ASGI's TLS extension."""
+    """Return the protocol class, extended to pass the client certificate to the application (ASGI's TLS extension)."""
 
     def connection_made(self: Any, transport: asyncio.BaseTransport) -> None:  # noqa: ANN401
         protocol.connection_made(self, transport)
@@ -240,7 +240,7 @@ def _server(app: Any, tls: TlsFiles | None, certified: Certified | None = None) 
     )  # fmt: skip
     guard_log("uvicorn.error")
     config.load()
-    if config.ssl is not None:  # RFC 9325 §3.1.1, even if this machine's OpenSSL allows less
+    if config.ssl is not None:  # at least TLS 1.2 (RFC 9325 §3.1.1), even if this machine's OpenSSL allows TLS 1.1
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return _LimitedServer(config, certified, tls)
 
@@ -254,14 +254,14 @@ def until_signal(
 ) -> Generator[Callable[[], None]]:
     """Yield a function that serves until SIGINT or SIGTERM and then finishes pending requests. `tls` enables https.
 
-    If a signal arrives in the block before the call, the function returns at once.
+    If a signal arrives before the function is called, the function returns at once.
     """
     guard_log("asyncio", "concurrent.futures")
     server = _server(app, tls, certified)
-    # Signals are handled before any event loop begins, since a loop that just ends loses the exception.
+    # Handle signals before any event loop begins, since an event loop that is ending loses the signal's exception.
     with contextlib.suppress(KeyboardInterrupt), server.capture_signals():
-        # Garbage collection skips the present objects. Otherwise each full collection would visit 50,000 objects, and
-        # delay every request for 30 ms, on a busy machine for 200. A collection would lose an exception by a signal.
+        # Exclude the present 50,000 objects from garbage collection. Each full collection would delay every request by
+        # 30 ms, on a busy machine by 200 ms, and would lose a signal's exception.
         gc.collect()
         gc.freeze()
         yield partial(server.run, sockets=[listener])

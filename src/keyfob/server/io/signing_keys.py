@@ -1,4 +1,4 @@
-"""The keys of a running tenant: follow the store, and make the changes that are due, once for all nodes."""
+"""The keys of a running tenant: reload changed keys from the store, and make due changes once for all nodes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LONGEST_TOKEN: Final = timedelta(days=30)
 
 
 class KeyFollower:
-    """Follows the keys in a store. It decrypts each key once."""
+    """Keeps a running tenant's keys current. Each stored key is decrypted only once."""
 
     def __init__(self, store: Store, master: bytes, surroundings: TimeAndRandom) -> None:
-        """Create a follower, which reads nothing yet."""
+        """Create a follower without reading the store."""
         self._store, self._master, self._surroundings = store, master, surroundings
         self._keyring: Keyring | None = None
         self._slot: KeySlot | None = None
@@ -34,20 +34,23 @@ class KeyFollower:
         self._changes_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether a change of the keys by time alone is due."""
+        """Return whether the keys must change at this time, such as for a scheduled rotation."""
         return self._changes_at is not None and now >= self._changes_at
 
     async def look(self, config: TenantConfig) -> TenantKeys:
         """Read all keys, create missing keys, and make the changes that are due.
 
         Raises:
-            Malformed: The master key is not that of the tenant, or a key is damaged.
+            Malformed: The keys were encrypted with another master key, or a key is damaged.
         """
         stored, slots = await self._store.read(read_keys)
         return await self.follow(config, stored, slots)
 
     async def follow(self, config: TenantConfig, stored: Sequence[StoredKey], slots: tuple[KeySlot, ...]) -> TenantKeys:
-        """Make the changes that are due for the stored keys, and return the tenant's keys."""
+        """Create missing keys and make scheduled changes, as in `look`. Then return the tenant's keys.
+
+        `stored` and `slots` are the signing keys and the key slots, as just read from the store.
+        """
         now = self._surroundings.now()
         keyring = await self._follow_slots(slots, now)
         due = due_changes(stored, longest_tokens(config), config.rotate_keys_every, now)
@@ -57,7 +60,7 @@ class KeyFollower:
                 lambda keys, now: due_changes(keys, longest_tokens(config), config.rotate_keys_every, now),
             )  # fmt: skip
         elif self._keyring is not keyring:
-            stored, _ = await self._store.read(read_keys)  # the stored keys may have been encrypted again
+            stored, _ = await self._store.read(read_keys)  # the keys may have been encrypted again, for the new keyring
         self._keyring = keyring
         moments = (next_change(stored, config.rotate_keys_every, now), keyring.changes_at(now))
         self._changes_at = min((at for at in moments if at is not None), default=None)
@@ -66,7 +69,7 @@ class KeyFollower:
     async def _follow_slots(self, slots: tuple[KeySlot, ...], now: datetime) -> Keyring:
         slot = valid_slot(slots, self._master, now)
         if self._keyring is not None and slot is None:
-            return self._keyring  # the master key was replaced: this process keeps its present keys until it ends
+            return self._keyring  # the master key was replaced: keep the present keys until this process ends
         if self._keyring is not None and slot == self._slot:
             return self._keyring
         random = self._surroundings.random(BEGIN_BYTES)
@@ -108,7 +111,8 @@ async def make_changes(
 ) -> tuple[StoredKey, ...]:
     """Make the changes that `decide` returns for the stored keys. Return all keys after the changes.
 
-    `decide` is called again in the transaction, so that only one of several nodes makes the changes.
+    `decide` is called twice. After the first call, the new keys are generated. The second call is made in the
+    transaction that makes the changes: it no longer returns changes that another node has made meanwhile.
     """
     wanted = decide(await store.read(lambda transaction: transaction.signing_keys()), surroundings.now())
     made: dict[Algorithm, tuple[SigningKey, bytes]] = {}
@@ -135,7 +139,7 @@ async def _make(
         await transaction.add_key(key)
     for algorithm, signs_at in changes.made:
         if algorithm not in made:
-            continue  # another node has changed the settings since; the next look finds it
+            continue  # another node has changed the settings meanwhile; the next `look` makes this key
         fresh, nonce = made[algorithm]
         longest_token = longest.get(algorithm, LONGEST_TOKEN)
         await transaction.add_key(encrypt_signing_key(fresh, keyring, nonce, now, signs_at, longest_token))

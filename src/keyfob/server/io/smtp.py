@@ -1,4 +1,4 @@
-"""Send e-mail by SMTP (RFC 5321), over TLS (RFC 8314, RFC 3207) with a login (RFC 4954)."""
+"""Send e-mail by SMTP (RFC 5321), over TLS (RFC 8314, RFC 3207), with authentication at the server (RFC 4954)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from keyfob.server.io.mail import Mail, address_to, read_address, write_message
 if TYPE_CHECKING:
     import aiosmtplib
 else:
-    aiosmtplib = LazyModule("aiosmtplib")  # not every tenant sends e-mail
+    aiosmtplib = LazyModule("aiosmtplib")  # imported at the first use, since not every tenant sends e-mail
 
 Security = Literal["starttls", "implicit", "none"]
 _PORTS: Final[dict[Security, int]] = {"starttls": 587, "implicit": 465, "none": 25}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_QUIT_TIME: Final = 1.0  # seconds; the message has been accepted by then
-_FAULT_OF_SERVER: Final = 400  # the server's replies from this code on are refusals: 4xx is temporary, 5xx permanent
+_QUIT_TIME: Final = 1.0  # seconds for QUIT, which is sent after the message was accepted
+_FAULT_OF_SERVER: Final = 400  # replies from this code on are refusals: 4xx is temporary, 5xx is permanent
 _FOR_GOOD: Final = 500
 _URL_HINT: Final = (
     "For example smtp://USER@smtp.example.com:587 (STARTTLS), or smtps://USER@smtp.example.com (port 465)."
@@ -37,7 +37,8 @@ class MailServer:
     """The mail server that this tenant sends e-mail through.
 
     Attributes:
-        security: `starttls` upgrades the connection to TLS or closes it. `implicit` uses TLS from the first byte.
+        security: With `starttls`, the connection is upgraded to TLS, or closed if that fails. With `implicit`, the
+            connection uses TLS from the first byte. With `none`, the connection is not encrypted.
         user: The name to log in with, or "" for no login.
     """
 
@@ -50,7 +51,7 @@ class MailServer:
     def read(cls, url: str) -> MailServer:
         """Parse a URL `smtp://USER@HOST:PORT` or `smtps://...`.
 
-        `smtp` means STARTTLS, except for a server on this machine, where the connection is not encrypted.
+        `smtps` means TLS from the first byte. `smtp` means STARTTLS, or no encryption for a server on this machine.
 
         Raises:
             Misuse: The text is not such a URL, or contains a password.
@@ -74,9 +75,10 @@ class MailServer:
 
 
 class SmtpMailer:
-    """Send each message over a new connection, in ten seconds at most.
+    """Sends each message over a new connection, in ten seconds at most.
 
-    Connecting is tried twice. A message is sent once, since a server that does not respond may have accepted it.
+    Connecting is tried twice. A message is sent only once: a server that does not respond may have accepted the
+    message.
     """
 
     def __init__(
@@ -92,7 +94,8 @@ class SmtpMailer:
                 in SSL_CERT_FILE are trusted.
 
         Raises:
-            Misuse: The sender is not one address of ASCII letters, or a user has no password.
+            Misuse: The sender is not one address of ASCII letters; or there is a `user` without a password, or a
+                password without a `user`.
         """
         name, bracket, rest = sender.rpartition("<")
         address = rest.removesuffix(">") if bracket else sender
@@ -152,7 +155,7 @@ class SmtpMailer:
             hostname=server.host,
             port=server.port,
             local_hostname=self._sender.domain,
-            timeout=None,  # `send` has one time limit for the whole exchange
+            timeout=None,  # the time limit in `send` covers the whole exchange
             use_tls=security == "implicit",
             start_tls=security == "starttls",
             tls_context=self._tls or ssl.create_default_context(),
@@ -167,9 +170,10 @@ class SmtpMailer:
         return client
 
     async def _look_up(self) -> None:
-        """Look up the server's name, once at a time.
+        """Look up the IP address of the mail server. All messages that are sent at the same time share one lookup.
 
-        If the name server does not respond, only one thread waits, and the other threads can hash passwords.
+        A lookup waits on one of the threads that also hash passwords. If the name server does not respond, only this
+        one thread waits, and the other threads still hash passwords.
         """
         lookup = self._lookup
         if lookup is None or lookup.done():
@@ -178,12 +182,12 @@ class SmtpMailer:
 
 
 async def _look_up(server: MailServer) -> None:
-    with contextlib.suppress(OSError):  # connecting then fails for the same reason and reports the error
+    with contextlib.suppress(OSError):  # connecting fails for the same reason, and reports the error
         await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
 
 
 def _abandon(client: aiosmtplib.SMTP) -> None:
-    """Close a connection at once. With TLS, a regular close would wait for a server that does not respond."""
+    """Close a connection at once. A regular close of TLS would wait for the server, which may not respond."""
     transport = client.transport
     client.close()
     if transport is not None:
@@ -195,7 +199,7 @@ def _unsent(message: str) -> Unreachable:
 
 
 def _words(problem: Exception) -> str:
-    """Describe a problem. Texts of the server are left out, since they may repeat addresses and messages."""
+    """Describe a problem. The server's texts are left out, since they may contain addresses or parts of messages."""
     match problem:
         case aiosmtplib.SMTPAuthenticationError():
             return f"the mail server refused the user name and the password ({problem.code})"

@@ -1,8 +1,8 @@
 """A store in one SQLite file, or in memory.
 
-The functions that are passed to `read` and `write` run one after the other on the event loop, where SQLite never waits
-for the disk. The functions that are passed to `write` at the same time are a batch: they share one transaction, which a
-thread commits with one fsync. Callers of `write` get their results after this commit.
+Functions that are passed to `read` and `write` run one after the other on the event loop. Functions that are passed to
+`write` at the same time are a batch: they share one transaction. A thread commits this transaction, since a commit
+waits for the disk (fsync). Each call of `write` returns after the commit.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from keyfob.server.ports import Transaction, Work
 from keyfob.server.rows import Row
 
 T = TypeVar("T")
-_LOCK_WAIT_MS: Final = 5_000  # for another process that writes
+_LOCK_WAIT_MS: Final = 5_000  # the longest wait for another process that is writing
 
 
 @dataclass(eq=False, slots=True)
 class _Piece:
-    """One function that waits for its commit, and the future for its result."""
+    """One function of a batch, and the future that gets the function's result after the commit."""
 
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
@@ -43,7 +43,7 @@ class _Piece:
 
 
 class _Statements:
-    """Runs statements on one connection, without ever suspending."""
+    """Runs statements on one connection. The methods are coroutines that never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -59,11 +59,11 @@ class _Statements:
         self._connection.executemany(sql, values)
 
     async def lock_log(self) -> None:
-        """Do nothing, since only one transaction writes at a time."""
+        """Do nothing, since SQLite never runs two write transactions at the same time."""
 
 
 class _Snapshot(_Statements):
-    """Begins a transaction at its first query, so that a read from the cache needs no transaction."""
+    """Begins a transaction at the first query. If the cache already has the result, no transaction is begun."""
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
         if not self._connection.in_transaction:
@@ -72,7 +72,7 @@ class _Snapshot(_Statements):
 
 
 class SqliteStore:
-    """A store in a file that only its owner may read. Without a path, the store is in memory."""
+    """A store in an SQLite file that only its owner may read, or in memory."""
 
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
         """Open or create the file, and migrate its schema.
@@ -102,7 +102,7 @@ class SqliteStore:
         self._reading = threading.Lock() if path else self._lock
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        if path is None:  # a tenant in memory may be dropped without being closed
+        if path is None:  # tests may drop a tenant in memory without closing it
             weakref.finalize(self, self._writer.close)
 
     async def read(self, work: Work[T]) -> T:
@@ -124,18 +124,18 @@ class SqliteStore:
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             self._waiting.append(_Piece(work, loop, future))
-            # If a loop was closed before it began the batch, the next caller begins it.
+            # If the event loop that should begin the batch was closed before, the next caller begins the batch.
             is_first = not self._is_busy or (self._begins_on is not None and self._begins_on.is_closed())
             if is_first:
                 self._is_busy, self._begins_on = True, loop
         if is_first:
-            loop.call_soon(self._begin)  # functions that become ready in the same iteration share the commit
+            loop.call_soon(self._begin)  # all functions of this iteration of the event loop share the commit
         return await future
 
     async def close(self) -> None:
         while self._is_busy:
             with contextlib.suppress(StoreUnavailable):
-                await self.write(_nothing)  # after all waiting functions
+                await self.write(_nothing)  # returns after all waiting functions were committed
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -153,12 +153,12 @@ class SqliteStore:
                 with self._lock:
                     if not self._is_busy:
                         self._validate(now)
-            if not self._reader.in_transaction:  # the snapshot is still to come
+            if not self._reader.in_transaction:  # no snapshot was taken yet
                 self._to_read.changes = self._cache.changes
         return now
 
     def _validate(self, now: float) -> None:
-        # The writing connection reads the version, since a connection's own commits do not change it.
+        # Read the version on the writing connection, where only commits of other processes change it.
         with contextlib.suppress(sqlite3.Error):
             self._cache.validate(self._writer.execute("PRAGMA data_version").fetchone()[0], now)
 
@@ -177,12 +177,12 @@ class SqliteStore:
                 self._cache.settle()
 
     def _begin(self) -> None:
-        """Begin the transaction of a batch. If another process holds the lock, wait on a thread."""
+        """Begin the transaction of a batch. If another process holds the lock, wait for the lock on a thread."""
         self._begins_on = None
         try:
-            if self._writer.in_transaction:  # the transaction of a loop that was closed meanwhile
+            if self._writer.in_transaction:  # begun on an event loop that was closed before the commit
                 self._writer.execute("ROLLBACK")
-            # IMMEDIATE: a transaction that begins with a read fails if another process writes before its first write.
+            # IMMEDIATE locks at once. Without it, the first write fails if another process wrote since the first read.
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
             self._later(self._begin_late)
@@ -210,12 +210,12 @@ class SqliteStore:
         with self._lock:
             pieces = [piece for piece in self._waiting if not piece.future.cancelled()]
             self._waiting, self._begins_on = [], None
-        self._validate(self._clock())  # and no other process commits before this batch does
+        self._validate(self._clock())  # the batch holds the lock, so no other process commits before it
         for piece in pieces:
             try:
                 piece.result = run(piece.work(self._to_write))
             except BaseException as problem:  # noqa: BLE001  it is raised in the caller of `write`
-                with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
+                with contextlib.suppress(sqlite3.Error):  # at a full disk, SQLite has rolled back already
                     self._writer.execute("ROLLBACK")
                 self._cache.settle()
                 pieces.remove(piece)
@@ -239,17 +239,17 @@ class SqliteStore:
         self._next(self._begin)
 
     def _tell(self, pieces: list[_Piece], failure: BaseException | None) -> None:
-        """Set the result of each function on the event loop of its caller.
+        """Pass each caller the result of its function, or the failure if there is one.
 
-        Normally there is only one event loop, which needs only one call.
+        Each caller waits on an event loop. One call per event loop serves all callers on it.
         """
         for loop in {piece.loop for piece in pieces}:
             own = [piece for piece in pieces if piece.loop is loop]
-            with contextlib.suppress(RuntimeError):  # a closed loop: no caller waits
+            with contextlib.suppress(RuntimeError):  # the event loop is closed, so no caller waits
                 loop.call_soon_threadsafe(_settle, own, failure)
 
     def _next(self, step: Callable[[], None]) -> bool:
-        """Schedule a step on the event loop of a waiting function. Return False if no function waits."""
+        """Schedule a step on the event loop of the first waiting function. Return False if no function waits."""
         while True:
             with self._lock:
                 if not self._waiting:
@@ -258,7 +258,7 @@ class SqliteStore:
                 loop = self._begins_on = self._waiting[0].loop
             try:
                 loop.call_soon_threadsafe(step)
-            except RuntimeError:  # closed
+            except RuntimeError:  # the event loop is closed
                 with self._lock:
                     self._waiting = [piece for piece in self._waiting if piece.loop is not loop]
             else:
@@ -298,7 +298,11 @@ def _translated() -> Generator[None]:
 
 
 def _failure(problem: BaseException) -> BaseException:
-    """Return the exception to raise for the caller: StoreUnavailable if the database cannot be used now."""
+    """Return the exception to raise for the caller.
+
+    An error of SQLite becomes StoreUnavailable, since the database cannot be used now. A violated constraint is
+    returned unchanged, and so is an exception that does not come from SQLite.
+    """
     if not isinstance(problem, sqlite3.Error) or isinstance(problem, sqlite3.IntegrityError):
         return problem
     failure = StoreUnavailable(f"the store cannot be used ({problem})")
@@ -324,7 +328,7 @@ def _open_file(path: Path) -> sqlite3.Connection:
             raise
     except sqlite3.DatabaseError as problem:
         raise _unusable(path, problem) from None
-    connection.execute("PRAGMA busy_timeout = 0")  # the event loop does not wait for another process
+    connection.execute("PRAGMA busy_timeout = 0")  # the event loop must not wait for another process
     return connection
 
 
@@ -346,7 +350,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_WAIT_MS / 1000)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # an issued token survives a power failure
+        connection.execute("PRAGMA synchronous = FULL")  # so that an issued token survives a power failure
     except sqlite3.DatabaseError:
         connection.close()
         raise

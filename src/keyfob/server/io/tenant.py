@@ -1,4 +1,4 @@
-"""Create a tenant from its parts, with its ASGI application."""
+"""Create or open a tenant, with its ASGI application."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _PASSWORD_BYTES: Final = 12
 _USER_ID_BYTES: Final = 12
-_AT_ONCE: Final = (MemoryOutbox, FolderOutbox)  # for development and tests
+_AT_ONCE: Final = (MemoryOutbox, FolderOutbox)  # mailers that take no time, for development and tests
 
 
 class Tenant:
@@ -51,7 +51,7 @@ class Tenant:
 
     Attributes:
         app: The ASGI application.
-        first_user: The user that was added at this first start of a ready tenant, else None.
+        first_user: The user that was added, if this is the first start of a ready tenant; else None.
     """
 
     def __init__(self, site: Site, reload: Reload | None = None) -> None:
@@ -84,7 +84,7 @@ class Tenant:
         audit: Audit = audit_log,
         mailer: Mailer | None = None,
     ) -> Tenant:
-        """Create a tenant from its parts, with a signing key for each algorithm of its APIs.
+        """Create a tenant from its parts. If a signing key for an algorithm of its APIs is missing, create the key.
 
         Without a mailer, codes by e-mail are not available.
 
@@ -135,11 +135,13 @@ class Tenant:
         Args:
             folder: The tenant's folder, which is created at the first start.
             config: The settings.
-            with_first_user: Whether to add a user at the first start; `first_user` then has the password.
+            with_first_user: Whether to add a user at the first start. The attribute `first_user` then contains the
+                user's password.
             mailer: The mailer for codes by e-mail, such as `SmtpMailer`. If None, codes by e-mail are not available.
             database: The URL of a PostgreSQL database for the data; "" for a file in the folder.
-            master_key: The place of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
-                By default, the places that `keyfob serve` searches; a new key is created in the folder.
+            master_key: The source of the master key: `file:PATH`, `env:NAME`, `credential:NAME` or `command:ARGUMENTS`.
+                If None, the key is searched for at the locations that `keyfob serve` searches. If no
+                location has a key, a new key is created in the folder.
 
         Raises:
             Misuse: The folder, its files or the settings cannot be used.
@@ -174,10 +176,11 @@ class Tenant:
 
         Args:
             folder: The tenant's folder, which is created at the first start.
-            ready: The settings to use until settings are stored, with a first user as in `open`. Afterwards, only the
-                issuer of `ready` is still used, and only if the stored settings have no issuer.
-            wire: The dialect, if it differs from the settings.
-            for_certificates: The address for client certificates, if any.
+            ready: The settings of a tenant without stored settings. Such a tenant gets a first user, as in `open`. If
+                settings are stored, they are used in place of `ready`. If the stored settings have no issuer, the
+                issuer of `ready` is used.
+            wire: The dialect; None for the dialect in the settings.
+            for_certificates: The address for client certificates; None if there is none.
             audit: The destination of the audit log: a file, `-` for standard output, `table` for the store, `off`, or a
                 function such as the one that writes to the logger `keyfob.audit`.
             mailer: The mailer, as in `open`.
@@ -205,7 +208,7 @@ class Tenant:
             tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state).reload_if_changed)
             tenant = tenant if seen else await tenant.with_first_user()
             if isinstance(log, AuditQueue):
-                await log.flush()  # this loop ends
+                await log.flush()  # a queued event could not be written after this event loop has ended
             return tenant
 
         try:
@@ -215,7 +218,7 @@ class Tenant:
             raise
 
     async def with_first_user(self) -> Tenant:
-        """Add the first user, unless it exists. Return the tenant."""
+        """Add the first user if it does not exist yet. Return the tenant."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
             password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
@@ -252,7 +255,10 @@ class Tenant:
         return user if await site.store.write(add) else None
 
     def record(self, code: str, **fields: str) -> None:
-        """Write an audit event that no request has caused, at once. No event loop may be running in this thread."""
+        """Write an audit event that no request caused, and wait until it is written.
+
+        No event loop may run in the calling thread.
+        """
         self._site.record(code, **fields)
         if isinstance(self._site.audit, AuditQueue):
             asyncio.run(self._site.audit.flush())
@@ -262,7 +268,13 @@ class Tenant:
         return self._site.audit.lost if isinstance(self._site.audit, AuditQueue) else 0
 
     def measure(self, meter: PrometheusMeter, lost_events: Callable[[], int] | None = None) -> None:
-        """Set the meter that counts from now on."""
+        """Count with this meter from now on.
+
+        Args:
+            meter: The meter.
+            lost_events: A function that returns the number of lost audit events; None for the method `lost_events` of
+                this tenant.
+        """
         meter.watch(self._site, lost_events or self.lost_events)
 
     def has_first_user(self) -> bool:

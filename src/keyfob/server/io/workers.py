@@ -1,4 +1,4 @@
-"""Run a server in several processes that share its listening sockets, and replace a process that dies."""
+"""Run a server in several processes that share the listening sockets. Replace a process that ends."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from keyfob.errors import Misuse
 
 Work = Callable[[int], int]
 
-# The process sleeps until it gets one of these signals. They are blocked, so none is lost between two waits.
+# The supervisor sleeps until one of these signals arrives. They are blocked meanwhile, so that no signal is lost.
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT) + ((signal.SIGCHLD,) if hasattr(signal, "SIGCHLD") else ())
-_RESTART_S: Final = 1.0  # between two starts of a worker, since a failing worker would use all CPU time
+_RESTART_S: Final = 1.0  # the shortest time between two starts of a worker, so that a failing worker uses little CPU
 
 
 def cores() -> int:
@@ -28,7 +28,7 @@ def cores() -> int:
 
 
 def refuse_elsewhere() -> None:
-    """Raise Misuse on a platform without fork, since several workers need it.
+    """Refuse to start several workers on a platform without fork.
 
     Raises:
         Misuse: The platform has no fork, as on Windows.
@@ -71,16 +71,16 @@ def supervise(count: int, work: Work, listeners: Sequence[socket.socket]) -> Non
             _ended(workers)
     finally:
         for end in life:
-            os.close(end)  # so that workers end, if this was an error
+            os.close(end)  # the workers end too, even if this process ends with an error
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _ended(workers: dict[int, int]) -> list[int]:
-    """Remove the processes that have ended from `workers`. Return their numbers."""
+    """Remove the workers whose process has ended from `workers`. Return the numbers of these workers."""
     numbers: list[int] = []
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            if found in workers:  # as a container's first process, it also inherits other processes
+            if found in workers:  # the first process in a container is the parent of other processes too
                 numbers.append(workers.pop(found))
     return numbers
 
@@ -102,7 +102,7 @@ def _fork(work: Work, number: int, life: tuple[int, int], began: dict[int, float
 
 
 def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoReturn:
-    """Serve as a worker until SIGTERM, which is sent too if the supervisor has ended. Then exit this process."""
+    """Serve as a worker until SIGTERM arrives or the supervisor ends. Then exit this process."""
     code = 1
     try:
         os.close(life[1])
@@ -111,7 +111,7 @@ def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoRet
         if pause > 0:
             time.sleep(pause)
         code = work(number)
-    except SystemExit as ended:  # a signal before the server has taken them over
+    except SystemExit as ended:  # a signal arrived before the server handled signals
         code = ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         code = 0
@@ -120,9 +120,9 @@ def _work(work: Work, number: int, life: tuple[int, int], pause: float) -> NoRet
 
 
 def _end_with(life: int) -> None:
-    """Wait until the supervisor ends, which closes the only write end of the pipe.
+    """Wait until the supervisor ends, then send SIGTERM to this process.
 
-    Then send SIGTERM to this process.
+    `life` is the read end of a pipe. When the supervisor ends, the system closes the only write end.
     """
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -29,7 +29,7 @@ _LONGEST_TOKEN: Final = 30 * 86400
 
 
 def convert(export: Mapping[str, object]) -> tuple[Table, tuple[str, ...]]:
-    """Return valid tables, and a line for each part of the export that is not converted."""
+    """Return valid tables of tenant.toml, and a line for each part of the export that is not converted."""
     left: list[str] = []
 
     def leave(what: str, why: str) -> None:
@@ -331,7 +331,10 @@ def _roles(export: Mapping[str, object], scopes: Mapping[str, set[str]], leave: 
 
 
 def _prune(tables: Table, leave: Leave) -> None:
-    """Remove parts that are not valid until the tables are valid."""
+    """Remove the invalid parts of the tables, and report each of them.
+
+    Without a removed part, another part may become invalid. So this is repeated until the tables are valid.
+    """
     wrong: list[tuple[Location, str]] = []
 
     def report(at: Location, message: str, hint: str) -> None:
@@ -358,5 +361,8 @@ def _remove(tables: Table, at: Location) -> None:
 
 
 def _position(at: Location) -> tuple[str, int]:
-    """Return a sort key by which later elements of an array are removed first, so that the others keep their index."""
+    """Return a sort key. The parts are removed from the highest key to the lowest.
+
+    So the last element of an array is removed first, and the indexes of the elements before it stay right.
+    """
     return str(at[0]), at[1] if len(at) > 1 and isinstance(at[1], int) else 0

@@ -21,7 +21,7 @@ def texts(value: object) -> list[str]:
 
 
 def records(inside: Mapping[str, object], name: str, leave: Leave) -> list[Table]:
-    """Return the objects of a list."""
+    """Return the objects in the list `inside[name]`; [] if there is no such member."""
     value = inside.get(name)
     if value is None:
         return []
@@ -49,14 +49,14 @@ class Auth0Fields:
         return self._members.pop(name, None)
 
     def text(self, name: str) -> str | None:
-        """Return the value if it is a string."""
+        """Return the value of a member if it is a string, else None. Report a value that is not a string."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
             self.note(name, "it is not a string")
         return value if isinstance(value, str) else None
 
     def table(self, name: str) -> Table:
-        """Return the value if it is an object."""
+        """Return the value of a member if it is an object, else {}."""
         value = self.take(name)
         return (
             {str(key): one for key, one in cast("dict[object, object]", value).items()}
@@ -65,7 +65,10 @@ class Auth0Fields:
         )
 
     def urls(self, name: str) -> list[str]:
-        """Return the URLs of a list, except those with a placeholder."""
+        """Return those strings of a list that are web addresses and contain no placeholder (`*`).
+
+        If the list contains any other string, report this once.
+        """
         found = texts(self.take(name))
         usable = [url for url in found if is_web_url(url) and "*" not in url]
         if len(usable) < len(found):
@@ -73,9 +76,16 @@ class Auth0Fields:
         return usable
 
     def span_in(self, table: Table, word: str, name: str, *, unit: int = 1, most: int = 0) -> None:
-        """Write a member to `table[word]` as a duration, if it is present.
+        """Write the member `name` to `table[word]` as a duration. If the member is absent, write nothing.
 
-        The member counts units of `unit` seconds.
+        An invalid value is reported and not written.
+
+        Args:
+            table: The table to write to.
+            word: The key in the table.
+            name: The name of the member.
+            unit: The unit of the member's number, in seconds.
+            most: The longest duration, in seconds; 0 if there is no maximum. A longer one is reported and shortened.
         """
         value = self.take(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
@@ -85,10 +95,11 @@ class Auth0Fields:
         if value == 0 and word != "leeway":
             self.note(name, "a lifetime of zero is not supported")
             return
-        if most and value > most:
+        seconds = value * unit
+        if most and seconds > most:
             self.note(name, f"it is longer than {write_span(timedelta(seconds=most))}, the maximum")
-            value = most
-        table[word] = write_span(timedelta(seconds=value * unit))
+            seconds = most
+        table[word] = write_span(timedelta(seconds=seconds))
 
     def is_possible(self, name: str, check: Callable[[], None]) -> bool:
         """Return whether a check passes. If it fails, report the reason."""

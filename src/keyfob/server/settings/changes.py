@@ -1,4 +1,4 @@
-"""The plan of a change of settings: additions, changes and removals, with a text for the operator."""
+"""Plan a change of the settings: find what is added, changed and removed, and describe it to the operator."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LONGEST: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a document or a user.
+    """One change of a stored document (such as a client or an API) or of a user.
 
     Attributes:
-        sign: Whether it is an addition, a change or a removal.
+        sign: `+` for an addition, `~` for a change, `-` for a removal.
         kind: The kind of the document, or `user`.
-        lines: The changed fields: `name: "a" -> "b"`.
+        lines: The changed fields, such as `name: "a" -> "b"`.
     """
 
     sign: Sign
@@ -38,9 +38,10 @@ class Plan:
     """A planned change of the stored settings and users.
 
     Attributes:
-        stored: The documents that the plan is based on. If the stored documents have changed since, the plan is void.
+        stored: The documents that the plan is based on. If the stored documents have changed since, the plan must not
+            be applied.
         documents: The wanted documents.
-        people: Each changed user as a pair: the present record or None, and the wanted record.
+        people: Each new or changed user as a pair: the present record (None for a new user) and the wanted record.
         changes: The changes, for the operator.
     """
 
@@ -51,7 +52,7 @@ class Plan:
 
     @property
     def removes(self) -> bool:
-        """Whether something is removed."""
+        """Whether the plan removes anything."""
         return any(change.sign == "-" for change in self.changes)
 
 
@@ -67,8 +68,9 @@ def plan_of(
     Args:
         stored: The present documents.
         documents: The wanted documents.
-        people: Each user as a pair: the present record or None, and the wanted record. The plan omits unchanged users.
-        before: The documents that the shown changes compare with; by default `stored`.
+        people: Each user as a pair: the present record (None for a new user) and the wanted record. The plan omits
+            unchanged users.
+        before: The documents to compare with `documents` for the list of changes; None means `stored`.
     """
     changed_users = tuple((known, wanted) for known, wanted in people if known != wanted)
     changes = [*_documents(stored if before is None else before, documents), *map(_user, changed_users)]

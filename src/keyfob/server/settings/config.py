@@ -1,4 +1,4 @@
-"""The settings of a tenant: lifetimes, policy, clients, APIs. They are checked before the tenant starts."""
+"""The settings of a tenant: lifetimes, policy, clients, APIs. A tenant does not start with invalid settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class ForCertificates:
 
     Attributes:
         address: The URL, with a trailing slash.
-        authorities: The authorities in DER. One must have signed a client's certificate directly (RFC 8705 §2.1).
+        authorities: The certificates of the authorities, in DER. One of the authorities must have signed a client's
+            certificate directly (RFC 8705 §2.1).
     """
 
     address: str
@@ -61,36 +62,38 @@ class TenantConfig:
 
     Attributes:
         issuer: The issuer URL with a trailing slash: https, or plain http on this machine.
-        wire: The dialect: the statuses and texts of Auth0 or those of the RFCs.
-        default_audience: The API of a request that names no API. If there is no default, such a token is only for
-            /userinfo.
+        wire: Whether the statuses and texts of responses are those of Auth0 (`auth0`) or of the RFCs (`rfc`).
+        default_audience: The API for requests that name no API. If there is no default, the tokens of such requests are
+            only for /userinfo.
         default_directory: The connection of a password grant without a realm.
         allows_password: Whether password grants are allowed; the client and the connection must allow them too.
         mfa: The users who need a second factor: none, those who have enrolled one, or all.
         factors: The second factors that users may enrol.
-        introspection: Whether /oauth/introspect is enabled (RFC 7662). None means enabled only under `rfc`, since Auth0
-            has no introspection.
-        logout_urls: The URLs that /v2/logout may redirect to if no client is named.
+        introspection: Whether /oauth/introspect is enabled (RFC 7662). None means enabled only with `wire = "rfc"`,
+            since Auth0 has no introspection.
+        logout_urls: The URLs that /v2/logout may redirect to if the request names no client.
         logo: The logo on the pages: a picture as a data: URL, which the tenant serves, or a web address.
-        device_requests: The limit of device codes for one network within the lifetime of a code (RFC 8628 §5.6).
+        device_requests: How many device codes one network may request within the lifetime of a code (RFC 8628 §5.6).
         guess_odds: The allowed probability that a user code is guessed within its lifetime (RFC 8628 §5.1).
-        requests_per_minute: The limit of requests of one network to one endpoint.
+        requests_per_minute: How many requests one network may send to one endpoint in a minute.
         trusted_proxies: The networks of the proxies whose X-Forwarded-For or Forwarded is trusted.
-        refresh_limit: The limit of logins of one user in one client. If it is exceeded, the oldest login ends.
+        refresh_limit: How many logins one user may have in one client. A further login ends the oldest one.
         enrolment_ends_logins: Whether a new second factor ends the user's other sessions and refresh tokens.
         rotate_keys_every: The age at which a signing key gets a successor; zero means only by command.
         password_length: The least number of characters of a new password (NIST SP 800-63B-4 §3.1.1.2).
-        audit_age: How long events stay in the table of the audit log.
-        audit_rows: The limit of events in this table. If it is exceeded, the oldest events are deleted.
+        audit_age: How long events stay in the audit log's table.
+        audit_rows: How many events the audit log's table may have. Above this number, the oldest events are deleted.
         logo_dark: The logo on a dark background.
         favicon: The icon of the pages in the browser.
-        support: The web address or mailto: URL where users find help. `privacy` and `terms` are web addresses.
-        sign_up: Whether people may create accounts, in the first connection.
+        support: The web address or mailto: URL where users find help.
+        privacy: The web address of the privacy policy.
+        terms: The web address of the terms of use.
+        sign_up: Whether people may create accounts. The accounts belong to the first connection.
         device: The rules for approving device logins.
         places: A MaxMind DB file, which maps IP addresses to cities and countries, for the page and the e-mail about a
             device login.
-        for_certificates: The address for client certificates, if any. The running process sets this field, which is not
-            stored.
+        for_certificates: The second address, for clients with a certificate; None if there is none. The settings in the
+            store lack this field: each process sets it when it starts.
     """
 
     issuer: str
@@ -264,7 +267,7 @@ class TenantConfig:
         return f"{parts.scheme}://{parts.netloc}"
 
     def address_of(self, request: Request) -> str:
-        """Return the URL of a request. A request with a client certificate came to the address for certificates."""
+        """Return the URL of a request. Requests with a client certificate use the address for certificates."""
         base = self.for_certificates.address if self.for_certificates and request.certificate else self.issuer
         return f"{base}{request.path[1:]}"
 
@@ -308,16 +311,22 @@ class TenantConfig:
         return self._applications.get(client_id)
 
     def device_rules(self, application: Application | None) -> DeviceRules:
-        """Return the rules for approving a client's device logins."""
+        """Return the client's rules for device logins. If `application` is None, return the tenant's rules."""
         return self.device if application is None else application.device.over(self.device)
 
     def api(self, audience: str | None) -> Api | None:
-        """Return the API with the audience; without an audience, the default API."""
+        """Return the API with the audience or, if `audience` is None or empty, the default API.
+
+        Return None if there is no such API.
+        """
         wanted = audience or self.default_audience
         return None if wanted is None else self._apis.get(wanted)
 
     def target(self, audience: str | None) -> Api | None:
-        """Return the API with the audience; without an audience, the default API or else the API of /userinfo."""
+        """Return the API with the audience, or None if there is no such API.
+
+        If `audience` is None or empty, return the default API or, without a default API, the API of /userinfo.
+        """
         wanted = audience or self.default_audience or self.userinfo_audience
         return self.userinfo_api if wanted == self.userinfo_audience else self._apis.get(wanted)
 
@@ -376,7 +385,7 @@ def _known(what: str, name: str, known: set[str]) -> None:
     """Check that a name exists.
 
     Raises:
-        Misuse: The name does not exist. The hint contains a similar name.
+        Misuse: The name does not exist. The hint contains a similar name if there is one, otherwise all names.
     """
     if name in known:
         return

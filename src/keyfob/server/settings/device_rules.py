@@ -13,16 +13,17 @@ NearnessPolicy = Literal["off", "warn", "step_up", "deny"]
 
 @dataclass(frozen=True, slots=True)
 class DeviceRules:
-    """The rules of a tenant.
+    """The rules of a tenant for approving device logins.
 
     Attributes:
         nearness: The consequence if the browser is not in the device's network: nothing, a warning, a new login with
             the second factor, or a refusal.
-        complete_links: Whether an address that contains the code opens the page to compare it. If False, the user types
-            the code, and the device response has no `verification_uri_complete`.
+        complete_links: Whether a URL with the user code opens the page to compare the code. If False, the user types
+            the code, and the device authorization response has no `verification_uri_complete`.
         number_back: Whether the user must type a number from the page into the client after the approval.
-        login_age: The greatest age of the browser's login at an approval; None allows any age.
-        far_lifetime: The longest life of a login that was approved from another network; None means the usual life.
+        login_age: The greatest age that the user's login in the browser may have at an approval; None allows any age.
+        far_lifetime: The maximum lifetime of a login that was approved from another network; None means the usual
+            lifetime.
         far_scopes: The scopes that a login approved from another network may have; None allows all.
         notice: Whether the user gets an e-mail about each new device, with a link that ends the login.
     """
@@ -51,7 +52,7 @@ DEFAULT_RULES: Final = DeviceRules()
 
 @dataclass(frozen=True, slots=True)
 class OwnDeviceRules:
-    """The rules of one client. A rule that is None is the tenant's rule."""
+    """The rules of one client for device logins. For each rule that is None, the tenant's rule applies."""
 
     nearness: NearnessPolicy | None = None
     complete_links: bool | None = None
@@ -62,7 +63,9 @@ class OwnDeviceRules:
     notice: bool | None = None
 
     def over(self, rules: DeviceRules) -> DeviceRules:
-        """Return the rules of the client: its own rules, and the tenant's where it has none."""
+        """Return the rules that apply to the client. Each rule that is None is taken from the tenant's `rules`."""
+        if self == NO_OWN_RULES:  # usually; the rest would be a tenth of a device request
+            return rules
         own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(rules, **{name: value for name, value in own.items() if value is not None})
 

@@ -27,12 +27,12 @@ SHORT_GRANTS: Final = {full.rpartition(":")[2].rpartition("/")[2]: full for full
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """A type of value.
+    """A type of values in tenant.toml.
 
     Attributes:
         description: The name of the type in messages: "a string", "a duration".
-        read: The function that converts a value from TOML, JSON or YAML. It raises Misuse with a message that continues
-            the key's name.
+        read: The function that converts a value from TOML, JSON or YAML. It raises Misuse with a message to put after
+            the key's name, such as "is not a string".
         write: The function that converts a value to TOML or JSON.
     """
 
@@ -89,7 +89,7 @@ def read_count(value: object) -> int:
 
 
 def read_odds(value: object) -> float:
-    """Read a probability above 0."""
+    """Read a probability above 0, up to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise Misuse("is not a number above 0 and up to 1", hint="Such as 1e-9.")
     return float(value)
@@ -146,7 +146,7 @@ def write_permissions(pairs: Sequence[tuple[str, str]]) -> object:
 
 
 def chosen(options: Sequence[str]) -> Callable[[object], str]:
-    """Return a function that reads one of the options."""
+    """Return a function that returns its argument if this is one of the options, and otherwise raises Misuse."""
 
     def read(value: object) -> str:
         if value not in options or not isinstance(value, str):
@@ -157,13 +157,13 @@ def chosen(options: Sequence[str]) -> Callable[[object], str]:
 
 
 def chosen_list(options: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
-    """Return a function that reads a list of options."""
+    """Return a function that reads a list of values, which must all be among the options."""
     one = chosen(options)
     return lambda value: tuple(one(word) for word in read_texts(value))
 
 
 def suggestion(word: object, options: Sequence[str]) -> str:
-    """Return a hint with the option that is similar to the word, or with all options if none is."""
+    """Return a hint with the option that is similar to the word, or with all options if none is similar."""
     near = get_close_matches(word, options, 1) if isinstance(word, str) else []
     return f'Did you mean "{near[0]}"?' if near else f"Use one of: {', '.join(options)}"
 
@@ -184,7 +184,7 @@ def write_grants(grants: Sequence[str]) -> object:
 
 
 def read_methods(value: object) -> tuple[str, ...]:
-    """Read one authentication method, or a list."""
+    """Read one authentication method, or a list of methods."""
     return chosen_list(_METHODS)([value] if isinstance(value, str) else value)
 
 
@@ -207,7 +207,12 @@ def read_public_keys(value: object) -> tuple[Mapping[str, object], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference to a secret (`env` or `file`), or a hash in its place (`keyed` or `hash`)."""
+    """A reference to a secret, or the hash that replaces a secret.
+
+    Attributes:
+        where: `env` or `file` for a reference, `keyed` or `hash` for a hash.
+        name: The name of the environment variable, the path of the file, or the hash.
+    """
 
     where: str
     name: str

@@ -15,7 +15,8 @@ from keyfob.server.settings.config import ONLY_FACTOR_LENGTH, TenantConfig
 
 LONGEST_PASSWORD: Final = 1024
 _ESTIMATED: Final = 72  # zxcvbn accepts no more characters
-# The time of an estimate grows with the square of the length, times the readings of signs such as `1` as letters.
+# The time of an estimate grows with the square of the length, times the number of ways to read signs such as `1` as
+# letters.
 MOST_WORK: Final = 4 * _ESTIMATED**2
 # Scores up to 4: more than 10^8 guesses for a password as the only factor, more than 10^6 with a second factor.
 _LEAST_SCORE: Final = 3
@@ -24,7 +25,7 @@ _HINT: Final = "Choose another, such as five words at random, or have one made w
 
 
 def check_new_password(password: Secret, config: TenantConfig, *own_words: str) -> None:
-    """Check a new password. There are no rules about its composition.
+    """Check a new password. No kinds of characters, such as digits or signs, are required.
 
     Args:
         password: The password.
@@ -49,7 +50,7 @@ def check_new_password(password: Secret, config: TenantConfig, *own_words: str) 
 
 
 def estimated_part(password: str) -> str:
-    """Return the longest first part of a password that can be estimated quickly."""
+    """Return the longest start of a password whose strength zxcvbn can estimate quickly."""
     letters: dict[str, list[str]] = import_module("zxcvbn.matching").L33T_TABLE
     for length in range(min(len(password), _ESTIMATED), 0, -1):
         signs = set(password[:length])

@@ -35,7 +35,7 @@ def write_image(content: bytes) -> str:
     """Return the content of an image file as a data: URL.
 
     Raises:
-        Misuse: The file is too large, or not an image. The message continues the key's name.
+        Misuse: The file is too large, or not an image. The caller puts the key's name before the message.
     """
     if len(content) > LARGEST_BYTES:
         raise Misuse("is a file of more than 48 kB", hint="Make the picture smaller: it is shown 48 pixels high.")

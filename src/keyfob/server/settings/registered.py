@@ -40,9 +40,9 @@ class RefreshPolicy:
     Attributes:
         rotates: Whether each use returns a new token and invalidates the old one.
         idle: The lifetime of an unused refresh token.
-        absolute: The lifetime of a login.
-        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). Below one
-            minute, it has no effect.
+        absolute: The lifetime of a login, however often its refresh token is used.
+        leeway: The time after a rotation in which the previous token still works (Auth0's rotation overlap). A leeway
+            under one minute counts as one minute.
     """
 
     rotates: bool = True
@@ -56,16 +56,19 @@ class Application:
     """A client. Auth0 calls it an application.
 
     Attributes:
-        kind: `native` and `spa` are public clients, whose code cannot keep a secret (RFC 8252 §8.5).
+        kind: The kind of the client. `native` and `spa` are public clients: their code cannot keep a secret (RFC 8252
+            §8.5).
         auth_methods: The authentication methods at the token endpoint; `none` for a public client.
         secrets: The client secrets. With several secrets, one can be changed without an interruption. When a tenant
             starts, it replaces the secrets with keyed hashes in `secret_hashes`.
         public_keys: The JWKs that verify the client's assertions (RFC 7523).
-        certificate_name: The subject name of the client's certificate if an authority signs it (RFC 8705 §2.1): one of
-            `subject:CN=robot,O=Example` (RFC 4514), `dns:`, `uri:`, `ip:` and `email:`.
+        certificate_name: The name that the client's certificate must contain, if an authority has signed the
+            certificate (RFC 8705 §2.1). A subject is written as `subject:CN=robot,O=Example` (RFC 4514), and any other
+            name with the prefix `dns:`, `uri:`, `ip:` or `email:`.
         certificates: The client's self-signed certificates in PEM (RFC 8705 §2.2).
         callbacks: The redirect URIs, compared exactly.
-        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even under `auth0`.
+        any_loopback_port: Whether the port of a loopback redirect URI is ignored (RFC 8252 §7.3), even with
+            `wire = "auth0"`.
         web_origins: The origins of pages whose scripts may call the tenant (CORS).
         is_first_party: Whether the client belongs to the operator. A third-party client always needs consent.
         trusts_forwarded_for: Whether the client's header `auth0-forwarded-for` is trusted as the user's address.
@@ -147,7 +150,7 @@ class Api:
         profile: The format of the API's access tokens: Auth0's or RFC 9068.
         algorithm: The signing algorithm of the API's access tokens.
         enforces_permissions: Whether users get only the scopes of their roles and permissions (RBAC).
-        lists_permissions: Whether tokens have the claim `permissions` (Auth0's dialects with `_authz`).
+        lists_permissions: Whether tokens have the claim `permissions` (Auth0's token dialects that end in `_authz`).
         skips_consent: Whether a first-party client with a verifiable redirect URI needs no consent.
         users: The clients that may request tokens on behalf of users: all, only those with a grant, or none.
     """
@@ -285,7 +288,10 @@ def _check_certificates(application: Application, what: str) -> None:
 
 
 def _check_callback(callback: str, what: str) -> None:
-    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1): no fragment, http on loopback only, no dotless scheme."""
+    """Check a redirect URI (RFC 9700 §2.6, RFC 8252 §7.1).
+
+    It must not have a fragment. A URI with http must be on loopback. A private-use scheme must contain a dot.
+    """
     if "#" in callback or not callback.isascii() or not callback.isprintable() or " " in callback:
         hint = "Remove everything from # on, and spaces."
         _wrong(what, f"callback {callback!r} has a fragment, or a character that is not allowed", hint=hint)

@@ -1,4 +1,4 @@
-"""The schema of tenant.toml: the keys of each table and their types, derived from the dataclass of its settings."""
+"""The schema of tenant.toml: the keys of each table and their types, derived from one dataclass for each table."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TableSchema:
     Attributes:
         title: The name of the table's content in messages.
         keys: The keys by their names, in the order of the dataclass.
-        extra: The names of the keys that other code reads.
+        extra: The names of further keys, which the schema allows and other code reads.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class TableSchema:
         Args:
             record: The dataclass.
             title: The name of the table's content in messages.
-            special: The names and types of the keys that cannot be derived from their fields.
-            extra: The names of the keys that other code reads.
-            skipped: The fields without a key.
+            special: The fields whose keys cannot be derived, each with the name and the type of its key.
+            extra: The names of further keys, which the schema allows and other code reads.
+            skipped: The fields of the dataclass that have no key in the table.
         """
         self.title = title
         self.extra = tuple(extra)
@@ -96,7 +96,7 @@ class TableSchema:
             self.keys[name] = Key(name, field.name, field_type, _default(field))
 
     def read(self, table: Table, at: Location, report: Report) -> dict[str, Any] | None:
-        """Return the values of a table by the names of their fields, or None if errors were reported."""
+        """Return the values of a table by the names of their fields, or None if an error was reported."""
         found: dict[str, Any] = {}
         is_right = True
         for word, value in table.items():
@@ -138,18 +138,21 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _shown(word: str) -> str:
-    """Return a key for a message. A long key is not shown, since it could be a misplaced secret."""
+    """Return the text for an unknown key in a message.
+
+    The text contains the key only if it is short and printable, since a long key could be a misplaced secret.
+    """
     return f'"{word}"' if len(word) <= 40 and word.isprintable() else "of that name"
 
 
 def stop_at_once(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise the first error."""
+    """Raise the reported error as Misuse, so that the first error ends the reading."""
     del at
     raise Misuse(message, hint=hint)
 
 
 def _inside(at: Location, message: str, hint: str) -> NoReturn:
-    """Raise an error of a nested table. Its message continues the name of the outer key."""
+    """Raise an error of a nested table. The caller puts the name of the outer key before the message."""
     del at
     raise Misuse(f"has a mistake: {message.partition(': ')[2]}", hint=hint)
 
@@ -167,7 +170,7 @@ def _read_own_device(value: object) -> OwnDeviceRules:
 
 
 def tables_of(value: object, at: Location, report: Report) -> list[tuple[Location, Table]]:
-    """Return the tables of an array of tables with their locations. Report any other value."""
+    """Return the tables of an array of tables with their locations. If `value` is no such array, report this."""
     found: list[tuple[Location, Table]] = []
     try:
         for number, one in enumerate(read_list(value)):
@@ -204,7 +207,8 @@ GRANT: Final = TableSchema(ApiGrant, "grant")
 ROLE: Final = TableSchema(Role, "role")
 CONNECTION: Final = TableSchema(Connection, "connection")
 
-# The arrays of tables: the kind of their documents in the store, the schema, and the fields of the document's name.
+# For each array of tables: the kind of the documents that store the tables, their schema, and the fields that form the
+# name of a document.
 ARRAYS: Final[dict[str, tuple[str, TableSchema, tuple[str, ...]]]] = {
     "applications": ("application", APPLICATION, ("client_id",)),
     "apis": ("api", API, ("audience",)),

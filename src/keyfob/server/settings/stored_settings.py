@@ -1,4 +1,4 @@
-"""Convert settings to tables with the field names of tenant.toml and to documents of the store, and back."""
+"""Convert settings to tables (as in tenant.toml), convert tables to documents of the store, and convert both back."""
 
 from __future__ import annotations
 
@@ -73,9 +73,8 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
     Args:
         tables: The tables, with the field names of tenant.toml. `users` and unknown tables are ignored.
         issuer: The issuer to use if the tables have no issuer.
-        resolve: The function that returns the secret of a reference. It raises Misuse with a message that continues the
-            key's name.
-        report: The function to call for each error.
+        resolve: The function that returns the secret of a reference. It raises Misuse if there is no secret.
+        report: The function to call for each error. By default, it raises the first error as Misuse.
     """
     errors: list[Location] = []
 
@@ -100,7 +99,7 @@ def read_tables(tables: Table, *, issuer: str, resolve: Resolve, report: Report 
 
 
 def _read_tenant(value: object, issuer: str, report: Report) -> dict[str, Any]:
-    """Return the fields of the table `tenant`, with the issuer."""
+    """Return the fields of the table `tenant`. The parameter `issuer` is used only if the table names no issuer."""
     try:
         table = dict(read_table(value))
     except Misuse:
@@ -131,7 +130,7 @@ def _make(
 
 
 def _read_secrets(value: object, resolve: Resolve) -> dict[str, Any]:
-    """Return the fields `secrets` and `secret_hashes`.
+    """Return the fields `secrets` and `secret_hashes` of a client.
 
     Raises:
         Misuse: A reference is malformed, or its secret cannot be found.
@@ -161,7 +160,14 @@ def _config(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]])
 
 
 def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]], whole: Misuse, report: Report) -> None:
-    """Check invalid settings part by part, to report every error with its location."""
+    """Find the parts that make settings invalid, and report each with its location.
+
+    Args:
+        tenant: The fields of the table `tenant`.
+        read: The objects of the other tables, with their locations.
+        whole: The error of the settings as a whole. It is reported if each part alone is valid.
+        report: The function to call for each error.
+    """
     pointers = ("default_audience", "default_directory")
     nothing: dict[str, Any] = {"applications": (), "apis": (), "connections": ()}
     bare = {**{name: value for name, value in tenant.items() if name not in pointers}, **nothing}
@@ -171,7 +177,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
         word = wrong.message.partition(" ")[0].rstrip(":").partition(".")[0]
         report((_TENANT, word), f"tenant: {wrong.message}", wrong.hint)
         return
-    bare.pop("device", None)  # it may name scopes of APIs, which are looked at one by one here
+    bare.pop("device", None)  # the rules may name scopes of any API, and the APIs are checked one by one
     found = _twice(read, report)
     bare["connections"] = tuple({one.name: one for _, one in read["connections"]}.values())
     for name in ("apis", "applications"):
@@ -186,7 +192,7 @@ def _locate(tenant: dict[str, Any], read: dict[str, list[tuple[Location, Any]]],
 
 
 def _twice(read: dict[str, list[tuple[Location, Any]]], report: Report) -> list[bool]:
-    """Report each name that is defined twice."""
+    """Report each name that is defined twice. Return one True for each report; [] if there is none."""
     found: list[bool] = []
     for name, (kind, _, identity) in ARRAYS.items():
         seen: set[tuple[str, ...]] = set()
@@ -210,7 +216,7 @@ def _is_wrong(settings: dict[str, Any], at: Location, report: Report) -> bool:
 
 
 def write_documents(tables: Table) -> tuple[Document, ...]:
-    """Return the tables of valid settings as documents, sorted like those of a store."""
+    """Convert settings that were already checked to records for the store, ordered by kind and name."""
     found = [Document(_TENANT, _TENANT, _json(tables.get(_TENANT, {})))]
     whole: Table = {"connections": list[Table]([{}]), **tables}
     for name, (kind, _, identity) in ARRAYS.items():
@@ -222,7 +228,7 @@ def write_documents(tables: Table) -> tuple[Document, ...]:
 
 
 def read_documents(documents: Iterable[Document]) -> Table:
-    """Return the tables of documents.
+    """Convert documents to tables.
 
     Raises:
         Misuse: A newer keyfob wrote the documents, or they are damaged.
@@ -244,7 +250,7 @@ def read_documents(documents: Iterable[Document]) -> Table:
 
 
 def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
-    """Return the settings of documents.
+    """Convert documents to settings.
 
     Raises:
         Misuse: The documents are missing or not valid.
@@ -255,7 +261,7 @@ def config_of(documents: Iterable[Document], issuer: str) -> TenantConfig:
 
 
 def documents_of(config: TenantConfig, *, names_issuer: bool = True) -> tuple[Document, ...]:
-    """Return settings as documents.
+    """Convert settings to documents.
 
     Raises:
         Misuse: The settings contain a client secret in plain text.

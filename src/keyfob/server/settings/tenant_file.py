@@ -1,4 +1,4 @@
-"""Parse tenant.toml. The result is its settings, or each error with its line and a hint."""
+"""Parse tenant.toml. The result is the settings, or a list of errors, each with its line and a hint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHERE: Final = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """An error in a file. It never contains a secret. Lines count from 1."""
+    """An error in tenant.toml. The message never contains a secret. Lines count from 1."""
 
     line: int
     message: str
@@ -38,11 +38,11 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class TenantFile:
-    """The content of a file.
+    """The content of a tenant.toml file.
 
     Attributes:
         config: The settings, with the client secrets in plain text.
-        people: The users of `[[users]]`.
+        people: The users in the tables `[[users]]`.
         names_issuer: Whether the file has an issuer.
     """
 
@@ -54,7 +54,7 @@ class TenantFile:
 def read_tenant_file(
     text: str, *, issuer: str, resolve: Callable[[Reference], Secret], read_bytes: Callable[[str], bytes] | None = None
 ) -> TenantFile | tuple[Mistake, ...]:
-    """Return the content of a file, or its errors in the order of their lines.
+    """Return the content of a tenant.toml file, or its errors in the order of their lines.
 
     Args:
         text: The text of the file.
@@ -94,7 +94,7 @@ def read_tenant_file(
 
 
 def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Report) -> None:
-    """Replace the names of picture files by the content of the files."""
+    """Replace the names of picture files by the content of the files. Report a file that cannot be used."""
     applications = tables.get("applications")
     places: list[tuple[Location, object, tuple[str, ...]]] = [(("tenant",), tables.get("tenant"), PICTURES)]
     if isinstance(applications, list):
@@ -106,7 +106,7 @@ def _read_pictures(tables: Table, read_bytes: Callable[[str], bytes], report: Re
             value = table.get(name)
             if not isinstance(value, str) or not is_file_name(value):
                 continue
-            del table[name]  # an error is reported once
+            del table[name]  # so that no later check reports the error again
             try:
                 table[name] = write_image(read_bytes(value))
             except (OSError, ValueError) as problem:
@@ -130,12 +130,12 @@ def find_secret(reference: Reference, environment: Mapping[str, str], read_file:
     Messages do not repeat the name of the variable or the file, since the name could be a misplaced secret.
 
     Args:
-        reference: `env` or `file`.
+        reference: A reference to an environment variable (`env`) or a file (`file`).
         environment: The environment variables.
         read_file: The function that returns the text of a file, or raises OSError or ValueError.
 
     Raises:
-        Misuse: The secret cannot be found. The message continues the key's name.
+        Misuse: The secret cannot be found. The caller puts the key's name before the message.
     """
     if reference.where == "env":
         if not _VARIABLE.match(reference.name):

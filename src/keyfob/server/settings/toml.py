@@ -29,8 +29,8 @@ def write_toml(tables: Mapping[str, object]) -> str:
 class Lines:
     """The lines of the keys of a valid TOML text, counted from 1.
 
-    tomllib reports no lines, but it can parse the first lines of a text if they are complete statements. So the line of
-    a key is the line of the first statement whose addition makes the key appear.
+    tomllib does not report the line of a key. But it can parse the beginning of the text alone, if this ends with a
+    complete statement. The last statement of the shortest beginning that contains the key is the key's statement.
     """
 
     def __init__(self, text: str) -> None:
@@ -38,7 +38,11 @@ class Lines:
         self._parsed = cache(self._parse)
 
     def of(self, location: Location) -> int:
-        """Return the line of a location, or else of the nearest enclosing location, or else 1."""
+        """Return the line of a location.
+
+        If the text does not contain the location, return the line of the nearest table around it that the text
+        contains. If there is none either, return 1.
+        """
         end = len(self._lines)
         while location and not _has(self._parsed(end)[1], location):
             location = location[:-1]

@@ -27,11 +27,13 @@ LONGEST_EMAIL: Final = 320
 
 @dataclass(frozen=True, slots=True)
 class PersonWanted:
-    """The wanted state of a user.
+    """The wanted state of a user, as in tenant.toml.
 
     Attributes:
-        user_id: The id, such as `auth0|...`. If None, the tenant creates an id for a new user.
-        password: The password in plain text. Without `password` and `password_hash`, the password is not changed.
+        user_id: The id, such as `auth0|...`. If None, a new user gets an id from the tenant, and a known user keeps the
+            present id.
+        password: The password in plain text. If `password` and `password_hash` are both None, the user keeps the
+            present password.
     """
 
     email: str
@@ -157,14 +159,14 @@ def write_person(user: User) -> Table:
 
 
 def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_id: str, now: datetime) -> User:
-    """Return the record of a user.
+    """Return the wanted record of a user.
 
     Args:
         wanted: The wanted state.
-        known: The present record, if the user exists.
+        known: The present record; None for a new user.
         password_hash: The hash of the wanted password.
-        user_id: The id of a new user.
-        now: The time of the update, if anything changes.
+        user_id: The id of a new user for whom `wanted` names no id.
+        now: The current time, which becomes `updated_at` if the record changes.
 
     Raises:
         Misuse: The user exists with another user_id.
@@ -188,5 +190,5 @@ def as_user(wanted: PersonWanted, known: User | None, password_hash: str, user_i
 
 
 def found_among(users: Iterable[User], wanted: PersonWanted) -> User | None:
-    """Return the user with the same identity as the wanted user, or None."""
+    """Return the user with the wanted user's e-mail address and connection, or None."""
     return next((user for user in users if (user.email.lower(), user.connection) == wanted.key), None)

@@ -1,1 +1,4 @@
-"""`keyfob agent`: a Unix socket that hands out access tokens, and the `Vault` of programs that request them."""
+"""`keyfob agent`: a server on a Unix socket that gives access tokens to programs.
+
+These programs use the agent through a `Vault`.
+"""

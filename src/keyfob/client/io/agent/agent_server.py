@@ -1,4 +1,4 @@
-"""Listen on a Unix socket for programs of the same user, and answer each request with the result of a function."""
+"""A server on a Unix socket for programs of the same user, which answers each request by calling a function."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AnswerRequest = Callable[[bytes, Peer], bytes]
 
 
 def default_socket() -> Path:
-    """Return the default path: in the user's runtime folder if there is one, else beside the vault."""
+    """Return the default path of the agent's socket: in the user's runtime folder or, without one, beside the vault."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and not os.environ.get("KEYFOB_HOME"):
         return Path(runtime) / "keyfob-agent" / "socket"
@@ -38,9 +38,9 @@ def default_socket() -> Path:
 
 
 class AgentServer:
-    """A socket that only this user may use. As a context manager, it removes the socket at the end.
+    """A server on a Unix socket that only this user may use. On exit, the context manager removes the socket.
 
-    A lock file beside the socket shows whether an agent still runs, or was killed and left the socket file.
+    A running agent locks a file beside the socket. If that file is not locked, the socket is left from a killed agent.
     """
 
     def __init__(self, path: Path, answer: AnswerRequest) -> None:
@@ -48,11 +48,11 @@ class AgentServer:
 
         Args:
             path: The path of the socket. A missing folder is created.
-            answer: Returns the answer to a request. It is called in a thread and must not raise.
+            answer: The function that returns the answer to a request. It is called in a thread and must not raise.
 
         Raises:
             Misuse: The folder is not private, another file exists at the path, or another agent uses the path.
-            SystemFailed: The system refuses the socket.
+            SystemFailed: The operating system does not create the socket.
         """
         self._path = path
         self._answer = answer
@@ -71,7 +71,7 @@ class AgentServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening. Requests that were accepted are still answered."""
+        """Stop listening, and remove the socket. Requests that were already accepted are answered."""
         self._closed.set()
         with contextlib.suppress(OSError):
             if _identity(self._path) == self._seen:
@@ -111,7 +111,7 @@ class AgentServer:
 
 
 def _check_folder(path: Path) -> None:
-    """Create the folder, and check that no other user can replace the socket.
+    """Create the socket's folder, and check that no other user can replace the socket.
 
     Raises:
         Misuse: Another user can replace the socket, or the path is too long.
@@ -139,7 +139,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    """Take the lock that a running agent holds.
+    """Take the lock that shows that an agent runs, and return the file descriptor that holds the lock.
 
     Raises:
         Misuse: Another agent holds the lock.
@@ -159,11 +159,11 @@ def _lock(path: Path) -> int:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind a socket that only this user can open. An existing file is removed only if it is a dead agent's socket.
+    """Bind a socket that only this user can open. A socket that a dead agent has left at the path is replaced.
 
     Raises:
-        Misuse: Another file exists at the path.
-        SystemFailed: The system refuses.
+        Misuse: The path exists and is not a socket.
+        SystemFailed: The operating system does not create the socket.
     """
     try:
         if stat.S_ISSOCK(path.lstat().st_mode):

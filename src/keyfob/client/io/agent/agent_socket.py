@@ -1,4 +1,4 @@
-"""The socket of `keyfob agent`: its path, the process at its other end, and one exchange of messages."""
+"""Exchange one request and answer over the socket of `keyfob agent`, and identify the process at the other end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from keyfob.client.model.agent_messages import LARGEST_ANSWER, AgentAnswer, AgentRequest
 from keyfob.errors import Malformed, VaultUnavailable
 
-# Longer than a refresh may take, for which the agent waits.
+# Longer than a refresh may take, because the agent may refresh a token before it answers.
 _PATIENCE: Final = timedelta(seconds=90)
 _PIECE: Final = 16 * 1024
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
@@ -28,10 +28,10 @@ class Peer(NamedTuple):
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Return the process at the other end.
+    """Return the process at the other end of a socket.
 
     Raises:
-        OSError: The kernel does not report that process.
+        OSError: The kernel does not report the process.
     """
     if sys.platform != "linux":
         raise OSError(0, "has an unknown owner: this system does not tell")
@@ -44,8 +44,8 @@ def ask(path: Path, request: AgentRequest) -> AgentAnswer:
     """Ask an agent for an access token.
 
     Raises:
-        VaultUnavailable: There is no agent of this user, or it does not answer.
-        KeyfobError: The error that the agent answers.
+        VaultUnavailable: This user has no agent at `path`, or the agent does not answer.
+        KeyfobError: The agent answered with this error.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -74,7 +74,7 @@ def _unavailable(what: str) -> VaultUnavailable:
 
 
 def receive(connection: socket.socket, largest: int, patience: timedelta) -> bytes:
-    """Return all that the other end sends until it shuts down its side.
+    """Return all bytes that the other end of a connection sends before it shuts down its side.
 
     Raises:
         OSError: The other end sends too much, or takes too long.

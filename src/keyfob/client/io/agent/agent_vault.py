@@ -1,4 +1,4 @@
-"""A `Vault` for programs that use `keyfob agent`. It gets access tokens from the agent and cannot store a login."""
+"""A `Vault` for programs that use `keyfob agent`. It requests access tokens from the agent and cannot store logins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keyfob.errors import VaultUnavailable
 
 
 class AgentVault:
-    """One login that an agent stores and renews. This process caches only the valid access token."""
+    """A `Vault` with one login, which an agent stores and refreshes. This process only caches the access token."""
 
     def __init__(self, path: Path, request: AgentRequest) -> None:
         """Store the socket's path and the request; nothing is sent yet."""
@@ -62,14 +62,18 @@ class AgentVault:
     def lock(
         self, entry: str, on_wait: Callable[[int | None], object] | None = None
     ) -> AbstractAsyncContextManager[object]:
-        """Raise an error, and drop the cached token. Callers take the lock to renew a token that an API has refused."""
+        """Drop the cached token, and raise `VaultUnavailable`, because only the agent may refresh.
+
+        Callers take the lock only to refresh a token that an API has refused. So the cached token is of no use any
+        more.
+        """
         del entry, on_wait
         self._given = None
         _refuse()
 
 
 def vault_of(path: Path, profile: Profile) -> AgentVault:
-    """Return the vault of one profile's login."""
+    """Return a vault that requests the access tokens of a profile's login from the agent at a socket's path."""
     request = AgentRequest(
         issuer=profile.issuer, client_id=profile.client_id, audience=profile.audience, scope=profile.scope
     )

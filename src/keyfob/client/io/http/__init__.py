@@ -1,1 +1,1 @@
-"""Auth objects for other HTTP libraries, and a profile's connections."""
+"""Auth objects for HTTP libraries, and HTTP connections with a profile's TLS settings."""

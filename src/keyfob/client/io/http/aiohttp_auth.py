@@ -1,4 +1,4 @@
-"""A client middleware for aiohttp that sends the token to one origin only, and retries as `Calls` decides."""
+"""An aiohttp middleware that adds the token for one origin only. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keyfob.protocol.http import Response
 
 
 class AiohttpAuth:
-    """A middleware for `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it for each followed redirect too."""
+    """A middleware for `aiohttp.ClientSession(middlewares=(...,))`. aiohttp calls it for each request and redirect."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -19,7 +19,10 @@ class AiohttpAuth:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send the request as often as `Calls` decides; blocking steps run in a thread. Raises as `Calls.begin`."""
+        """Send the request with the token, and repeat it while `Call.again` returns True.
+
+        Blocking steps run in a thread. Raises the errors of `Calls.begin`.
+        """
         call = await asyncio.to_thread(self._calls.begin, request.method, str(request.url))
         while True:
             call.put(request.headers)

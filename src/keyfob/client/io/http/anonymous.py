@@ -1,4 +1,4 @@
-"""Call an API without a login, and find its authorization server."""
+"""Call an API without a login, and find the API's authorization server."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from keyfob.run import run
 
 
 class AnonymousClient:
-    """A caller without a token. Redirects are not followed."""
+    """An API client without a token, which follows no redirects."""
 
     def __init__(self, ca: str | None = None) -> None:
-        """Trust the system's certificate authorities, and those in the file `ca`."""
+        """Trust the system's certificate authorities and, if `ca` is not None, those in that file."""
         self._ca = None if ca is None else Path(ca)
 
     def call(
         self, request: Request, write: Callable[[bytes], None], head: Callable[[Response], None] | None = None
     ) -> Response:
-        """Make a call as `Session.call` does, but without a token.
+        """Send one request and pass the response's body to `write`, piece by piece.
+
+        Args:
+            head: The function that receives status and headers before the body.
+
+        Returns:
+            The response without its body.
 
         Raises:
             Misuse: The address is plain http and not on this machine.
@@ -41,5 +47,5 @@ class AnonymousClient:
             return call(client, request, write, head)
 
     def find(self, url: str, refusal: Response, trusted: Collection[str] = ()) -> ApiFound:
-        """Return the API's authorization servers and scope. Raises the errors of `find_issuer`."""
+        """Return the authorization servers and scope that an API requires. Raises the errors of `find_issuer`."""
         return run(find_issuer(SystemWorld(http=sender_for(self._ca)), url, refusal, trusted))

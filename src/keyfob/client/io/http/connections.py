@@ -1,4 +1,4 @@
-"""Connections with the certificate authorities and the client certificate of a profile."""
+"""HTTP connections that use the certificate authorities and the client certificate of a profile."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 def sender_of(profile: Profile) -> HttpSender:
-    """Return the function that sends a profile's requests."""
+    """Return the function that sends HTTP requests with a profile's TLS settings."""
     return sender_for(_authorities(profile), _pair(profile))
 
 
 def tls_of(profile: Profile) -> ssl.SSLContext:
-    """Return a profile's TLS settings. Raises `Misuse` if a file of authorities or a certificate is unusable."""
+    """Return the TLS settings of a profile.
+
+    Raises:
+        Misuse: The profile's file of certificate authorities, or its client certificate, cannot be used.
+    """
     from keyfob.io.trust import ssl_context  # noqa: PLC0415  loads httpx2: 70 ms
 
     return ssl_context(_authorities(profile), _pair(profile))

@@ -1,4 +1,4 @@
-"""An httpx2 auth object that sends the token to one origin only, and retries as `Calls` decides."""
+"""An httpx2 auth object that adds the token for one origin only. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keyfob.protocol.http import Headers, Request, Response
 
 
 class Httpx2Auth(httpx2.Auth):
-    """An auth object for `httpx2.Client` and for `httpx2.AsyncClient`, whose event loop is not blocked."""
+    """An auth object for `httpx2.Client` and `httpx2.AsyncClient`. It does not block the event loop."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -34,10 +34,10 @@ def call(
     write: Callable[[bytes], None],
     head: Callable[[Response], None] | None = None,
 ) -> Response:
-    """Make one call and pass the response's body to `write`, piece by piece.
+    """Send one request and pass the response's body to `write`, piece by piece.
 
     Args:
-        head: Receives status and headers before the body.
+        head: The function that receives status and headers before the body.
 
     Returns:
         The response without its body.
@@ -45,7 +45,7 @@ def call(
     Raises:
         Unreachable: There is no response.
         Malformed: The response is not usable HTTP, or the address is unusable.
-        KeyfobError: There is no token.
+        KeyfobError: The client's auth object gets no token.
     """
     with (
         translated(),
@@ -61,15 +61,19 @@ def call(
 
 
 def async_client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-    """Return the same as `client_of` for an event loop."""
+    """Return an asynchronous HTTP client that adds the token; None as `tls` means the default TLS settings."""
     return httpx2.AsyncClient(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
 
 
 def client_of(calls: Calls, tls: ssl.SSLContext | None = None) -> httpx2.Client:
-    """Return an HTTP client that sends the token; None as `tls` means the default TLS settings."""
+    """Return an HTTP client that adds the token; None as `tls` means the default TLS settings."""
     return httpx2.Client(auth=Httpx2Auth(calls), verify=True if tls is None else tls)
 
 
 def plain_client(ca: Path | None) -> httpx2.Client:
-    """Return an HTTP client without a token. `ca` is a file of additional trusted authorities."""
+    """Return an HTTP client without a token.
+
+    Args:
+        ca: A file of certificate authorities to trust in addition to the system's; None for no file.
+    """
     return httpx2.Client(verify=True if ca is None else ssl_context(ca))

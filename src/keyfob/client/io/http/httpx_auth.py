@@ -1,4 +1,4 @@
-"""An httpx auth object that sends the token to one origin only, and retries as `Calls` decides."""
+"""An httpx auth object that adds the token for one origin only. `session/calls.py` decides when to repeat requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keyfob.client.session.calls import Calls
 
 
 class HttpxAuth(httpx.Auth):
-    """An auth object for `httpx.Client` and for `httpx.AsyncClient`, whose event loop is not blocked."""
+    """An auth object for `httpx.Client` and `httpx.AsyncClient`. It does not block the event loop."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

@@ -1,9 +1,9 @@
-"""Authorize one request of httpx or httpx2, and the redirects that these libraries follow by themselves.
+"""Add the token to one request of httpx or httpx2, and to the redirects that these libraries follow by themselves.
 
-The libraries do not call the auth object for a redirect, and copy every header except Authorization to the redirect's
-target. A DPoP proof is valid for one address only. So this module removes the proof as soon as the extension `trace` of
-the libraries reports that the proof was sent. If a redirect leads
-to the same origin, its target is requested again with a new proof.
+The libraries do not call the auth object for a redirect. They send every header except Authorization to the redirect's
+target too. But a DPoP proof is valid for one address only. So this module removes the proof as soon as the libraries'
+extension `trace` reports that the proof was sent. If a redirect leads to the same origin, this module requests the
+target again with a new proof.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 class Visit:
-    """One request, attempt by attempt, with its redirects."""
+    """One request with its redirects and repetitions."""
 
     def __init__(self, calls: Calls, method: str, url: str) -> None:
-        """Begin the call. Raises as `Calls.begin`."""
+        """Begin the call. Raises the errors of `Calls.begin`."""
         self._calls = calls
         self._call = calls.begin(method, url)
 
     def prepare(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """Set the headers that carry the token. A proof is removed as soon as it has been sent."""
+        """Set the headers that carry the token. A DPoP proof is removed again as soon as it has been sent."""
         self._call.put(headers)
         if _is_proven(self._call):
             extensions["trace"] = _removing(self._call, headers, extensions.get("trace"))
 
     def prepare_async(self, headers: MutableMapping[str, str], extensions: MutableMapping[str, Any]) -> None:
-        """Do the same as `prepare` for an event loop."""
+        """Set the headers as `prepare` does, but for a request of an asynchronous client."""
         self._call.put(headers)
         if _is_proven(self._call):
             delete = _removing(self._call, headers, extensions.get("trace"))
@@ -47,7 +47,7 @@ class Visit:
             extensions["trace"] = trace
 
     def again(self, response: Response, landed: tuple[str, str] | None, *, can_repeat: bool) -> bool:
-        """Return whether to send the last request once more, with the present headers.
+        """Return whether to send the last request again.
 
         Args:
             landed: Method and address of the last request if it followed a redirect, else None.
@@ -70,7 +70,10 @@ def _is_proven(call: Call) -> bool:
 def _removing(
     call: Call, headers: MutableMapping[str, str], other: Callable[[str, object], Any] | None
 ) -> Callable[[str, object], Any]:
-    """Return a trace function that removes the headers once they are sent, and calls the user's trace function."""
+    """Return a trace function that removes the token's headers from the request as soon as they have been sent.
+
+    The function then calls `other`, the user's own trace function, if there is one.
+    """
 
     def trace(event: str, about: object) -> Any:  # noqa: ANN401  the result of the user's trace function
         if event.endswith(_SENT):
@@ -100,9 +103,13 @@ R = TypeVar("R", bound=_HttpxRequest)
 
 
 def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, None]:
-    """Yield attempts, as `sync_auth_flow` of `httpx.Auth` and `httpx2.Auth`. Raises the errors of `Visit`.
+    """Yield each request that httpx or httpx2 is to send: the first attempt, and its repetitions.
+
+    The method `sync_auth_flow` of the libraries' auth objects delegates to this generator. Raises the errors of
+    `Visit`.
 
     Args:
+        calls: The source of the token.
         request: The first attempt.
         byte_stream: The library's class of bodies that can be sent again.
     """
@@ -118,7 +125,10 @@ def auth_flow(calls: Calls, request: R, byte_stream: type) -> Generator[R, Any, 
 
 
 async def async_auth_flow(calls: Calls, request: R, byte_stream: type) -> AsyncGenerator[R, Any]:
-    """Yield the same as `auth_flow` for an event loop: blocking steps run in a thread."""
+    """Yield each request that httpx or httpx2 is to send, as `auth_flow` does, but for an asynchronous client.
+
+    Blocking steps run in a thread. Raises the errors of `Visit`.
+    """
     visit, goes_on = await asyncio.to_thread(Visit, calls, request.method, str(request.url)), True
     while goes_on:
         visit.prepare_async(request.headers, request.extensions)
@@ -137,5 +147,5 @@ def _plain(response: Any) -> Response:  # noqa: ANN401  of httpx or httpx2
 
 
 def _landed(sent: _HttpxRequest, answered: _HttpxRequest) -> tuple[str, str] | None:
-    """Return method and address of the last request if a redirect was followed, else None."""
+    """Return the method and address of the last request if it followed a redirect; None if it did not."""
     return None if answered is sent else (answered.method, str(answered.url))

@@ -1,4 +1,7 @@
-"""An auth object for requests that sends the token to one origin only, and retries as `Calls` decides."""
+"""A `requests` auth object, which adds the token for one origin only.
+
+`session/calls.py` decides when to repeat a request.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class RequestsAuth(requests.auth.AuthBase):
         self._calls = calls
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the headers that carry the token. Raises as `Calls.begin`."""
+        """Set the headers that carry the token. Raises the errors of `Calls.begin`."""
         visit = _Visit(self._calls, self._calls.begin(r.method or "GET", r.url or ""))
         _put(visit.call, r)
         r.register_hook("response", visit.answered)
@@ -30,14 +33,20 @@ class RequestsAuth(requests.auth.AuthBase):
 
 
 class _Visit:
-    """One call with its redirects. The library requests copies headers and hooks to each redirect's target."""
+    """One request with its redirects.
+
+    For a redirect, `requests` makes a new request, with the headers and hooks of the first one.
+    """
 
     def __init__(self, calls: Calls, call: Call) -> None:
         self._calls = calls
         self.call = call
 
     def answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401  of `requests.adapters`
-        """Return the response, or the response of a repeated request. Raises as `Call.again`."""
+        """Repeat the request while `Call.again` returns True; return the last response.
+
+        Raises the errors of `Call.again`.
+        """
         sent = response.request
         while True:
             if response.status_code in DENIALS:
@@ -59,7 +68,10 @@ class _Visit:
         return response
 
     def _follow(self, sent: requests.PreparedRequest, response: requests.Response) -> None:
-        """Set the headers for the redirect's target on the sent request: the library copies them from there."""
+        """Set the token headers for a redirect's target.
+
+        They are set on the request that was sent, because `requests` copies its headers to the request for the target.
+        """
         rules, following = SessionRedirectMixin(), sent.copy()
         rules.rebuild_method(following, response)
         location = rules.get_redirect_target(response) or ""

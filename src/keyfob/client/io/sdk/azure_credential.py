@@ -15,21 +15,23 @@ from keyfob.errors import LoginRequired, Refused
 from keyfob.protocol.scope import Scope
 from keyfob.run import run
 
-_DEFAULT = "/.default"  # at Microsoft: every scope that the client is registered for at the API before it
+_DEFAULT = "/.default"  # Microsoft's scope API/.default: every scope of the API for which the client is registered
 
 
 async def _token_for(login: Login, scopes: tuple[str, ...], claims: str | None, tenant: str | None) -> tuple[str, int]:
-    """Return the token and its expiry in Unix time. An unknown expiry counts as now, so the SDK asks each time.
+    """Return the token and its expiry in Unix time.
+
+    If the expiry is unknown, return the present time instead, so that the SDK does not cache the token.
 
     Raises:
-        LoginRequired: The login lacks a scope or the claims; the hint is the command to run.
-        Refused: The SDK requests a token of another tenant.
+        LoginRequired: The login lacks a scope or the claims; the error's hint is the command to run.
+        Refused: The SDK requests a token of a tenant that is not the login's.
         KeyfobError: Any error of `plain_token`.
     """
     profile = login.profile
     if tenant and tenant.lower() not in profile.issuer.lower():
         raise Refused("the SDK requested a token of another tenant than the login's")
-    if claims:  # continuous access evaluation: they go into an authorization request, with a user
+    if claims:  # continuous access evaluation: only an authorization request, with a user, can carry claims
         raise LoginRequired("the API requires claims that the login does not have", hint=profile.login_hint())
     stored = await plain_token(login)
     api = (profile.audience or "").rstrip("/")

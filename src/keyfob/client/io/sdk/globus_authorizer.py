@@ -18,12 +18,12 @@ class GlobusLogin(GlobusAuthorizer):
         self._sent: str | None = None
 
     def get_authorization_header(self) -> str:
-        """Return the header's value with a valid token. Raises as `Session.token`."""
+        """Return the value of the Authorization header, with a valid token. Raises the errors of `Session.token`."""
         self._sent = run(plain_token(self._login)).access_token.reveal()
         return f"Bearer {self._sent}"
 
     def handle_missing_authorization(self) -> bool:
-        """Obtain another token after a 401, and return whether that succeeded. If not, the SDK reports the 401."""
+        """Obtain a new token after a 401, and return whether that succeeded. If not, the SDK reports the 401."""
         try:
             return run(plain_token(self._login, refused=self._sent)).access_token.reveal() != self._sent
         except KeyfobError:

@@ -25,8 +25,12 @@ class GoogleCredentials(Credentials):
         self._login = login
 
     def refresh(self, request: object) -> None:  # noqa: ARG002  the login has its own connection
-        """Set a valid token; after a 401, set a new one. Raises as `Session.token`."""
-        refused = self.token if self.valid else None  # Google's libraries refresh a token that looks valid after a 401
+        """Set the attributes `token` and `expiry` to those of a valid token. Raises the errors of `Session.token`.
+
+        Google's libraries call this if the token has expired, or if an API has responded with 401. After a 401, a new
+        token is requested even if the old one has not expired.
+        """
+        refused = self.token if self.valid else None  # Google's libraries refresh a valid token only after a 401
         stored = run(plain_token(self._login, _MIN_TTL, refused=refused))
         until = expiry_of(stored)
         self.token = stored.access_token.reveal()

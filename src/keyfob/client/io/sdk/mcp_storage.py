@@ -14,13 +14,13 @@ from keyfob.errors import Misuse
 
 
 class McpStorage:
-    """Storage for `OAuthClientProvider(storage=...)`. It returns no refresh token: keyfob refreshes, not the SDK."""
+    """Storage for `OAuthClientProvider(storage=...)`. It returns no refresh token, because only keyfob refreshes."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
 
     async def get_tokens(self) -> OAuthToken:
-        """Return a valid access token. Raises as `Session.token`."""
+        """Return a valid access token. Raises the errors of `Session.token`."""
         stored = await in_thread(plain_token(self._login))
         until = expiry_of(stored)
         return OAuthToken(
@@ -30,7 +30,7 @@ class McpStorage:
         )
 
     async def set_tokens(self, tokens: OAuthToken) -> None:  # noqa: ARG002
-        """Raise `Misuse`, since the SDK has logged in by itself."""
+        """Raise `Misuse`: the SDK calls this only after it has logged in by itself."""
         self._refuse()
 
     async def get_client_info(self) -> OAuthClientInformationFull:
@@ -38,7 +38,7 @@ class McpStorage:
         return OAuthClientInformationFull(client_id=self._login.profile.client_id, redirect_uris=None)
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:  # noqa: ARG002
-        """Raise `Misuse`, since the SDK has registered another client."""
+        """Raise `Misuse`: the SDK calls this only after it has registered a client of its own."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

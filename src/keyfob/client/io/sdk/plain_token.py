@@ -1,4 +1,4 @@
-"""The plain bearer token of a login, for SDKs that send it themselves (RFC 6750 §2.1)."""
+"""The bearer token of a stored login, for SDKs that send the token themselves (RFC 6750 §2.1)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ async def plain_token(login: Login, min_ttl: timedelta | None = None, *, refused
     Args:
         login: The stored login.
         min_ttl: How long the token must remain valid; None for the default.
-        refused: The token that an API has just refused. The token is refreshed, unless another caller has
-            replaced it already.
+        refused: The token that an API has just refused; None if no API has. If it is still the stored token, it is
+            refreshed. If the stored token is a newer one, that token is returned.
 
     Raises:
         Refused: The token is bound to a DPoP key (`token-bound`), or the server refuses the refresh.
@@ -45,14 +45,17 @@ def expiry_of(stored: StoredLogin) -> datetime | None:
 
 
 class FrozenToken(NamedTuple):
-    """The fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
+    """A token with the fields of botocore's `FrozenAuthToken`; this module does not import botocore."""
 
     token: str
     expiration: datetime | None
 
 
 class BotocoreToken:
-    """A token provider for `session.register_component("token_provider", ...)`, and the token that it returns."""
+    """A token provider for botocore's `session.register_component("token_provider", ...)`.
+
+    botocore asks the provider for a token object, and then asks that object for the token. This class is both.
+    """
 
     METHOD: Final = "keyfob"
 
@@ -64,6 +67,6 @@ class BotocoreToken:
         return self
 
     def get_frozen_token(self) -> FrozenToken:
-        """Return a valid token. Raises as `Session.token`."""
+        """Return a valid token and its expiry. Raises the errors of `Session.token`."""
         stored = run(plain_token(self._login))
         return FrozenToken(stored.access_token.reveal(), expiry_of(stored))

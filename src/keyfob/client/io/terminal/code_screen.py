@@ -17,12 +17,12 @@ else:  # only a device login on a terminal needs it
 
 _INDENT: Final = "    "
 _GAP: Final = "   "
-_COUNTDOWN: Final = 2  # the line of the countdown, and the one that the cursor is in
+_COUNTDOWN: Final = 2  # the line of the countdown, and the line of the cursor
 
 
 @dataclass(frozen=True, slots=True)
 class CodeScreen:
-    """The screen of a device login, for a terminal of a given size.
+    """The texts on the screen of a device login.
 
     Attributes:
         address: The address to open, printable.
@@ -39,13 +39,13 @@ class CodeScreen:
     bold: Callable[[str], str]
 
     def lines(self, picture: Sequence[str], width: int, columns: int, rows: int) -> list[str]:
-        """Return the lines of the screen. The QR code is left out if the screen is too small for all three parts.
+        """Return the lines of the screen, without the QR code if the screen is too small for it.
 
         Args:
             picture: The lines of the QR code; () for none.
-            width: The width of the picture.
+            width: The width of the QR code, in columns.
             columns: The width of the screen.
-            rows: The height of the screen.
+            rows: The height of the screen, in lines.
         """
         room = columns - 1 - len(_INDENT + _GAP) - width
         below = self._below(picture, columns)
@@ -75,7 +75,7 @@ class CodeScreen:
 
 
 def draw(address: str) -> tuple[list[str], int]:
-    """Return a QR code as lines of text, each with two rows of cells, and the width of the lines."""
+    """Return the QR code of an address as lines of text, and their width. Each line shows two rows of the code."""
     matrix = [[bool(cell) for cell in row] for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)]
     if len(matrix) % 2:
         matrix.append([False] * len(matrix[0]))

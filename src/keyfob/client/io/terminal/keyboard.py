@@ -24,7 +24,7 @@ class Keyboard:
         self._restore = _read_by_key()
 
     def read(self) -> str | None:
-        """Return a single key, or a pasted text once its line has ended; None if there is neither."""
+        """Return a pressed key, or a pasted text once its line has ended; None without input."""
         piece = _pending()
         if len(piece) == 1 and not self._typed and piece.isprintable():
             return piece
@@ -65,7 +65,10 @@ else:
     from collections.abc import Callable
 
     def _read_by_key() -> Callable[[], None]:
-        """Read key by key and without echo; Ctrl-C and Ctrl-Z work as usual. Return a function that undoes this."""
+        """Make the terminal deliver each key at once, without echo. Return a function that restores the terminal.
+
+        Ctrl-C and Ctrl-Z work as usual.
+        """
         descriptor = sys.stdin.fileno()
         try:
             before = termios.tcgetattr(descriptor)

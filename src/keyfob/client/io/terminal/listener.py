@@ -28,8 +28,8 @@ from keyfob.protocol.language import Language, accepted_language
 
 _LONGEST_BODY: Final = 64 * 1024
 _TIMEOUT_S: Final = 5
-_VERDICT_S: Final = 20  # the longest that a page waits
-# The looks of the pages of keyfob's server (server/io/templates/style.css), in what one short page needs.
+_VERDICT_S: Final = 20  # how long a page waits for the login's result
+# The part of the server's style sheet (server/io/templates/style.css) that one short page needs.
 _STYLE: Final = """:root{color-scheme:light dark}
 *{box-sizing:border-box}
 body{margin:0;padding:2rem 1rem;display:flex;flex-direction:column;align-items:center;
@@ -57,7 +57,7 @@ _PAGE: Final = (
 
 
 def program_name(started_as: str) -> str:
-    """Return the program's name from the path of its executable; "" if the name would mean nothing to a user."""
+    """Return the program's name from the path of its executable; "" for a name such as `__main__.py` or `-c`."""
     name = Path(started_as).name.removesuffix(".exe").removesuffix(".py")
     return name if name.isprintable() and not name.startswith(("_", "-")) else ""
 
@@ -90,7 +90,7 @@ _NAMELESS: Final[dict[Language, tuple[str, str]]] = {
 
 
 def _page(key: PageKey, language: Language) -> str:
-    """Return a page, with the name of the program."""
+    """Return the HTML of a page, with the program's name."""
     program, (title, words) = escape(program_name(sys.argv[0] if sys.argv else "")), _TEXTS[language][key]
     in_text, above = _NAMELESS[language]
     return _PAGE.format(
@@ -116,14 +116,14 @@ _POLICY: Final = (
 
 
 class Listener:
-    """Receives one redirect.
+    """An HTTP server on the loopback interface that receives one redirect.
 
     Attributes:
-        callback: The redirect URI.
+        callback: The redirect URI, with the port on which the server listens.
     """
 
     def __init__(self, callbacks: tuple[Callback, ...], state: str) -> None:
-        """Listen at the first free address.
+        """Listen at the first redirect URI whose port is free.
 
         Raises:
             Misuse: None of the addresses is free (code `port-taken`).
@@ -139,7 +139,7 @@ class Listener:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     def receive(self, seconds: float) -> dict[str, str] | None:
-        """Return the redirect's parameters, or None after `seconds`."""
+        """Wait for the redirect, and return its parameters. Return None if there is no redirect within `seconds`."""
         try:
             return self._found.get(timeout=max(seconds, 0))
         except queue.Empty:
@@ -164,11 +164,10 @@ class _Ending:
         self._succeeded = False
 
     def claim(self) -> bool:
-        """Return whether this request is the first valid one."""
+        """Return True for the first valid request, and False for every later request."""
         return self._is_taken.acquire(blocking=False)
 
     def settle(self, *, succeeded: bool) -> None:
-        """Set the result."""
         self._succeeded = succeeded
         self._is_settled.set()
 
@@ -177,12 +176,15 @@ class _Ending:
         self._is_sent.set()
 
     def wait_until_sent(self) -> None:
-        """Wait until the browser has received its page, since the process may exit right afterwards."""
+        """Wait until the last page was sent, for 5 s at most, because the process may exit right afterwards."""
         if self._is_taken.locked():
             self._is_sent.wait(_TIMEOUT_S)
 
     def page(self) -> PageKey:
-        """Wait for the result of the login, up to a limit, and return the page for it."""
+        """Return the key of the page to show. Wait for the login's result, for 20 s at most.
+
+        If there is no result by then, the page says that the result will appear in the program.
+        """
         if not self._is_settled.wait(_VERDICT_S):
             return "soon"
         return "done" if self._succeeded else "ended"
@@ -196,7 +198,7 @@ class _Server4(ThreadingHTTPServer):
         super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Report nothing: a closed connection is normal, and an error could contain the code."""
+        """Report nothing: a closed connection is normal, and an error could contain the authorization code."""
 
 
 class _Server6(_Server4):
@@ -204,7 +206,7 @@ class _Server6(_Server4):
 
 
 def _bind(callbacks: tuple[Callback, ...]) -> tuple[Callback, list[ThreadingHTTPServer]]:
-    """Return the first free address and its servers. For `localhost`, one server listens on IPv4 and one on IPv6.
+    """Start the servers for the first redirect URI whose port is free. `localhost` needs two: for IPv4 and for IPv6.
 
     Raises:
         Misuse: None of the addresses is free.
@@ -240,7 +242,7 @@ class _Expected:
     state: str
 
     def read(self, request: BaseHTTPRequestHandler) -> dict[str, str] | None:
-        """Return the request's parameters if it is the expected redirect, or None."""
+        """Return the request's parameters; None if the request is not the expected redirect."""
         parts = urlsplit(request.path)
         query = parts.query.encode()
         if request.command == "POST":
@@ -292,6 +294,6 @@ def _handler(
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as in http.server
-            """Log nothing: a request contains the code."""
+            """Log nothing: a request contains the authorization code."""
 
     return RedirectHandler

@@ -1,4 +1,4 @@
-"""Show a login on a terminal: the address, the code in large type, a QR code of the address, the time left.
+"""Show a login on a terminal: the address, the code in large type, a QR code of the address, the remaining time.
 
 Everything is written to stderr, since stdout is for results. Without a terminal there is no colour, QR code or
 countdown. Text from a server is printed without its control characters.
@@ -66,11 +66,11 @@ class Terminal:
 
         Args:
             out: The stream to write to.
-            live: Whether the stream is a terminal, and so shows a countdown and a QR code.
+            live: Whether the stream is a terminal, so that a countdown and a QR code can be shown.
             colour: Whether to use bold type.
             columns: The width in characters.
             rows: The height in lines.
-            program: The program's name, with which each remark begins; "" for none.
+            program: The program's name, with which each printed remark begins; "" for none.
         """
         self.copies_code = False
         self._out = out
@@ -139,7 +139,7 @@ class Terminal:
         self._rewrite(f"waiting for {self._waits_for}, {_span(left)} left (Ctrl-C to stop)")
 
     def read(self) -> LoginEvent | None:
-        """Return an event if the user pressed the key for the device flow or pasted a text, else None."""
+        """Return the user's input: the key for the device flow, or a pasted text. Return None if there is none."""
         typed = None if self._keyboard is None else self._keyboard.read()
         if typed is None:
             return None
@@ -156,7 +156,7 @@ class Terminal:
         self._rewrite("")
 
     def ask(self, question: Question) -> Secret:
-        """Return the line that the user types. Without a terminal, return the next line of stdin, a file or a pipe.
+        """Return the line that the user types. If stdin is a file or a pipe, return its next line.
 
         Raises:
             LoginRequired: The input has ended.
@@ -180,7 +180,7 @@ class Terminal:
         self._waits_for, self._ends = whom, time.monotonic() + span.total_seconds()
 
     def _watch_keys(self) -> bool:
-        """Start reading keys during the wait, and return whether the user can type here."""
+        """Start to read the keyboard; return False if stdin is not a terminal."""
         if self._keyboard is None and sys.stdin is not None and sys.stdin.isatty():
             self._keyboard = Keyboard()
         return self._keyboard is not None
@@ -206,7 +206,7 @@ class Terminal:
         self._write(screen.lines([self._coloured(line) for line in picture], width, self._columns, self._rows))
 
     def _copy(self, code: str) -> None:
-        """Copy the code by the control sequence OSC 52. It works over SSH. Some terminals ignore it."""
+        """Copy the code to the clipboard by the control sequence OSC 52, even over SSH. Some terminals ignore this."""
         if self._live:
             self._out.write(f"\033]52;c;{base64.b64encode(code.encode()).decode('ascii')}\a")
             self._print("the code was copied to the clipboard, if the terminal allows it")
@@ -258,7 +258,7 @@ class Terminal:
 
     def _show_trouble(self, notice: NetworkTrouble) -> None:
         if self._live and notice.what in self._troubles:
-            return  # on a screen the first line still stands
+            return  # the screen shows this message already
         self._troubles.add(notice.what)
         self._print(_text_of(notice))
 

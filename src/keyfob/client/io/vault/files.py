@@ -22,20 +22,23 @@ _RESERVED: Final = "keyfob"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
-# With these errors nothing can be written, at all or by this user.
 LATER_HINT: Final = "Use that version, or set KEYFOB_HOME to another folder."
+# The errors of a disk or folder to which this user cannot write.
 READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _IN_USE: Final = frozenset({5, 32})  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 _NAPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)  # seconds
 
 
 def home() -> Path:
-    """Return keyfob's state folder: `KEYFOB_HOME`, or the platform's folder for application state."""
+    """Return keyfob's state folder: `KEYFOB_HOME` if it is set, otherwise the platform's folder for state files."""
     return platform_folder("KEYFOB_HOME", "keyfob", unix_variable="XDG_STATE_HOME", unix_default=".local/state")
 
 
 def program_home(program: str) -> Path:
-    """Return the folder of a program's logins: `login` in the program's folder, or `programs/NAME` in `KEYFOB_HOME`.
+    """Return the folder of a program's logins.
+
+    If `KEYFOB_HOME` is set, return the folder `programs/NAME` in it. Otherwise, return the folder `login` in the
+    program's own state folder.
 
     Raises:
         Misuse: `program` is not a valid name.
@@ -65,7 +68,7 @@ def agent_socket() -> Path | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter.
+    """Create a folder that only its owner may enter, or make an existing folder private.
 
     Raises:
         VaultUnavailable: The folder cannot be created, or belongs to another user.
@@ -115,7 +118,7 @@ def write_private(path: Path, content: bytes) -> None:
 def reserved(path: Path, size: int) -> Generator[Callable[[bytes], None]]:
     """Reserve disk space for a file's next content, and yield a function that replaces the file atomically.
 
-    A temporary file of `size` bytes is on the disk before this yields. The function writes the content into the
+    The disk space is taken by a temporary file of `size` bytes. The yielded function writes the content into the
     temporary file and renames that file to `path`.
 
     Args:
@@ -170,7 +173,9 @@ def _fill(file: BufferedWriter, size: int, path: Path) -> None:
 
 
 def replace_file(fresh: Path, path: Path) -> None:
-    """Rename a file over another. Windows refuses that while a reader has the file open, so retry for up to a second.
+    """Rename `fresh` to `path`, and replace a file there.
+
+    Windows refuses this while a reader has the old file open. So the function retries for up to a second.
 
     Raises:
         OSError: The file cannot be renamed.
@@ -188,7 +193,7 @@ def replace_file(fresh: Path, path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove the temporary files of killed writers. The caller must hold the file's lock."""
+    """Remove the temporary files that killed writers of `path` have left. The caller must hold the lock of `path`."""
     temporary = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+")
     with contextlib.suppress(OSError):
         for left in path.parent.iterdir():
@@ -209,12 +214,12 @@ def remove(path: Path) -> None:
 
 
 def stamp() -> str:
-    """Return the present time in the form that the new name of a damaged file contains."""
+    """Return the present time (UTC) as text for the new name of a damaged file."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def set_aside(path: Path, stamp: str) -> Path:
-    """Rename a damaged file, so that nothing is lost, and return its new path.
+    """Rename a damaged file, so that its content is not lost, and return the new path.
 
     Raises:
         VaultUnavailable: The file cannot be renamed.
@@ -228,9 +233,9 @@ def set_aside(path: Path, stamp: str) -> Path:
 
 
 def stored_name(folder: Path, name: str) -> str:
-    """Return the name of the stored file that is `name` or differs from it only in case.
+    """Return a stored file's name that equals `name`, or else one that differs from it only in case, or else `name`.
 
-    Names are compared without case on all file systems, since some ignore case. An exact match comes first.
+    Names that differ only in case mean the same profile, because some file systems do not distinguish case.
     """
     try:
         stored = {path.stem for path in folder.iterdir() if path.suffix == ".json"}

@@ -27,14 +27,14 @@ _LOST: Final = frozenset({errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED})
 
 
 class SystemdCredential:
-    """A file that systemd encrypts with the machine's own key or its TPM."""
+    """The vault's key in a file that systemd encrypts with the machine's key or TPM (a `KeyPlace`)."""
 
     def __init__(self, path: Path, command: str | None = None) -> None:
         """Find the command systemd-creds.
 
         Args:
             path: The credential's file.
-            command: The path of systemd-creds; None to search it on PATH.
+            command: The path of systemd-creds; None to search PATH.
 
         Raises:
             VaultUnavailable: systemd does not run here.
@@ -66,7 +66,7 @@ class SystemdCredential:
         remove(self._path)
 
     def _run(self, verb: str, content: bytes) -> bytes:
-        """Pipe content through systemd-creds. The command line contains no secret."""
+        """Encrypt or decrypt content with systemd-creds, by pipes, so that the command line contains no secret."""
         command = [self._command, *systemd_creds.words(verb)]
         try:
             done = subprocess.run(command, input=content, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603  found on PATH, with fixed arguments
@@ -81,10 +81,10 @@ class SystemdCredential:
 
 
 class KernelKeyring:
-    """The vault's key as a kernel key of type `user`, in each of the user's kernel keyrings."""
+    """The vault's key as a kernel key of type `user`, linked to each of the user's kernel keyrings (a `KeyPlace`)."""
 
     def __init__(self, name: bytes = VAULT_KEY) -> None:
-        """Find the system calls.
+        """Find the system calls for kernel keyrings.
 
         Raises:
             VaultUnavailable: This machine has no kernel keyring that keyfob supports.

@@ -1,4 +1,7 @@
-"""The vault's key in the desktop's keyring: GNOME Keyring, KWallet and KeePassXC by D-Bus, macOS, Windows."""
+"""The vault's key in the desktop's keyring.
+
+On Linux, that is GNOME Keyring, KWallet or KeePassXC, by D-Bus. macOS and Windows have keyrings of their own.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,15 @@ _LOCKED: Final = frozenset({-25308, -25293, -128, 1312})
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:
-    """Run the work in a thread and return its result. After `seconds`, stop waiting and leave the thread running.
+    """Run a function in a thread and return its result. After `seconds`, stop waiting and leave the thread running.
+
+    Args:
+        seconds: The time limit.
+        what: What the function works on, for the error message, such as "the keyring".
+        work: The function.
 
     Raises:
-        VaultUnavailable: The work took too long (code `key-hung`). Errors of the work itself are raised unchanged.
+        VaultUnavailable: The function took too long (code `key-hung`). Its own errors are raised unchanged.
     """
     results: list[T] = []
     problems: list[Exception] = []
@@ -62,10 +70,14 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
 
 
 class SecretService:
-    """A key place: one item in the default collection of the Secret Service."""
+    """The vault's key as one item in the default collection of the Secret Service (a `KeyPlace`)."""
 
     def __init__(self, environment: Mapping[str, str], *, limit: float = LIMIT_SECONDS) -> None:
-        """Find the session bus without connecting to it.
+        """Find the address of the D-Bus session bus, without connecting.
+
+        Args:
+            environment: The environment variables.
+            limit: The time limit for the Secret Service's reply, in seconds.
 
         Raises:
             VaultUnavailable: This session has no D-Bus session bus (`key-absent`).
@@ -143,7 +155,7 @@ def os_backend(platform: str = sys.platform) -> Backend:
 
 
 class OsKeyring:
-    """A key place: an entry of the operating system's keyring. Its password is the key in Base64."""
+    """The vault's key as the password, in Base64, of one entry of the operating system's keyring (a `KeyPlace`)."""
 
     def __init__(self, backend: Backend, *, limit: float = LIMIT_SECONDS) -> None:
         self._backend = backend
@@ -173,7 +185,7 @@ class OsKeyring:
 
 
 def _decode(text: str | None) -> bytes | None:
-    """Return the key; None if the text is not a key. The caller then stores a new key."""
+    """Return the key in a text; None if the text contains no key, so that the caller stores a new key."""
     try:
         key = base64.b64decode(text or "", validate=True)
     except ValueError:
@@ -182,8 +194,8 @@ def _decode(text: str | None) -> bytes | None:
 
 
 def _refusal(problem: Exception) -> VaultUnavailable:
-    # The status is the first argument of Windows' error, and of the cause of what the backend for macOS raises. Only
-    # one of macOS's three statuses for a locked keychain is a KeyringLocked there.
+    # On Windows, the status is the first argument of the error; on macOS, of the error's cause. The backend for macOS
+    # raises KeyringLocked for only one of the three statuses of a locked keychain.
     arguments = (problem.__cause__ or problem).args
     status = arguments[0] if arguments and isinstance(arguments[0], int) else None
     if status in _LOCKED or type(problem).__name__ == "KeyringLocked":

@@ -1,4 +1,7 @@
-"""The vault's key, encrypted with a passphrase that is typed or read from KEYFOB_PASSPHRASE_FILE (RFC 7914)."""
+"""The vault's key, encrypted under a passphrase by means of scrypt (RFC 7914).
+
+The user types the passphrase, or it is read from the file that KEYFOB_PASSPHRASE_FILE names.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,22 @@ from keyfob.protocol.fields import Fields, read_json
 
 _CONTEXT: Final = "key passphrase"
 _VERSION: Final = 1
-# The passphrases that were typed and right, by key file, so that one command asks once, however many logins it reads.
+# The correct passphrases that the user has typed, by key file, so that a command prompts once for all its logins.
 _typed: dict[Path, bytes] = {}
 
 
 class Passphrase:
-    """A key place: a file with the encrypted key."""
+    """A file with the vault's key, encrypted with a passphrase (a `KeyPlace`)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, *, may_ask: bool) -> bytes | None:
-        """Decrypt the key.
+        """Return the decrypted key; None if there is no file.
 
         Raises:
-            VaultUnavailable: No passphrase is available (`key-locked`), or it is wrong (`passphrase-wrong`).
+            VaultUnavailable: No passphrase is available (`key-locked`), the passphrase is wrong (`passphrase-wrong`),
+                or the file is damaged (`vault-damaged`).
         """
         raw = read_private(self._path)
         if raw is None:
@@ -72,7 +76,7 @@ class Passphrase:
 
 
 def _cost(fields: Fields) -> int:
-    """Return the cost parameter, or raise `Malformed` if it is outside of the supported range."""
+    """Return scrypt's cost as an exponent of 2; raise `Malformed` if the cost is not from 10 to 20."""
     found = fields.values.get("cost")
     if not isinstance(found, int) or isinstance(found, bool) or not 10 <= found <= 20:
         raise Malformed("key file: cost is out of range", field="cost")
@@ -80,7 +84,12 @@ def _cost(fields: Fields) -> int:
 
 
 def _passphrase(*, may_ask: bool, is_new: bool) -> bytes:
-    """Read the passphrase from its file, or prompt for it; raise `VaultUnavailable` if neither is possible."""
+    """Read the passphrase from its file, or prompt for it. Raise `VaultUnavailable` if neither is possible.
+
+    Args:
+        may_ask: Whether to prompt the user if there is no passphrase file.
+        is_new: Whether the user must type the passphrase twice.
+    """
     named = os.environ.get(PASSPHRASE_VARIABLE)
     if named:
         try:

@@ -1,4 +1,4 @@
-"""Where the vault's key can be stored: the protocol of a key place, and the lookup of a key place by name."""
+"""The storage places for the vault's key: their protocol, and their lookup by name."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class KeyPlace(Protocol):
 
 
 def open_place(place: Place, home: Path) -> KeyPlace:
-    """Return the key place of that name.
+    """Return the storage place of that name for the vault's key.
 
     Args:
-        place: The name of a key place. "file" is not allowed, since a vault in a plain file has no key.
-        home: The folder in which some of the places keep their files.
+        place: The name. "file" raises `VaultUnavailable`, because plain files need no key.
+        home: The folder for the files of the places "systemd" and "passphrase".
 
     Raises:
         VaultUnavailable: This system lacks the place.

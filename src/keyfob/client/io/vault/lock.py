@@ -1,9 +1,10 @@
 """A lock between processes and between threads, in a file beside the protected file.
 
-The lock is the operating system's file lock, which is released when its process ends. Some file systems have no locks:
-NFS without a lock server, some FUSE file systems. There the lock is a second file with the holder's name, created only
-if it does not exist. Another process removes that file if the holder is dead, or if the file is older than the longest
-refresh.
+The lock is the operating system's file lock, which is released when the holder's process ends. Some file systems have
+no locks: NFS without a lock server, some FUSE file systems. On these, the lock is a second file that contains the
+holder's name. A process takes the lock by creating the second file if it does not exist. The holder touches the file
+every 15 s. Another process removes the file if the holder is dead. A holder on the same machine is dead if its process
+has ended. A holder on another machine counts as dead if it has not touched the file for 120 s.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from keyfob.lazy import LazyModule
 
 if TYPE_CHECKING:
     import socket
-else:  # only for locks without the operating system's: 3 ms
+else:  # 3 ms, and needed only on file systems without locks
     socket = LazyModule("socket")
 
-_PATIENCE: Final = 60.0  # seconds: longer than a refresh may take with its time limits
+_PATIENCE: Final = 60.0  # seconds: longer than the time limits of a refresh
 _SILENCE: Final = 120.0  # seconds without a touch after which a holder on another machine counts as dead
 _TOUCH: Final = 15.0  # seconds
-_SOON: Final = 2.0  # seconds after which a user is told who is waited for
+_SOON: Final = 2.0  # seconds after which the user is told which process holds the lock
 _NAP: Final = 0.05
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _threads: dict[str, threading.Lock] = {}
@@ -43,14 +44,14 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
     def system_lock(descriptor: int) -> None:
-        """Lock an open file; raise `OSError` if another holder has it."""
+        """Lock an open file without waiting; raise `OSError` if it is already locked."""
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
     def system_lock(descriptor: int) -> None:
-        """Lock an open file; raise `OSError` if another holder has it."""
+        """Lock an open file without waiting; raise `OSError` if it is already locked."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -61,13 +62,14 @@ def locked(
     patience: timedelta | None = None,
     on_wait: Callable[[int | None], object] | None = None,
 ) -> Generator[None]:
-    """Hold the lock.
+    """Wait for a lock, and hold it until the end of the block.
 
     Args:
         path: The lock's file.
-        lock: The operating system's lock; raises `OSError` if it is taken or the file system has no locks.
-        patience: The time to wait; a minute by default.
-        on_wait: Called once with the holder's process id, if known, when the lock is still held after 2 s.
+        lock: The function that locks an open file. It raises `OSError` if the file is already locked, or if the file
+            system has no locks.
+        patience: The time to wait for the lock; None for a minute.
+        on_wait: Called once if the lock is not free after 2 s, with the holder's process id or None.
 
     Raises:
         VaultUnavailable: The lock was held for all of `patience` (`vault-busy`), or the folder cannot be written
@@ -105,7 +107,7 @@ class _Wait:
         return max(0.0, self._end - time.monotonic())
 
     def go_on(self, holder: int | None) -> None:
-        """Call `on_wait` with the holder, once, when the wait has lasted long enough.
+        """Check the time limit, and after 2 s call `on_wait` once with the holder's process id.
 
         Raises:
             VaultUnavailable: The time limit has passed.
@@ -119,14 +121,14 @@ class _Wait:
 
 
 class Lock:
-    """The lock as a context manager, for `with` and `async with`. Both block while they wait."""
+    """The lock of `locked` as a context manager for `with` and `async with`. Both block while they wait."""
 
     def __init__(self, path: Path, on_wait: Callable[[int | None], object] | None = None) -> None:
         """Store the arguments; the lock is not taken yet."""
         self._held = locked(path, on_wait=on_wait)
 
     def __enter__(self) -> None:
-        """Wait for the lock. Raises as `locked`."""
+        """Wait for the lock. Raises the errors of `locked`."""
         self._held.__enter__()
 
     def __exit__(
@@ -136,13 +138,13 @@ class Lock:
         self._held.__exit__(kind, problem, trace)
 
     async def __aenter__(self) -> None:
-        """Do the same as `with`. This blocks the event loop."""
+        """Wait for the lock, and block the event loop meanwhile. Raises the errors of `locked`."""
         self._held.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Do the same as `with`. This blocks the event loop."""
+        """Release the lock."""
         self._held.__exit__(kind, problem, trace)
 
 
@@ -171,7 +173,7 @@ def _acquire(descriptor: int, lock: Callable[[int], None], wait: _Wait) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write this process's id, if possible, to inform waiting processes. The lock does not depend on the id."""
+    """Write this process's id to the lock's file, so that waiting processes can report it. Errors are ignored."""
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"%-10d" % os.getpid())
@@ -182,7 +184,7 @@ def _read_holder(descriptor: int) -> int | None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         text = os.read(descriptor, 10).strip()
         os.lseek(descriptor, 0, os.SEEK_SET)  # Windows locks from the present position
-    except OSError:  # and prevents other programs from reading the locked file
+    except OSError:  # on Windows, other processes cannot read a locked file
         return None
     return int(text) if text.isdigit() else None
 
@@ -201,13 +203,13 @@ def _holding(path: Path, wait: _Wait) -> Generator[None]:
         yield
     finally:
         done.set()
-        if _holder(path) == name:  # another process may have taken it over
+        if _holder(path) == name:  # another process may have taken the lock over
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
 def _make(path: Path, name: bytes) -> bool:
-    """Create the file with its content if it does not exist; hard-linking is atomic on every file system."""
+    """Create the lock's file if it does not exist; return whether it was created. A hard link makes this atomic."""
     mine = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -227,7 +229,11 @@ def _make(path: Path, name: bytes) -> bool:
 
 
 def _take_over(path: Path) -> bool:
-    """Remove the file of a dead holder, and return whether the file may be gone. Of several processes, one succeeds."""
+    """Remove the lock's file if its holder is dead. Return whether the caller can try to create the file again.
+
+    Return False if the file still exists, because its holder is alive or unknown. If several processes call this at the
+    same time, one of them removes the file.
+    """
     seen = _holder(path)
     if seen is None or not _is_dead(path, seen):
         return not path.exists()
@@ -246,7 +252,7 @@ def _touch(path: Path, name: bytes, done: threading.Event) -> None:
     while not done.wait(_TOUCH):
         with contextlib.suppress(OSError):
             if _holder(path) == name:
-                os.utime(path)  # without a time: the file server's own clock counts
+                os.utime(path)  # without a time, so that the file server sets its own
 
 
 def _is_dead(path: Path, holder: bytes) -> bool:
@@ -266,7 +272,7 @@ def _server_time(path: Path) -> float:
     """Return the file server's time, taken from a new file beside `path`. This machine's clock may differ by minutes.
 
     Raises:
-        OSError: No file can be created there.
+        OSError: No file can be created beside `path`.
     """
     probe = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -281,7 +287,7 @@ def _server_time(path: Path) -> float:
 
 
 def _pid_of(holder: bytes | None) -> int | None:
-    """Return a holder's process id; None if the holder is on another machine or unknown."""
+    """Return the process id of a lock's holder; None if the holder is unknown or on another machine."""
     host, pid, *_ = [*(holder or b"").decode("ascii", "replace").split(), "", ""]
     return int(pid) if host == socket.gethostname() and pid.isdigit() else None
 

@@ -43,16 +43,16 @@ else:  # a plain file needs neither: 25 ms, mostly cryptography
 
 NOTE: Final = "vault.json"
 POLICY_VARIABLE: Final = "KEYFOB_STORE"
-# These keys are of the user and not of one home folder: another may still need them.
+# A key in these places belongs to the user and not to one state folder. Other state folders may need the key.
 _SHARED: Final = frozenset({"keyring", "kernel", "file"})
 _PROBE_BYTES: Final = 16 * 1024  # larger than any login, so that a nearly full disk is noticed early
 
 
 class Seals:
-    """The encryption of one home folder's vault. The constructor reads nothing.
+    """Encrypts and decrypts the vault entries of one state folder. The constructor reads nothing.
 
     Attributes:
-        asks: Whether to prompt for a passphrase at a terminal whenever one is needed, and not only at a login.
+        asks: Whether every command may prompt for a needed passphrase at a terminal; if not, only a login may.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Seals:
         """Store the arguments.
 
         Args:
-            folder: The home folder; None for the platform's.
-            policy: The storage policy of this command. If the stored decision contradicts the
-                policy, the next login makes a new decision.
-            places: Returns the key place of a name; None for the places of this system.
+            folder: The state folder; None for the platform's.
+            policy: The storage policy of this command; None for the policy in KEYFOB_STORE. If the stored decision
+                contradicts the policy, the next login makes a new decision.
+            places: The function that returns the storage place of a name; None for the places of this system.
         """
         self.asks = False
         self._home = folder or home()
@@ -78,10 +78,10 @@ class Seals:
         return (self._open_place or key_places.open_place)(name, self._home)
 
     def note(self) -> Note:
-        """Return the stored decision on the key's place; an empty `Note` if it is missing or damaged.
+        """Return the stored decision on how logins are stored; an empty `Note` if it is missing or damaged.
 
         Raises:
-            VaultUnavailable: A later version of keyfob has written the decision, or it cannot be read.
+            VaultUnavailable: A later version of keyfob has written the decision, or its file cannot be read.
         """
         raw = read_private(self._home / NOTE)
         if raw is None:
@@ -94,18 +94,19 @@ class Seals:
                     f"{self._home / NOTE} was written by another version of this program", hint=LATER_HINT
                 ) from None
             self._set_note_aside(raw)
-            return Note()  # the entries themselves show whether they are encrypted; the place is found again
+            return Note()  # the entries show whether they are encrypted, and `_find_key` searches every place
 
     def _set_note_aside(self, damaged: bytes) -> None:
-        with contextlib.suppress(VaultUnavailable):  # on a read-only disk it stays where it is
+        with contextlib.suppress(VaultUnavailable):  # on a read-only disk, the file keeps its name
             if read_private(self._home / NOTE) == damaged:  # another process may have been quicker
                 set_aside(self._home / NOTE, stamp())
 
     def prepare(self, rewrite: Callable[[], None]) -> str:
-        """Decide before a login how logins will be stored, and test that storage. May prompt to unlock the keyring.
+        """Decide, before a login, how logins will be stored, and test that storage. May prompt to unlock the keyring.
 
         Args:
-            rewrite: Stores each login again, under the lock of that login.
+            rewrite: The function that stores each login again, under the lock of that login. It is called if the
+                storage place changes.
 
         Returns:
             A message for the user on where logins are stored, if that has changed; "" otherwise.
@@ -131,7 +132,7 @@ class Seals:
     def sealer(self, entry: str) -> Callable[[bytes], bytes]:
         """Read the key, and return the function that encrypts a vault entry as the stored decision requires.
 
-        If there is no decision yet, make one without prompting the user.
+        If there is no decision yet, decide without prompting the user.
 
         Raises:
             VaultUnavailable: The key is not available, or the policy forbids a plain file.
@@ -153,7 +154,7 @@ class Seals:
         """Decrypt a vault entry.
 
         Raises:
-            VaultUnavailable: The key is not available, or is not the one that encrypted the entry.
+            VaultUnavailable: The key is not available, or the entry was encrypted with a different key.
             Malformed: The entry is damaged.
         """
         envelope = Envelope.find(raw)
@@ -163,7 +164,13 @@ class Seals:
         return sealed.unseal(envelope.ciphertext, sealed.derive(master, "vault"), context=f"vault {entry}")
 
     def move(self, to: Place, rewrite: Callable[[], None]) -> None:
-        """Move the key to another place. An interrupted move leaves all entries readable; the next move completes it.
+        """Move the vault's key to a different storage place.
+
+        If the move is interrupted, all entries stay readable, and the next move completes it.
+
+        Args:
+            to: The new place; "file" to decrypt all entries.
+            rewrite: The function that stores each login again, under the lock of that login.
 
         Raises:
             VaultUnavailable: The new place does not work; nothing has changed.
@@ -185,7 +192,10 @@ class Seals:
             self._remember(Note(note.place, note.before, is_quick))
 
     def check(self, place: Place) -> tuple[Code | None, str]:
-        """Return the error code of a place, or None if it works, and a message. Writes nothing and prompts nobody."""
+        """Check a storage place of the vault's key, without writing anything and without prompts.
+
+        Return an error code and a message. The code is None if the place works.
+        """
         if place == "file":
             return None, "it works"
         try:
@@ -195,13 +205,17 @@ class Seals:
         return (None, "it works") if found is not None else ("key-empty", "it works, but contains no key of the vault")
 
     def _contradicts(self, place: Place) -> bool:
-        """Whether this command's policy requires a new decision."""
+        """Return whether the stored decision contradicts this command's storage policy."""
         return (self._policy == "file" and place != "file") or (
             self._policy in {"prefer", "require"} and place == "file"
         )
 
     def _begin(self, to: Place) -> Place | None:
-        """Record the old and the new place. Entries are then written with the new key, and read with either key."""
+        """Record that the vault's key moves to the storage place `to`.
+
+        From then on, entries are encrypted with the key in the new place, or stored unencrypted if `to` is "file".
+        Entries with the key in either place can be read. Return the old place; None if no place was recorded.
+        """
         with locked(self._lock):
             note = self.note()
             if note.place is not None and note.place not in {"file", to}:
@@ -214,14 +228,19 @@ class Seals:
             return note.place
 
     def _finish(self, rewrite: Callable[[], None]) -> None:
-        # Without the note's lock: a writer of an entry takes the entry's lock first and then perhaps the note's.
+        # `rewrite` takes the locks of entries, and a writer takes an entry's lock before the note's lock. So this
+        # function does not hold the note's lock here.
         rewrite()
         with locked(self._lock):
             note = self.note()
             self._remember(Note(note.place, None, note.is_quick))
 
     def _decide_quietly(self) -> Place:
-        """Decide without prompts. If a better place is locked or hangs, do not store the decision: retry later."""
+        """Return the key's storage place: the recorded place, or else the best place that works without prompts.
+
+        Record the chosen place. But if a better place is locked or does not answer, record nothing, and return "file".
+        A later login can then still choose the better place.
+        """
         make_folder(self._home)
         with locked(self._lock):
             note = self.note()
@@ -234,7 +253,7 @@ class Seals:
             return "file"
 
     def _choose(self, *, may_ask: bool) -> tuple[Place, str, list[VaultUnavailable]]:
-        """Return the best place that works, a message about that place, and the errors of the better places."""
+        """Return the best storage place that works, a message about that place, and the errors of better places."""
         policy = self._asked()
         passed: list[VaultUnavailable] = []
         for place in order(policy, has_passphrase_file=bool(os.environ.get(PASSPHRASE_VARIABLE))):
@@ -247,7 +266,7 @@ class Seals:
         return "file", settle(policy, "file", passed), passed
 
     def _ensure_key(self, place: Place, *, may_ask: bool) -> None:
-        """Read the place's key, or store a new key and read that back. Raise `VaultUnavailable` if either fails."""
+        """Cache the key from a storage place. Store a new key if there is none. Raises `VaultUnavailable`."""
         opened = self._place(place)
         found = opened.read(may_ask=may_ask)
         if found is None:
@@ -259,7 +278,7 @@ class Seals:
         self._keys[place] = found
 
     def _key(self, place: Place, *, may_ask: bool = False) -> bytes:
-        """Return the key in a place, and cache it in this process; raise `VaultUnavailable` if there is no key."""
+        """Return the vault's key from a storage place, and cache it. Raises `VaultUnavailable` if there is no key."""
         may_ask = may_ask or (self.asks and place == "passphrase")
         found = self._keys.get(place) or self._place(place).read(may_ask=may_ask)
         if found is None:
@@ -269,7 +288,7 @@ class Seals:
         return found
 
     def _find_key(self, key_id: str) -> bytes:
-        """Return the key with this id from the present or the previous place, or raise `VaultUnavailable`."""
+        """Return the vault's key with this id, from its present or previous place. Raises `VaultUnavailable`."""
         note = self.note()
         problem: VaultUnavailable | None = None
         # If the note was lost, every place is searched: the logins must not be lost with it.

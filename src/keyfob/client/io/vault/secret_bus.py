@@ -23,7 +23,7 @@ _ABSENT: Final = frozenset(
 
 
 class SecretBus:
-    """A session with the Secret Service. Secrets are not encrypted on the bus, which belongs to this user."""
+    """A session with the Secret Service. Secrets are sent unencrypted, since only this user can connect to the bus."""
 
     def __init__(self, address: str, limit: float, patience: float) -> None:
         """Connect to the bus and open a session.
@@ -51,16 +51,16 @@ class SecretBus:
         self._connection.close()
 
     def find(self, attributes: Mapping[str, str]) -> str | None:
-        """Return the path of the item with these attributes, locked or not."""
+        """Return the path of the item with these attributes, locked or not; None if there is none."""
         unlocked, locked = self._call(_ROOT, "Service", "SearchItems", "a{ss}", (dict(attributes),))
         found = [str(path) for path in [*unlocked, *locked]]
         return found[0] if found else None
 
     def open_collection(self, *, may_ask: bool) -> str:
-        """Return the path of the default collection, unlocked.
+        """Unlock the default collection, and return its path.
 
         Raises:
-            VaultUnavailable: There is no default collection, or it stays locked.
+            VaultUnavailable: There is no default collection, or the collection stays locked.
         """
         (path,) = self._call(_ROOT, "Service", "ReadAlias", "s", ("default",))
         if path == _NOTHING:
@@ -80,7 +80,7 @@ class SecretBus:
     def create(
         self, collection: str, label: str, attributes: Mapping[str, str], content: bytes, *, may_ask: bool
     ) -> None:
-        """Create an item, or replace the one with the same attributes."""
+        """Create an item, or replace the item that has the same attributes."""
         properties = {
             f"{_API}.Item.Label": ("s", label),
             f"{_API}.Item.Attributes": ("a{ss}", dict(attributes)),
@@ -133,7 +133,7 @@ class SecretBus:
 
 
 def _refuse(name: str) -> NoReturn:
-    """Raise `VaultUnavailable` for an error of the bus."""
+    """Raise `VaultUnavailable` for an error reply from the bus."""
     if name in _ABSENT or ".Spawn." in name:
         raise VaultUnavailable("this session has no keyring", code="key-absent")
     if name == f"{_API}.Error.IsLocked":

@@ -32,7 +32,8 @@ from keyfob.errors import Malformed, VaultUnavailable
 from keyfob.io import quick
 from keyfob.run import run
 
-# The places that `io/kept.py` can read. It supports no keyring but D-Bus's, and a passphrase is slow by intent.
+# The places from which `io/kept.py` can read the key. Of the keyrings, that is only the Secret Service. A passphrase is
+# left out because it is slow by intent.
 _READ_QUICKLY: Final = frozenset[Place | None]({"kernel", "file", "systemd"}) | (
     frozenset[Place | None]({"keyring"} if sys.platform == "linux" else ())
 )
@@ -42,7 +43,7 @@ _NEWLINES = ("\n", "\r")
 
 
 class FileSlot:
-    """A reserved file, into which one encrypted login is written. The write needs no more disk space and no key."""
+    """A reserved file for one login. Storing the login in it cannot fail for lack of disk space or of a key."""
 
     def __init__(self, write: Callable[[bytes], None], close: Callable[[bytes], bytes]) -> None:
         self._write = write
@@ -68,7 +69,9 @@ class FileVault:
         self.passed: list[VaultUnavailable] = []
 
     async def prepare(self) -> str:
-        """Decide how logins are stored, test that storage, and return a message for the user about it, or "".
+        """Decide how logins are stored, and test that storage.
+
+        Return a message for the user about the storage; "" if there is nothing to report.
 
         Raises:
             VaultUnavailable: Logins cannot be stored, or not as requested.
@@ -79,16 +82,26 @@ class FileVault:
         return self.seals.prepare(self.rewrite)
 
     async def load(self, entry: str, *, is_ending: bool = False) -> StoredLogin | None:
-        """Return the stored login, or None.
+        """Return the stored login; None if there is none.
+
+        Args:
+            entry: The profile's name.
+            is_ending: Whether the login will be deleted. If so, a plain file is read even if the policy forbids it.
 
         Raises:
-            VaultUnavailable: The entry cannot be read, or it is not encrypted and the policy forbids that. The file of
-                a damaged entry (code `vault-damaged`) has been renamed.
+            VaultUnavailable: The entry cannot be read, or it is a plain file and the policy forbids plain files. If the
+                entry is damaged (code `vault-damaged`), its file has been renamed, so that its content is not lost.
         """
         return self._load(entry, allows_plain=is_ending)
 
     def _load(self, entry: str, *, allows_plain: bool) -> StoredLogin | None:
-        """Do the same as `load`. With `allows_plain`, ignore a policy against plain files, for a move or a logout."""
+        """Return the stored login; None if there is none. Raises the errors of `load`.
+
+        Args:
+            entry: The profile's name.
+            allows_plain: Whether to read a plain file even if the policy forbids plain files. A logout needs this, and
+                so does the encryption of a login that was stored in a plain file.
+        """
         entry = self._name(entry)
         path = self._path(entry)
         raw = read_private(path)
@@ -121,10 +134,11 @@ class FileVault:
 
     @contextlib.asynccontextmanager
     async def reserve(self, entry: str) -> AsyncGenerator[FileSlot]:
-        """Reserve the file that replaces the vault entry; the caller must hold the entry's lock.
+        """Reserve a file that can replace the vault entry. The caller must hold the entry's lock.
 
         Raises:
-            VaultUnavailable: The login cannot be stored, because of the policy, the key, the quick file or the disk.
+            VaultUnavailable: The login cannot be stored: the policy forbids it, the key is not available, the quick
+                file cannot be removed, or the disk has no space.
         """
         entry = self._name(entry)
         close = self._sealer(entry)
@@ -136,11 +150,11 @@ class FileVault:
             yield FileSlot(write, close)
 
     async def remove_quick(self, entry: str) -> None:
-        """Remove the quick file."""
+        """Remove the quick file (token cache)."""
         drop_quick(self._home, self._name(entry))
 
     async def delete(self, entry: str) -> None:
-        """Remove the vault entry, even if the quick file cannot be removed."""
+        """Remove the vault entry, even if the quick file (token cache) cannot be removed."""
         entry = self._name(entry)
         try:
             await self.remove_quick(entry)
@@ -154,7 +168,10 @@ class FileVault:
         return Lock(self.folder / f"{self._name(entry)}.lock", on_wait)
 
     def make_quick(self, entry: str) -> None:
-        """Write the quick file, unless the entry changes meanwhile. A setting decides if it contains the token."""
+        """Write the quick file (token cache), unless the vault entry changes meanwhile.
+
+        A setting decides whether the quick file contains the token.
+        """
         with contextlib.suppress(VaultUnavailable):  # the quick file is an optimization only
             state = state_of(self._home, entry)
             note = Note() if self.seals is None else self.seals.note()
@@ -170,14 +187,16 @@ class FileVault:
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def is_sealed(self, entry: str) -> bool:
-        """Whether the vault entry is encrypted."""
+        """Return whether the vault entry is encrypted."""
         try:
             return Envelope.find(read_private(self._path(self._name(entry))) or b"") is not None
         except Malformed:
             return False
 
     def rewrite(self) -> None:
-        """Store every login again with the present settings. Entries that can never be read are skipped; see `passed`.
+        """Store every login again with the present settings.
+
+        An entry that can never be read is skipped, and its error is added to `passed`.
 
         Raises:
             VaultUnavailable: An entry cannot be read or written at the moment.
@@ -196,11 +215,11 @@ class FileVault:
                     run(self.save(entry, stored))
 
     def _sealer(self, entry: str) -> Callable[[bytes], bytes]:
-        """Return the function that encrypts the entry's content without reading a key. Raises `VaultUnavailable`."""
+        """Read the key, and return the function that encrypts the entry's content. Raises `VaultUnavailable`."""
         return bytes if self.seals is None else self.seals.sealer(entry)
 
     def _open(self, entry: str, raw: bytes) -> bytes:
-        """Decrypt a file's content."""
+        """Return the decrypted content of an entry's file. Raises `VaultUnavailable` or `Malformed`."""
         if self.seals is not None:
             return self.seals.open(entry, raw)
         if Envelope.find(raw) is not None:
@@ -234,7 +253,7 @@ class ProfileFiles:
         return "" if raw is None else raw.decode(errors="replace").strip()
 
     def choose(self, name: str) -> None:
-        """Select the profile for commands that name none."""
+        """Select the profile that commands use if they name no profile."""
         if name == DEFAULT:
             remove(self.choice)
         else:
@@ -275,12 +294,15 @@ class ProfileFiles:
 
 
 def lay_quick(home: Path, profile: str, state: str, stored: StoredLogin, *, holds_token: bool = True) -> bool:
-    """Write the quick file, a token cache that `io/quick.py` reads. Return whether that was possible.
+    """Write the quick file, a token cache that `io/quick.py` reads.
+
+    Return whether the file was written. It is not written, for example, for a token that is bound to a key or a
+    certificate, because the file contains neither.
 
     Args:
-        home: The vault's state folder.
+        home: keyfob's state folder, which contains the vault.
         profile: The profile's name.
-        state: The vault's state (`state_of`) when `stored` was read from it.
+        state: The value of `state_of` when `stored` was read from the vault.
         stored: The stored login; only its access token is written.
         holds_token: Whether the file may contain the access token, or only its expiry.
     """
@@ -317,12 +339,12 @@ def drop_quick(home: Path, profile: str) -> None:
         try:
             remove(folder / profile)
         except VaultUnavailable as problem:
-            if problem.code != "vault-readonly":  # a file could not have been written there either
+            if problem.code != "vault-readonly":  # no quick file could have been written to that folder either
                 raise
 
 
 def state_of(home: Path, profile: str) -> str | None:
-    """Return the profile's present state, as the quick file records it; None if login or settings are missing."""
+    """Return a value that changes with the profile's login and settings; None if either of their files is missing."""
     try:
         return quick.state_of(str(home), profile)
     except OSError:

@@ -53,7 +53,7 @@ class ClientRequest:
         return answer(self.site.config.wire, outcome, headers=self.headers, words=words)
 
     def refuse_with(self, outcome: Outcome, more: Mapping[str, object]) -> Response:
-        """Return the response of an outcome with additional members."""
+        """Return the error response of an outcome, with additional JSON members."""
         return answer(self.site.config.wire, outcome, headers=self.headers, more=more)
 
     def token_response(self, tokens: TokenAnswer) -> Response:
@@ -64,7 +64,10 @@ class ClientRequest:
 
 
 async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRequest | Response:
-    """Authenticate the client, or refuse the request. An unknown client and a wrong secret get the same response."""
+    """Authenticate the client, and return its request. If this fails, return the error response.
+
+    An unknown client and a wrong secret get the same response.
+    """
     authorization = request.header("authorization")
     headers = _BASIC if authorization is not None and authorization.lower().startswith("basic") else ()
     facts = _client_facts(site, request, fields, authorization)
@@ -80,7 +83,8 @@ async def authenticate(site: Site, request: Request, fields: Fields) -> ClientRe
         site.client_failures.drop(_account(request, facts.client_id))
     application = facts.application
     assert application is not None, "an authenticated client is registered"  # noqa: S101
-    # A public client's refresh token would have to be bound too (RFC 8705 §4). Public clients can use DPoP instead.
+    # If a public client's access token were bound, its refresh token would have to be bound too (RFC 8705 §4). Public
+    # clients can use DPoP.
     is_bound = bool(request.certificate) and not application.is_public
     bound_to = thumbprint_of(request.certificate) if is_bound else None
     return ClientRequest(site, request, application, facts.now, certificate_thumbprint=bound_to)
@@ -112,7 +116,7 @@ def _account(request: Request, client_id: str) -> tuple[str, str]:
 
 
 def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedCheck, headers: Headers) -> Response:
-    """Refuse a client that has not authenticated, and count the failure."""
+    """Refuse a client that has not authenticated. If the failure may be a guess (`is_a_guess`), count it."""
     wire = site.config.wire
     if refused.outcome == "too_many":
         site.limited("client-secrets", request, client_id=facts.client_id)
@@ -131,7 +135,11 @@ def _refuse(site: Site, request: Request, facts: ClientFacts, refused: FailedChe
 
 
 async def check_dpop(call: ClientRequest) -> ClientRequest | Response:
-    """Return the request with the key of its DPoP proof, if any, or the error response for the proof."""
+    """Check the DPoP proof.
+
+    Return the request with the proof's key, or the error response. If the request has no proof and needs none, return
+    the request unchanged.
+    """
     site, presented = call.site, call.request.header_values("dpop")
     facts = ProofFacts(call.application.requires_dpop, len(presented))
     if presented:

@@ -12,7 +12,7 @@ from keyfob.server.site import Site
 def code_mail(site: Site, client_id: str, code: str, language: Language) -> WrittenMail:
     """Return the e-mail with a code for a login.
 
-    Each name in the e-mail is reduced to one line, so that it cannot add a header or a paragraph.
+    The names of tenant and client are reduced to one line, so that they cannot add a header or a paragraph.
     """
     client = site.config.application(client_id)
     words = {

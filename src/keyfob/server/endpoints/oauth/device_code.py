@@ -29,7 +29,7 @@ _TRIES: Final = 20
 
 
 async def device_code(site: Site, request: Request) -> Response:
-    """Issue a device code and a user code. As at Auth0, a client that authenticates here is refused."""
+    """Issue a device code and a user code. As at Auth0, a request with client credentials is refused."""
     try:
         fields = read_parameters(request)
         asked = DeviceRequest.read(fields)
@@ -64,7 +64,7 @@ def _authenticates(request: Request, fields: Fields) -> bool:
 
 
 def _wait(site: Site, request: Request) -> timedelta:
-    """Count one request of this network. Return the time that the network must wait."""
+    """Count one request of this network. Return the time that the network must wait; zero if the request is allowed."""
     size, span, peer = site.config.device_requests, site.config.device_lifetime, network_of(request.peer)
     counted = count_request(site.device_requests.get(peer) or 0, size, span, site.now())
     site.device_requests.put(peer, counted.full_at)

@@ -26,9 +26,9 @@ from keyfob.server.site import Site
 async def has_tries(site: Site, transaction: Transaction, user_id: str, peer: str, now: datetime) -> bool:
     """Return whether a second factor of the user may be tried from this address.
 
-    Each network has a limit of tries, and all networks together have a second limit for one user. A network from which
-    the user has proven a factor is exempt from the second limit, so that wrong codes from elsewhere do not lock the
-    user out.
+    The tries for one user have two limits: one for each network, and one for all networks together. A network from
+    which the user has proven a factor is exempt from the second limit, so that wrong codes from elsewhere do not lock
+    the user out.
     """
     own, everybody = _budgets(site, user_id, peer)
     if await own.wait(transaction, now):
@@ -39,7 +39,7 @@ async def has_tries(site: Site, transaction: Transaction, user_id: str, peer: st
 
 
 async def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> bool:
-    """Count a try of a second factor. Return False if none is left."""
+    """Count a try of a second factor, and return True. If no try is left, count nothing and return False."""
 
     async def work(transaction: Transaction) -> bool:
         if not await has_tries(site, transaction, user_id, peer, now):
@@ -52,7 +52,13 @@ async def spend_try(site: Site, user_id: str, peer: str, now: datetime) -> bool:
 
 
 async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) -> None:
-    """Reset the tries of a network where the user has proven a factor, and the pause between messages."""
+    """Reset the limits after the user has proven a factor.
+
+    - The tries from this network are forgotten.
+    - The pause before the next e-mail ends.
+    - The right try no longer counts towards the limit for all networks together.
+    - For the time `KNOWN_NETWORK`, this network is exempt from the limit for all networks together.
+    """
     own, everybody = _budgets(site, user_id, peer)
     proven = _key(site, f"proven {user_id} {network_of(peer)}")
 
@@ -66,7 +72,10 @@ async def give_back_tries(site: Site, user_id: str, peer: str, now: datetime) ->
 
 
 async def message_wait(site: Site, login: MfaLogin, peer: str) -> timedelta:
-    """Count an e-mail of a login. If too many were sent, count nothing and return the time to wait."""
+    """Return how long a login must wait before it may send an e-mail with a code.
+
+    If the time is zero, the e-mail is counted as sent. Otherwise, nothing is counted.
+    """
     now, user_id = site.now(), login.user_id
     of_login, of_pause = _key(site, f"messages login {login.token_hash.hex()}"), _key(site, f"messages pause {user_id}")
     of_user = Budget(_key(site, f"messages user {user_id}"), MESSAGES, MESSAGES_SPAN)
@@ -100,7 +109,7 @@ async def end_message_pause(site: Site, user_id: str) -> None:
 
 
 def _budgets(site: Site, user_id: str, peer: str) -> tuple[Budget, Budget]:
-    """Return the budget of the network, and the budget of all networks together."""
+    """Return the user's budget of tries for this network, and the budget for all networks together."""
     own = Budget(_key(site, f"factor {user_id} {network_of(peer)}"), TRIES, TRIES * TRY_BACK_AFTER)
     span = ACCOUNT_TRIES * ACCOUNT_TRY_BACK_AFTER
     return own, Budget(_key(site, f"factor {user_id}"), ACCOUNT_TRIES, span)

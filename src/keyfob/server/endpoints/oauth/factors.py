@@ -47,9 +47,9 @@ _ID_PREFIX: Final[dict[Factor, str]] = {"otp": "totp", "email": "email", "recove
 async def begin_factor(
     call: ClientRequest, user: User, access: ApiAccess, grant: str, factors: Iterable[Authenticator]
 ) -> Response | None:
-    """Return the response that requires a second factor and lists the possible kinds (Auth0's mfa_required).
+    """Return the response that requires a second factor and lists the usable kinds of factors (Auth0's mfa_required).
 
-    Return None if the user's password was changed meanwhile.
+    Return None if the user was deleted, was blocked or got a new password after the password was verified.
     """
     site, wire = call.site, call.site.config.wire
     token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
@@ -75,7 +75,10 @@ async def begin_factor(
 
 
 async def save_factor_due(transaction: Transaction, login: MfaLogin, user: User) -> bool:
-    """Save the login of a user whose password was right. Return False if the password was changed meanwhile."""
+    """Save a login that still needs a second factor, and return True.
+
+    If the user was deleted, was blocked or got a new password since `user` was loaded, save nothing and return False.
+    """
     if is_changed(await transaction.user_by_id(user.user_id), user):
         return False
     await transaction.save_mfa_login(login)
@@ -100,12 +103,11 @@ async def enrol(
         site: The tenant.
         user: The user of the login.
         factor: The kind of the factor.
-        login: The login that enrols the factor. A login that began with an access token is stored with the factor.
+        login: The login that enrols the factor. A login that began with an access token is stored here.
         with_recovery: Whether a recovery code is added together with the user's first factor.
 
     Returns:
-        The factor; or, as the reason for refusal, that the login is spent or the user has added another factor
-        meanwhile.
+        The new factor, or a `FactorWrong` if the login is spent or the user has added another factor meanwhile.
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
@@ -145,7 +147,7 @@ async def enrol(
 
 
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
-    """Return the record of a recovery code. The record contains only a keyed hash of the code."""
+    """Return a new record for a recovery code. The record contains a keyed hash of the code, not the code."""
     hashed = keyed_hash(site.hash_keys.recovery, f"recovery {user_id} {code}")
     name = f"recovery-code|dev_{write_token(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
@@ -154,8 +156,8 @@ def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active
 async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed: str, now: datetime) -> bool:
     """Return whether a code matches an active authenticator, or one whose enrolment this login began.
 
-    If the code matches, mark it as used and activate the authenticator. A login that began with an access token can
-    only prove the authenticator that it enrols.
+    If the code matches, mark it as used and activate the authenticator. If the login began with an access token, the
+    code must match the authenticator that this login enrols.
     """
     for one in await transaction.authenticators(login.user_id):
         is_usable = one.is_active and login.grant != ENROLMENT
@@ -172,13 +174,14 @@ async def check_otp(site: Site, transaction: Transaction, login: MfaLogin, typed
 async def activate(site: Site, transaction: Transaction, authenticator_id: str, login: MfaLogin) -> None:
     """Activate an authenticator whose enrolment the login began, and the recovery code that was added with it.
 
-    All other unproven factors and recovery codes of the user are deleted, since an attacker could have enrolled them.
-    Sessions and logins that began with a password alone end, unless the tenant's settings disable this.
+    Any other factor or recovery code of the user that is not active is deleted, since an attacker could have enrolled
+    it. The user's earlier sessions and logins end, since they may have begun with a password alone. The setting
+    `enrolment_ends_logins` can disable this. If the authenticator is active already, nothing changes.
     """
     known = [one for one in await transaction.authenticators(login.user_id) if not one.is_active]
     own = [one for one in known if one.login_hash == login.token_hash]
     if authenticator_id not in {one.authenticator_id for one in own}:
-        return  # it is active
+        return  # the authenticator was active before
     for one in known:
         if one in own and (one.authenticator_id == authenticator_id or one.factor == "recovery-code"):
             proven = replace(one, is_active=True, created_at=site.now(), login_hash=None, expires_at=None)
@@ -208,8 +211,8 @@ async def send_message(
 ) -> Secret | Outcome:
     """Send a code by e-mail. Return the oob_code, or the outcome if no code was sent.
 
-    The code of an earlier message becomes invalid. If sending failed, the next message need not wait for the usual
-    pause.
+    A new code makes the code of an earlier message invalid. After a failure to send, the usual pause before the next
+    message does not apply.
     """
     if site.mailer is None:
         return "mail_off"
@@ -245,14 +248,17 @@ async def send_message(
 
 
 def binding_hash(site: Site, token_hash: bytes, code: str) -> bytes:
-    """Return the keyed hash of a message's code, bound to its login."""
+    """Return the keyed hash of a message's code and its login, so that the code is right for this login only."""
     return keyed_hash(site.hash_keys.codes, token_hash + code.strip().encode())
 
 
 async def check_message(
     site: Site, transaction: Transaction, login: MfaLogin, oob: Secret, typed: str, now: datetime
 ) -> MfaLogin | FactorWrong:
-    """Check the code of a message. If the code is correct, activate the authenticator and return the spent login."""
+    """Check the code of a message.
+
+    If the code is correct, activate the authenticator and return the login as spent. Otherwise return the error.
+    """
     oob_hash = keyed_hash(site.hash_keys.codes, oob)
     decision = decide_message(login, oob_hash, binding_hash(site, login.token_hash, typed), now)
     if isinstance(decision, MfaLogin) and decision.authenticator_id is not None:

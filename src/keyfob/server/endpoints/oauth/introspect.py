@@ -1,4 +1,4 @@
-"""POST /oauth/introspect: token introspection (RFC 7662). Off by default under `auth0`, since Auth0 has none."""
+"""POST /oauth/introspect: token introspection (RFC 7662). With `wire = "auth0"`, it is off by default, as at Auth0."""
 
 from __future__ import annotations
 

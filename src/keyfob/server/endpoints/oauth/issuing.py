@@ -23,13 +23,14 @@ Spend = Callable[[Transaction, RefreshLogin], Awaitable[bool]]
 async def issue_once(
     call: ClientRequest, code: str, content: TokenContent, spend: Spend | None = None, *, description: str = ""
 ) -> TokenAnswer | None:
-    """Issue tokens for a user, or return None if the grant is already spent or the user may no longer log in.
+    """Issue tokens for a user.
 
-    The tokens are signed first, so that the grant is not spent if signing fails.
+    Return None if the grant is already spent, or if the user was deleted, was blocked or got a new password since the
+    user was loaded. The tokens are signed first, so that the grant is not spent if signing fails.
 
     Args:
         call: The request.
-        code: The code of the audit event for issued tokens.
+        code: The code of the audit event to log when tokens are issued.
         content: The content of the tokens, not yet reduced to the user's permissions.
         spend: The function that spends the grant in the transaction. It returns False if the grant is already spent.
         description: The description in the audit event.
@@ -64,7 +65,7 @@ async def issue_once(
 
 
 def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> TokenContent:
-    """Return the content with the user's permissions, the scope that they allow, and the keys that bind the tokens."""
+    """Return the content with the user's permissions, the scope that these permissions allow, and the token binding."""
     permissions = permissions_of(call.site.config, user, content.api)
     return replace(
         content,
@@ -76,7 +77,7 @@ def with_permissions(call: ClientRequest, content: TokenContent, user: User) -> 
 
 
 def _begin(call: ClientRequest, content: TokenContent, user: User) -> tuple[Secret | None, RefreshLogin]:
-    """Return the record of a new login, and its refresh token if the client may have one.
+    """Return the refresh token and the record of a new login. The refresh token is None if the client may not have one.
 
     A login without a refresh token needs a record too, since its access tokens are active only while the record exists.
     """

@@ -31,7 +31,10 @@ async def metadata(site: Site, _: Request) -> Response:
 
 
 def describe_tenant(config: TenantConfig) -> ServerMetadata:
-    """Return the metadata. A feature that Auth0 lacks is listed only under `rfc` or if the settings enable it."""
+    """Return the metadata.
+
+    With `wire = "auth0"`, a feature that Auth0 lacks is listed only if the settings enable it.
+    """
     base, is_rfc = config.issuer, config.wire == "rfc"
     api_scopes = {name for api in config.apis for name in api.scopes}
     methods = [*_auth_methods(config), *(TLS_METHODS if config.for_certificates else ())]
@@ -80,7 +83,7 @@ def describe_tenant(config: TenantConfig) -> ServerMetadata:
 
 
 def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
-    """Return the endpoints for clients with a certificate (RFC 8705 §5)."""
+    """Return the `mtls_endpoint_aliases`: endpoints for clients with a certificate (RFC 8705 §5)."""
     found = {
         "token_endpoint": "oauth/token",
         "device_authorization_endpoint": "oauth/device/code",
@@ -94,7 +97,10 @@ def _aliases(config: TenantConfig, base: str) -> dict[str, str]:
 
 
 def _auth_methods(config: TenantConfig) -> tuple[AuthMethod, ...]:
-    """Return the authentication methods. `none` is listed only if there is a public client, or no client yet."""
+    """Return the authentication methods at the token endpoint, other than those with a client certificate.
+
+    `none` is listed only if a public client is registered, or if no client is registered at all.
+    """
     has_public = not config.applications or any(application.is_public for application in config.applications)
     return tuple(method for method in AUTH_METHODS if method != "none" or has_public)
 
@@ -102,7 +108,7 @@ def _auth_methods(config: TenantConfig) -> tuple[AuthMethod, ...]:
 def _grants(config: TenantConfig) -> tuple[str, ...]:
     """Return the grants that at least one client may use.
 
-    Under `rfc` the password grants are not listed (RFC 9700 §2.4).
+    The password grants are left out if the tenant does not allow them, and always with `wire = "rfc"` (RFC 9700 §2.4).
     """
     used = {grant for application in config.applications for grant in application.grants}
     hidden = _PASSWORD_GRANTS if config.wire == "rfc" or not config.allows_password else frozenset[str]()

@@ -37,7 +37,7 @@ _TYPES: Final = {"otp": "otp", "email": "oob", "recovery-code": "recovery-code"}
 
 @dataclass(frozen=True, slots=True)
 class MfaUser:
-    """The user of an MFA token.
+    """The user of the mfa_token or access token in a request to the MFA API.
 
     Attributes:
         factors: The active factors, and the factors that were added with this token. The API lists all of them except
@@ -59,7 +59,7 @@ class MfaUser:
 
 
 async def list_authenticators(site: Site, request: Request) -> Response:
-    """GET /mfa/authenticators."""
+    """GET /mfa/authenticators: list the user's second factors."""
     mfa_user = await _mfa_user(site, request, READ_AUTHENTICATORS)
     if isinstance(mfa_user, Response):
         return mfa_user
@@ -98,7 +98,7 @@ async def associate(site: Site, request: Request) -> Response:
     if factor is None or factor not in site.factors:
         return site.refuse("mail_off" if factor in site.config.factors else "challenge_unsupported")
     if factor == "email" and mfa_user.has_access_token:
-        return site.refuse("challenge_unsupported")  # an e-mail is sent for a login with a password
+        return site.refuse("challenge_unsupported")  # this factor can be added only in a login with a password
     wait = await message_wait(site, mfa_user.login, request.peer) if factor == "email" else timedelta()
     if wait:
         return answer(site.config.wire, "too_many", headers=retry_after(wait))
@@ -167,7 +167,10 @@ def _described(one: Authenticator, user: User) -> dict[str, object]:
 
 
 async def _mfa_user(site: Site, request: Request, scope: str) -> MfaUser | Response:
-    """Return the user of an mfa_token, or of an access token for the MFA API with the scope `scope`."""
+    """Return the user of the request's token: an mfa_token, or an access token for the MFA API with the scope `scope`.
+
+    If the request has no such token, return the error response.
+    """
     scheme, _, value = (request.header("authorization") or "").partition(" ")
     token = Secret(value.strip())
     if scheme.lower() not in {"bearer", "dpop"} or not value.strip():

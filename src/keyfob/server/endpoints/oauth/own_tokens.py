@@ -26,7 +26,7 @@ _ACCESS: Final = frozenset({"jwt", AT_JWT})
 
 
 async def check_binding(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
-    """Check the DPoP key and the certificate that a token is bound to.
+    """Check that the caller has the DPoP key and the certificate that a token is bound to, if any.
 
     Args:
         site: The tenant.
@@ -45,7 +45,8 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     """Verify a token's signature or encryption, its issuer, lifetime and audience. Return its claims.
 
-    The caller also needs `check_binding` for the token's key, and `check_active` for its login.
+    Before it accepts the token, the caller must also check the token's key with `check_binding`, and its login with
+    `check_active`.
 
     Args:
         site: The tenant.
@@ -88,7 +89,10 @@ async def check_active(site: Site, claims: AccessClaims) -> User | None:
 
 
 def revocation_mark(site: Site, claims: AccessClaims) -> bytes:
-    """Return the key under which a revoked token is stored: a keyed hash of its claims, independent of its encoding."""
+    """Return the key under which a revoked token is stored: a keyed hash of the token's claims.
+
+    The key does not depend on the format of the token.
+    """
     return keyed_hash(site.hash_keys.codes, f"access token {json.dumps(claims.write('rfc9068'), sort_keys=True)}")
 
 
@@ -108,7 +112,7 @@ def _opaque(site: Site, token: Secret) -> Fields:
 
 
 def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
-    """Verify that this server has signed a JWT. Return its claims, which are not checked.
+    """Verify that this server has signed a JWT. Return its claims, whose values the caller must check.
 
     Raises:
         InvalidToken: The signature is wrong, or the type is not one of `types`.
@@ -121,14 +125,17 @@ def verify_own_jwt(site: Site, token: Secret, types: frozenset[str]) -> Fields:
 
 
 def _check_certificate(claims: AccessClaims, request: Request) -> None:
-    """Check that the connection's client certificate is the one that the token is bound to (RFC 8705 §3)."""
+    """Check that the connection has the client certificate that the token is bound to, if any (RFC 8705 §3)."""
     bound = claims.certificate_thumbprint
     if bound is not None and bound != (thumbprint_of(request.certificate) if request.certificate else None):
         raise InvalidToken("the token is bound to a certificate that was not shown")
 
 
 async def _check_key(site: Site, request: Request, scheme: str, claims: AccessClaims, token: Secret) -> None:
-    """Check the DPoP proof of a bound token, which is never valid as a Bearer token (RFC 9449 §7.1-7.2)."""
+    """Check that the request fits the DPoP key that the token is bound to, if any (RFC 9449 §7.1-7.2).
+
+    A bound token needs the scheme DPoP and a proof by its key. A token that is not bound is refused with this scheme.
+    """
     if claims.key_thumbprint is None:
         if scheme == "dpop":
             raise InvalidToken("the token is not bound to a key")

@@ -57,7 +57,7 @@ def malformed(site: Site, problem: Malformed) -> Response:
 
 
 def problem_text(problem: Malformed) -> str:
-    """Return the error's text for the client. The text for a missing parameter is Auth0's."""
+    """Return the error's text for the client. For a missing parameter, return the text that Auth0 uses."""
     text = problem.message.partition(": ")[2] or problem.message
     if text.endswith("is missing") and problem.field:
         return f"Missing required parameter: {problem.field}"

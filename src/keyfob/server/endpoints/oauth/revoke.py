@@ -19,7 +19,7 @@ from keyfob.server.site import Site
 
 
 async def revoke(site: Site, request: Request) -> Response:
-    """Revoke a token. The response to an unknown token or another client's token is the same 200 (RFC 7009 §2.2)."""
+    """Revoke a token. For an unknown token or another client's token, the response is also 200 (RFC 7009 §2.2)."""
     try:
         fields = read_parameters(request)
         token = RevocationRequest.read(fields).token

@@ -103,7 +103,7 @@ async def _check_proof(progress: _Progress) -> Response | None:
     return None
 
 
-# A check that never waits is a plain function, since a coroutine would take as long as the check of the grant.
+# A check that awaits nothing is a plain function: as a coroutine, the check of the grant would take twice as long.
 _AT_ONCE: Final[dict[Step, Callable[[_Progress], Response | None]]] = {
     "message": _check_message,
     "grant": _check_grant,

@@ -18,7 +18,7 @@ from keyfob.server.records import AuthorizationCode, RefreshLogin, User
 
 
 async def redeem_code(call: ClientRequest, grant: AuthorizationCodeGrant) -> Response:
-    """Issue tokens for a code once. A second use of the code ends the login that the first use began."""
+    """Issue tokens for a code. A code works once: a second use ends the login that the first use began."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.code)
 

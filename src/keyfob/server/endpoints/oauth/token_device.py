@@ -27,7 +27,7 @@ _APPROVED_FROM: Final[dict[Nearness | None, str]] = {
 
 
 async def poll(call: ClientRequest, grant: DeviceCodeGrant) -> Response:
-    """Answer one poll. While the login is pending, write nothing to the store."""
+    """Answer one poll: issue tokens, or return an error. While the login is pending, write nothing to the store."""
     site = call.site
     code_hash = keyed_hash(site.hash_keys.codes, grant.device_code)
     login, user = await site.store.read(lambda transaction: _load(transaction, code_hash))
@@ -86,7 +86,10 @@ def _answer_undecided(call: ClientRequest, decision: Undecided, code_hash: bytes
 
 
 def _content(call: ClientRequest, login: DeviceLogin, user: User, account: Account) -> TokenContent:
-    """Return the content of the tokens. An approval from another network may grant less."""
+    """Return the content of the tokens.
+
+    If the login was approved from another network, the client's rule `far_lifetime` limits the lifetime of the tokens.
+    """
     longest = lifetime_of(call.site.config.device_rules(call.application), login.nearness)
     api = account.api
     assert api is not None, "an account without an API fails a check"  # noqa: S101
@@ -106,7 +109,10 @@ def _content(call: ClientRequest, login: DeviceLogin, user: User, account: Accou
 async def _refuse_number(
     call: ClientRequest, grant: DeviceCodeGrant, code_hash: bytes, hashed: bytes | None
 ) -> Response:
-    """Count a wrong number. Return the response with the number of tries that are left."""
+    """Count a wrong number. Return the response, which contains the number of tries that are left.
+
+    If no try is left, the login has ended, and the response is that for a declined login.
+    """
     client_id = call.application.client_id
 
     async def count(transaction: Transaction) -> Answer | None:
@@ -132,7 +138,7 @@ async def _load(transaction: Transaction, code_hash: bytes) -> tuple[DeviceLogin
 
 
 async def _lapse(transaction: Transaction, call: ClientRequest, grant: DeviceCodeGrant, code_hash: bytes) -> None:
-    """Save a login as lapsed, unless its record was changed after the poll read it."""
+    """Save a login as expired (`lapsed`), unless its record was changed after the poll had read the record."""
     login = await transaction.device_by_code(code_hash)
     decision = decide_poll(login, call.application.client_id, call.now, grant.code_verifier)
     if isinstance(decision, Answer) and decision.login is not None:

@@ -31,7 +31,7 @@ FactorGrant = MfaOobGrant | MfaOtpGrant | MfaRecoveryGrant
 
 
 async def second_factor(call: ClientRequest, grant: FactorGrant) -> Response:
-    """Issue the tokens of the password grant that required the second factor, once."""
+    """Check the second factor, and issue the tokens that the password grant requested. An mfa_token is valid once."""
     site = call.site
     token_hash = keyed_hash(site.hash_keys.codes, grant.mfa_token)
 
@@ -105,10 +105,11 @@ async def _check(
     facts: FactorFacts,
     fresh: Authenticator,
 ) -> FactorWrong | Change | None:
-    """Check the second factor. If it is right, spend the factor and the mfa_token together.
+    """Check the second factor. If it is right, mark the factor's code and the mfa_token as used.
 
     Returns:
-        The reason if the factor is wrong. Otherwise the change to notify the user of by e-mail, or None.
+        A `FactorWrong` if the factor is wrong. A `Change` if the check has changed the user's factors, so that the user
+        gets an e-mail about it. None if the factor is right and nothing changed.
     """
     facts = replace(facts, record=await transaction.mfa_login(token_hash))
     login = check_factor(facts)

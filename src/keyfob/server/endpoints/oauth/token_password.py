@@ -1,4 +1,4 @@
-"""Grants password and password-realm (RFC 6749 §4.3): legacy; tenant, client and connection must allow them."""
+"""The legacy grants password and password-realm (RFC 6749 §4.3). Tenant, client and connection must allow them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _refuse_password(call: ClientRequest, facts: PasswordFacts, email: str) -> R
 
 
 def gty(grant: str) -> str:
-    """Return the value of Auth0's claim `gty`."""
+    """Return the value of Auth0's claim `gty` for a grant."""
     return "password-realm" if grant == PASSWORD_REALM else "password"
 
 

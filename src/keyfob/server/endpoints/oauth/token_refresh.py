@@ -60,7 +60,10 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
 
 
 def _account(call: ClientRequest, login: RefreshLogin, user: User | None) -> Account:
-    """Return the part of the login that the current settings still allow. The API must still allow offline access."""
+    """Return the part of the login that the current settings still allow.
+
+    If the API no longer allows offline access, the returned account has no API, so no token is issued.
+    """
     account = account_of(call.site.config, call.application, user, login.audience, login.scope)
     return account if account.api and account.api.allow_offline_access else Account(user, None)
 

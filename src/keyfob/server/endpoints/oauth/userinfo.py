@@ -13,7 +13,10 @@ from keyfob.server.wire import answer
 
 
 async def userinfo(site: Site, request: Request) -> Response:
-    """Return the user's current claims. For a token without `openid`, return `{}` under `auth0` and 403 under `rfc`."""
+    """Return the user's current claims.
+
+    For a token without the scope `openid`, return `{}` with `wire = "auth0"`, and 403 with `wire = "rfc"`.
+    """
     scheme, _, value = (request.header("authorization") or "").partition(" ")
     if scheme.lower() not in {"bearer", "dpop"}:
         return answer(site.config.wire, "token_missing", headers=_challenge({"realm": "userinfo"}))

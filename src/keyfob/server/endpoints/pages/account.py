@@ -112,7 +112,8 @@ async def show(site: Site, request: Request) -> Response:
 def is_fresh(site: Site, account: AccountRecords) -> bool:
     """Return whether this session may change the account's credentials (OWASP ASVS 7.5.1).
 
-    The login must be recent. A user who has a second factor must have proven it, even if `mfa` does not require it.
+    The login must be recent. A user who has a second factor must have proven the factor, even if the tenant's `mfa`
+    setting does not require this.
     """
     session = account.session
     has_proven = session.has_factor or not any(one.is_active for one in account.factors)
@@ -149,7 +150,10 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def load_account(site: Site, browser: BrowserRequest) -> AccountRecords | None:
-    """Return the records of the user who is logged in at this browser, or None if no user is."""
+    """Return the records of the user who is logged in at this browser.
+
+    Return None if no user is logged in, or if the user has been deleted or blocked since the login.
+    """
     record, now = browser.record, site.now()
     if record is None:
         return None
@@ -173,7 +177,7 @@ def is_alive(site: Site, session: BrowserSession) -> bool:
 
 
 async def _write(act: _Act, work: Work[T]) -> T | None:
-    """Run `work` in one transaction. If this session has ended meanwhile, change nothing and return None."""
+    """Run `work` in one transaction. If the browser's session has ended, change nothing and return None."""
 
     async def guarded(transaction: Transaction) -> T | None:
         return None if await transaction.session(act.browser.session_hash) is None else await work(transaction)
@@ -239,7 +243,7 @@ async def _change_password(act: _Act) -> Response:
         await transaction.save_user(replace(stored, password_hash=hashed, updated_at=site.now()))
         return await end_others(transaction, act.account.session, fresh)
 
-    if not await _write(act, save):  # another request has changed it in the meantime
+    if not await _write(act, save):  # another request has changed the password, or ended the session
         return tell(site, browser, PATH, problem="wrong_current", status=403)
     site.note("scp", request, user_id=user.user_id)
     tell_owner(site, request, user, "changed")
@@ -247,14 +251,17 @@ async def _change_password(act: _Act) -> Response:
 
 
 async def end_others(transaction: Transaction, session: BrowserSession, fresh: BrowserRequest) -> bool:
-    """End all other logins and sessions of the user. This session gets a new id, since the old id may be stolen."""
+    """End all other logins and sessions of the user, and return True.
+
+    This session gets a new id, since an attacker may have stolen the old one.
+    """
     await transaction.end_logins(session.user_id)
     await transaction.save_session(replace(session, session_hash=fresh.session_hash))
     return True
 
 
 async def _remove_factor(act: _Act) -> Response:
-    """Remove a second factor. If no other factor is left, remove the recovery codes too."""
+    """Remove a second factor. If only recovery codes are left, remove them too."""
     site, user_id, chosen = act.site, act.account.user.user_id, act.fields.optional_text("id")
 
     async def remove(transaction: Transaction) -> Authenticator | None:
@@ -280,7 +287,10 @@ async def _remove_factor(act: _Act) -> Response:
 
 
 async def _new_recovery_code(act: _Act) -> Response:
-    """Replace the recovery code, and show the new one once."""
+    """Replace the recovery code by a new one, and show the new code once.
+
+    If the user has no second factor besides a recovery code, change nothing.
+    """
     site, user_id = act.site, act.account.user.user_id
     code = write_recovery_code(site.random(RECOVERY_LENGTH))
     fresh = recovery_of(site, user_id, code, site.now(), is_active=True)
@@ -303,12 +313,12 @@ async def _new_recovery_code(act: _Act) -> Response:
 
 
 async def _add_passkey(act: _Act) -> Response:
-    """Redirect to the page that adds a passkey, since that page has its own challenge."""
+    """Redirect to the page that adds a passkey, with a new state, from which the page's challenge is derived."""
     return tell(act.site, act.browser, PASSKEY_PATH)
 
 
 async def _end(act: _Act) -> Response:
-    """Sign out one app, device or browser."""
+    """Sign out one app, device or browser. A signed-out app needs the user's consent again."""
     site, user_id = act.site, act.account.user.user_id
     try:
         raw = bytes.fromhex(act.fields.optional_text("id") or "")
@@ -322,7 +332,7 @@ async def _end(act: _Act) -> Response:
         if login is not None and login.user_id == user_id:
             await transaction.save_refresh(replace(login, has_ended=True))
             consent = await transaction.consent(user_id, login.client_id, login.audience)
-            if consent is not None:  # the app asks again
+            if consent is not None:  # so that the app needs consent again
                 await transaction.save_consent(replace(consent, scope=Scope()))
             return True
         session = await transaction.session(raw)
@@ -338,7 +348,7 @@ async def _end(act: _Act) -> Response:
 
 
 async def _end_all(act: _Act) -> Response:
-    """Sign out everything but this browser."""
+    """Sign out all apps and devices, and all browsers except this one."""
     site, account, fresh = act.site, act.account, new_browser(act.site, act.request)
     if not await _write(act, lambda transaction: end_others(transaction, account.session, fresh)):
         return go_to(site, act.browser, PATH)

@@ -124,7 +124,10 @@ async def _add(
 async def _continue(
     transaction: Transaction, session: BrowserSession, fresh: BrowserRequest, *, ends_others: bool
 ) -> None:
-    """Continue a session under a new id, with a proven factor. If it is the first factor, end all other sessions."""
+    """Give the session a new id, and record that the user has proven a factor.
+
+    With `ends_others`, end all other sessions and logins of the user.
+    """
     proven = replace(session, has_factor=True)
     if ends_others:
         await end_others(transaction, proven, fresh)
@@ -134,7 +137,11 @@ async def _continue(
 
 
 async def _load(site: Site, browser: BrowserRequest) -> AccountRecords | Response:
-    """Return the account if this session may add a passkey. Otherwise return a redirect to the missing step."""
+    """Return the account if this session may add a passkey, otherwise a redirect.
+
+    The redirect leads to the login if the user is not logged in or must log in again. It leads to the account page if
+    browsers support no passkeys for this tenant's address.
+    """
     account = await load_account(site, browser)
     if account is None:
         return to_step(site, browser, begin_for_user("login", site.now(), goal="account"))

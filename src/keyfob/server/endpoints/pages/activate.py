@@ -1,4 +1,4 @@
-"""GET and POST /activate: a user enters a user code, compares it and decides (RFC 8628 §3.3, §5.4, RFC 10027 §6.1).
+"""GET and POST /activate: a user enters and compares a user code, then decides (RFC 8628 §3.3, §5.4, RFC 10027 §6.1).
 
 A GET changes nothing. Only a form can approve a login.
 """
@@ -47,7 +47,11 @@ TYPE_IT: Final = "type_it"
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the page to enter a code. If the address contains a right code, show the page to compare it."""
+    """Show the page that the URL leads to.
+
+    The code of an undecided login leads to the page to compare the code. No code or a wrong code leads to the page to
+    enter a code. If the login is at another step, redirect to the page of that step.
+    """
     browser, token = await read_browser(site, request), state_of(request)
     if token is None:
         login = await _open_link(site, request, browser, query_text(request, "user_code"))
@@ -66,7 +70,7 @@ async def show(site: Site, request: Request) -> Response:
 
 
 async def act(site: Site, request: Request) -> Response:
-    """Look up the typed code, confirm the code, or decline the login."""
+    """Handle a form: look up a typed code, confirm the code, or decline the login."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if fields is None:
@@ -98,7 +102,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def done(site: Site, request: Request) -> Response:
-    """Show the result of the decision."""
+    """GET /activate/done: show that the user has approved the login, or that the user has declined it."""
     browser = await read_browser(site, request)
     login = read_ending(site, state_of(request), "allowed", "denied")
     if login is None:
@@ -114,9 +118,9 @@ async def done(site: Site, request: Request) -> Response:
 async def _about_ending(
     site: Site, request: Request, browser: BrowserRequest, login: BrowserLogin
 ) -> dict[str, object]:
-    """Return the client, its device and the user of a decided login.
+    """Return the template values about the client, the device and the user of a decided login.
 
-    Only the session that decided gets these values.
+    If another session decided about the login, the values are empty.
     """
     device_hash = login.device_hash
     plain: dict[str, object] = {"application": "", "email": "", "peer": ""}
@@ -136,7 +140,7 @@ async def _about_ending(
 
 
 def note_refusal(site: Site, request: Request, pending: ContinuedLogin, why: str = REFUSED_FROM_HERE) -> None:
-    """Write an audit event if an approval was refused because the device is in another network."""
+    """Write an audit event if `why` says that the device is in another network. For another reason, write nothing."""
     if why == REFUSED_FROM_HERE:
         site.note("keyfob_far_login_refused", request, client_id=pending.client_id)
 
@@ -149,7 +153,10 @@ async def start(site: Site, request: Request) -> Response:
 
 
 def start_again(site: Site, request: Request, browser: BrowserRequest) -> Response:
-    """Respond to a form of another session. If the form has a user code, show the page to compare it again."""
+    """Respond to a form that does not belong to this session.
+
+    If the form belongs to a device login, the user compares the code again. Otherwise, the user enters a code.
+    """
     stale = stale_login(site, request)
     if stale is not None and stale.device_hash is not None:
         fresh = BrowserLogin(
@@ -187,7 +194,7 @@ def describe_device(site: Site, request: Request, device: DeviceLogin) -> dict[s
 
 
 def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
-    """Return how long a login from another network lasts, as numbers and units; [] if it lasts as long as any login."""
+    """Return the special lifetime of logins from another network, as pairs of number and unit; [] if there is none."""
     if rules.far_lifetime is None:
         return []
     hours, minutes = divmod(int(rules.far_lifetime.total_seconds()) // 60, 60)
@@ -199,7 +206,7 @@ def _lasts(rules: DeviceRules) -> list[tuple[int, str]]:
 def _enter_page(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Response:
     is_known = browser.record is not None
     words = {
-        # A code from another session or from a link is not prefilled: otherwise one press of a button would approve it.
+        # A code from another session or from a link is not prefilled. Otherwise the user could approve it by one click.
         "typed": login.user_code[:40] if login.typed_by == browser.session_hash else "",
         "problem": login.problem,
         "count": login.count,
@@ -232,10 +239,11 @@ async def _enter(site: Site, request: Request, browser: BrowserRequest, fields: 
 
 
 async def _open_link(site: Site, request: Request, browser: BrowserRequest, typed: str | None) -> BrowserLogin | None:
-    """Return the login for an address that contains a user code, or None if it contains no code.
+    """Return the login for a URL that contains a user code, or None if `typed` is None.
 
-    A link that this server wrote has a proof, so opening it is not a guess and uses no budget. If the user typed the
-    code and then had to log in, the address after the login has a proof that the code was typed in this session.
+    A URL that this server wrote contains a keyed hash of the code as a proof, so opening the URL does not count as a
+    guess. If the user typed the code and then had to log in, the next URL contains a second proof: that the code was
+    typed in this session.
     """
     if typed is None:
         return None
@@ -249,8 +257,8 @@ async def _open_link(site: Site, request: Request, browser: BrowserRequest, type
 def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device: DeviceLogin) -> bool:
     """Return whether the client's rules require a typed code, but the code was not typed in this session.
 
-    An attacker can send the address of any page to a user, with a user code or with the state of the attacker's
-    session.
+    A code in a URL does not suffice, since an attacker can send a user the URL of any page, with a user code or with
+    the state of the attacker's session.
     """
     rules = site.config.device_rules(site.config.application(device.client_id))
     return not rules.complete_links and login.typed_by != browser.session_hash
@@ -259,9 +267,14 @@ def _must_type(site: Site, browser: BrowserRequest, login: BrowserLogin, device:
 async def _look_up(
     site: Site, request: Request, browser: BrowserRequest, typed: str, *, is_typed: bool, is_proven: bool = False
 ) -> BrowserLogin:
-    """Return the login for a user code at its next step: compare, the result if this session decided, or the problem.
+    """Return the login for a user code at its next step.
 
-    An existing code uses no budget, even if its login has ended, since a user who opens an old link has not guessed.
+    - If the code belongs to an undecided login, the user compares the code.
+    - If this session has already decided, the user sees the result.
+    - If too many codes are live, the user must log in first.
+    - In every other case, the user sees a problem and may enter another code.
+
+    A code that exists does not count as a guess, even if its login has ended, since a user may open an old link.
     """
     now, code = site.now(), read_user_code(typed)
     typed_by = browser.session_hash if is_typed else None
@@ -292,11 +305,13 @@ async def _look_up(
 async def _try_code(
     site: Site, request: Request, browser: BrowserRequest, user_code_hash: bytes, *, is_proven: bool
 ) -> DeviceLogin | timedelta | Literal["login"] | None:
-    """Return the device login of a user code, or the time to wait. If the code is wrong, count a guess and return None.
+    """Return the device login of a user code, or the reason why there is none.
 
-    All unauthenticated callers share a budget, which any of them can use up. A user who is logged in has a separate
-    budget. If more codes are live than one guess may test, return "login": an unauthenticated caller has to log in
-    first.
+    None means that the code is wrong, which counts as a guess. A duration is the time to wait, since a budget of
+    guesses is used up. "login" means that too many codes are live, so an unauthenticated caller must log in first.
+
+    All unauthenticated callers share one budget, and any of them can use it up. A user who is logged in has a separate
+    budget. With `is_proven`, the code comes from a URL that this server wrote, so no budget applies.
     """
     now, span, record = site.now(), site.config.device_lifetime, browser.record
     key, size, limit = site.hash_keys.codes, MOST_FROM_ONE_ADDRESS, GuessLimit.of(site.config.guess_odds, span)
@@ -328,7 +343,10 @@ async def _try_code(
 
 
 def _refused(site: Site, found: BrowserLogin | str) -> BrowserLogin:
-    """Return the last step of a login that this session has decided. Otherwise return the problem to show."""
+    """Return `found` if it is a login. If it is the key of a problem, return a new login that shows this problem.
+
+    The caller passes a login only if this session has already decided.
+    """
     if isinstance(found, BrowserLogin):
         return found
     return replace(begin_for_user("enter", site.now()), problem=LAPSED if found == LAPSED else UNKNOWN, status=400)
@@ -342,9 +360,11 @@ async def _decide(
     button: str,
     prepared: PreparedApproval,
 ) -> BrowserLogin | None:
-    """Decline, approve, or confirm the device login for this session. Return None if the login is no longer open.
+    """Decline or approve the device login, as the user has decided. Return the browser login at its next step.
 
-    If the rules refuse an approval from this network, the login stays at its step.
+    If the user must log in before the approval, only confirm the code for this session. If the client's rules refuse an
+    approval from this network, change nothing and return the login at its present step. Return None if the device login
+    is already decided or has expired.
     """
     now, login, device_hash = site.now(), pending.login, pending.login.device_hash or b""
 
@@ -373,7 +393,7 @@ async def _decide(
 
 
 async def _logged_in(site: Site, transaction: Transaction, browser: BrowserRequest, device: DeviceLogin) -> User | None:
-    """Return the user who is logged in, if the user's connection is enabled for the client."""
+    """Return the user who is logged in at this browser; None if there is none, or the client refuses the user."""
     if browser.record is None or await transaction.session(browser.session_hash) is None:
         return None
     return await allowed_user(transaction, connections_of_device(site, device), browser.record.user_id)

@@ -47,7 +47,11 @@ APP_MISTAKE: Final = "app_mistake"  # the redirect URI is not verified, so the u
 
 
 async def authorize(site: Site, request: Request) -> Response:
-    """Check the request, then issue a code or redirect the user to the next page. Before that, nothing is stored."""
+    """Check the request. Then issue a code, redirect the user to the next page, or send an error to the client.
+
+    If the redirect URI is not verified, show the error on a page instead. The request is not stored: the URL of the
+    next page contains it.
+    """
     browser = await read_browser(site, request)
     arrival, fields = await _arrival(site, request)
     refused = check_arrival(arrival)
@@ -187,7 +191,10 @@ def send_error(
 
 
 async def show_answer(site: Site, request: Request) -> Response:
-    """GET /u/answer: the form that carries the response to the client (`form_post`) after a form of this server."""
+    """GET /u/answer: show the form that posts the authorization response to the client (response mode `form_post`).
+
+    The browser is redirected to this page after the last form of this server, such as the login.
+    """
     browser = await read_browser(site, request)
     login = read_ending(site, state_of(request), "answered")
     if login is None or login.answer is None or login.request is None or not belongs_to(login, browser.session_hash):

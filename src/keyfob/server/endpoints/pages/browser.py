@@ -34,7 +34,7 @@ _FAVICON: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BrowserRequest:
-    """The session of a browser's request.
+    """The browser session that a request belongs to.
 
     Attributes:
         session_id: The value of the cookie, or a new one.
@@ -83,7 +83,7 @@ def language_of(request: Request) -> Language:
 
 
 def sid_of(site: Site, session_hash: bytes) -> str:
-    """Return the `sid` of a browser session for ID tokens. It is not a credential."""
+    """Return the `sid` of a browser session for ID tokens. A `sid` gives no access to the session."""
     return write_token(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])
 
 
@@ -126,9 +126,10 @@ def page(
         name: The name of the template.
         words: The values of the template. A value `lang` replaces the browser's language.
         status: The status of the response.
-        form_to: A redirect URI that the page's form may lead to, for the content security policy.
-        has_script: Whether the page contains the script for passkeys. The content security policy then allows only this
-            script.
+        form_to: A redirect URI that the page's form may lead to, for the content security policy; None if it may lead
+            only to this server.
+        has_script: Whether the page contains the script for passkeys. If so, the content security policy allows this
+            script only. Otherwise, it allows no script.
     """
     shown = {**page_words(site, browser.language, browser.request_id), "csrf": csrf_of(site, browser), **words}
     content = site.render(name, {**shown, "script": PASSKEY_SCRIPT if has_script else ""})
@@ -137,7 +138,7 @@ def page(
 
 
 def callback_page(site: Site, browser: BrowserRequest, callback: str, parameters: Mapping[str, str]) -> Response:
-    """Return a form that posts to a client by itself, or by a button (OAuth 2.0 Form Post Response Mode)."""
+    """Return a page whose form is posted to a client by a script or a button (OAuth 2.0 Form Post Response Mode)."""
     content = site.render(
         "form_post.html",
         {
@@ -169,7 +170,12 @@ def go_to(site: Site, browser: BrowserRequest, path: str) -> Response:
 
 
 def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
-    """Return the headers of every page. `script` is the CSP source expression of the only allowed script."""
+    """Return the headers of every page.
+
+    Args:
+        form_to: A redirect URI that the page's form may lead to; None if it may lead only to this server.
+        script: The CSP source expression of the only allowed script; "" if no script is allowed.
+    """
     targets = "'self'" if form_to is None else f"'self' {_source(form_to)}"
     policy = f"default-src 'none'; style-src 'self'; img-src 'self' data: https:; form-action {targets}"
     if script:
@@ -185,7 +191,10 @@ def page_headers(*, form_to: str | None = None, script: str = "") -> Headers:
 
 
 def _source(callback: str) -> str:
-    """Return a redirect URI as a CSP source expression. The grammar of CSP has no IPv6 addresses."""
+    """Return a redirect URI as a CSP source expression: its origin, or only its scheme.
+
+    Only the scheme is used if CSP cannot express the origin: that of an IPv6 address, or of a private-use scheme.
+    """
     parts = urlsplit(callback)
     if parts.scheme not in {"http", "https"} or "[" in parts.netloc:
         return f"{parts.scheme}:"
@@ -231,7 +240,8 @@ def error_page(
 
 
 def _cookie_name(site: Site) -> str:
-    # For a cookie with this prefix, browsers require Secure, this host and this path. Over plain http they reject it.
+    # For a cookie with the prefix `__Host-`, browsers require Secure, this host and the path /. Over plain http, they
+    # reject such a cookie.
     name = "__Host-keyfob" if site.config.is_https else "keyfob"
     port = urlsplit(site.config.issuer).port  # browsers send a cookie to all ports of a host
     return name if port is None else f"{name}-{port}"
@@ -248,7 +258,8 @@ def _set_cookie(site: Site, browser: BrowserRequest) -> Headers:
 def _cookie(site: Site, request: Request) -> str | None:
     for header in request.header_values("cookie"):
         for pair in header.split(";"):
-            # Not str.strip(): to a browser, U+00A0 is part of the name, so that it does not check the name's prefix.
+            # Not str.strip(), which removes U+00A0 too. For a browser, U+00A0 is part of the cookie's name, so the
+            # browser would not enforce the rules of the prefix `__Host-`.
             name, _, value = pair.strip(" \t").partition("=")
             if name == _cookie_name(site) and 0 < len(value) <= _LONGEST_COOKIE:
                 return value

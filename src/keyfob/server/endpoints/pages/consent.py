@@ -16,7 +16,7 @@ from keyfob.server.site import Site
 
 
 async def show(site: Site, request: Request) -> Response:
-    """Show the client, its request and the user's account."""
+    """Show the client, its request and the user's account. If the user must log in first, redirect to the login."""
     browser = await read_browser(site, request)
     pending = await resume(site, browser, state_of(request), "login", "consent")
     if not isinstance(pending, ContinuedLogin) or pending.accepted is None:
@@ -54,7 +54,7 @@ def _to_login(site: Site, browser: BrowserRequest, pending: ContinuedLogin) -> R
 
 
 def _is_fresh(pending: BrowserLogin, accepted: AcceptedRequest, login: LoginState) -> bool:
-    """Return whether the login is recent enough for the request."""
+    """Return whether the user is logged in, and neither `max_age` nor `prompt` of the request requires a new login."""
     if login.user_id is None or login.auth_time is None:
         return False
     if login.auth_time >= pending.began_at:

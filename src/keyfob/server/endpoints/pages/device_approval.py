@@ -31,7 +31,7 @@ def nearness_to(request: Request, device: DeviceLogin) -> Nearness:
 def decide_here(
     site: Site, request: Request, device: DeviceLogin, auth_time: datetime | None, *, just_logged_in: bool = False
 ) -> Approval:
-    """Decide the result when the user of this browser confirms the code."""
+    """Decide whether the user of this browser may approve the device login, must log in first, or is refused."""
     rules = site.config.device_rules(site.config.application(device.client_id))
     nearness = nearness_to(request, device)
     return decide_approval(rules, nearness, auth_time, site.now(), just_logged_in=just_logged_in)
@@ -77,9 +77,8 @@ def prepare(site: Site, device_hash: bytes, client_id: str) -> PreparedApproval:
 def tell_user(site: Site, request: Request, device_hash: bytes, link: str) -> None:
     """Notify the user of a new device by e-mail after the response.
 
-    No e-mail is sent if the client's rules do not require it or mail is not set up.
-
-    If the e-mail cannot be sent, an audit event is written, and the approval remains valid.
+    No e-mail is sent if the client's rule `notice` is off, or if the server cannot send e-mail. If sending fails, an
+    audit event is written, and the approval remains valid.
     """
     site.after_response(partial(_tell, site, request, device_hash, link))
 

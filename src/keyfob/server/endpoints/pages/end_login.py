@@ -1,7 +1,7 @@
-"""GET and POST /u/end: a user ends a login by a link, after "That was not me" or a mistaken approval.
+"""GET and POST /u/end: a user ends a login by a link, since somebody else logged in or the approval was a mistake.
 
-The link is the credential, so no session is needed. Anyone who has the link can end this login and do nothing else: a
-reader of the mailbox, or the user who has just approved. A second use has no effect.
+The link is the credential, so no session is needed. The link is on the page after the approval and in the e-mail to the
+user. Anyone who has the link can end this login, but can do nothing else. A second use has no effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OVER = "end_over"
 async def show(site: Site, request: Request) -> Response:
     """Ask whether to end the login, or show that it has ended.
 
-    Opening the link, as mail programs do, does not end the login.
+    Opening the link does not end the login, since mail programs open links too.
     """
     browser, token = await read_browser(site, request), query_text(request, "link")
     link = read_end_link(site, token)
@@ -41,7 +41,7 @@ async def show(site: Site, request: Request) -> Response:
 
 
 async def act(site: Site, request: Request) -> Response:
-    """End the login."""
+    """End the login that the link belongs to, unless it has ended already."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     token = None if fields is None else fields.optional_text("link")

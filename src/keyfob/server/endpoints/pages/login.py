@@ -61,7 +61,7 @@ _FACTOR_BYTES: Final = 32
 
 
 async def enrol(site: Site, request: Request) -> Response:
-    """GET /u/enrol: begin a login that only sets up a second factor. It always requires the password."""
+    """GET /u/enrol: begin a login that only sets up a second factor. The password is always required."""
     browser = await read_browser(site, request)
     return to_step(site, browser, begin_for_user("login", site.now(), goal="enrolment"))
 
@@ -136,7 +136,11 @@ async def after_factor(
     user: User,
     recovery: Secret | None = None,
 ) -> Response:
-    """Complete a login whose second factor is proven, or complete the enrolment of an authenticator."""
+    """Continue a login whose second factor is proven.
+
+    If the purpose of the login is to set up an authenticator app, and the user has none yet, go to that step. In every
+    other case, complete the login.
+    """
     if pending.login.is_enrolment and recovery is None and "otp" in site.config.factors:
         factors = await site.store.read(lambda transaction: transaction.authenticators(user.user_id))
         if not any(one.factor == "otp" and one.is_active for one in factors):
@@ -157,7 +161,11 @@ def _needs_factor(site: Site, request: Request, pending: ContinuedLogin) -> bool
 
 
 def not_here(site: Site, browser: BrowserRequest, found: BrowserLogin | str) -> Response:
-    """Respond if a login cannot continue here: it has ended or expired, or belongs to another session."""
+    """Return the response for a login that cannot continue.
+
+    If the user of this session has already decided, redirect to the page with the result. Otherwise return an error
+    page: the login has expired, belongs to another session, or cannot be read.
+    """
     if isinstance(found, BrowserLogin):
         return to_step(site, browser, found)
     return error_page(site, browser, LAPSED if found == LAPSED else LOST)
@@ -193,7 +201,7 @@ async def complete(
     *,
     has_factor: bool = False,
 ) -> Response:
-    """Begin a new session for an authenticated user, and approve the device login or continue the request.
+    """Begin a session for an authenticated user, and approve the device login or continue the authorization request.
 
     Args:
         site: The tenant.
@@ -202,7 +210,7 @@ async def complete(
         pending: The login that the password and the second factor were typed for.
         known: The user, as loaded before the password or the factor was checked. The user's connection is checked
             again.
-        recovery: A recovery code to show on the next page.
+        recovery: A recovery code to show on the next page; None if there is none.
         has_factor: Whether the user has proven a second factor.
     """
     fresh, now, user_id = new_browser(site, request), site.now(), known.user_id
@@ -294,7 +302,7 @@ async def _begin_factor(
 ) -> BrowserLogin | None:
     """Store that the password was right, and return the login at the step of the second factor.
 
-    Return None if the user's password was changed meanwhile.
+    Return None if the user was deleted, was blocked or got a new password since `user` was loaded.
     """
     now, factor_hash = site.now(), site.random(_FACTOR_BYTES)
     due = MfaLogin(factor_hash, user.user_id, pending.client_id, "", Scope(), grant, now, now + LOGIN_LIFETIME)

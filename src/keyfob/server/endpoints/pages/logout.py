@@ -33,7 +33,7 @@ _UNREADABLE = "The request cannot be read."
 
 
 async def v2_logout(site: Site, request: Request) -> Response:
-    """End the session and redirect to a registered URL. As at Auth0, query and fragment of the URL are not compared."""
+    """End the session and redirect to a registered URL. As at Auth0, any query and fragment of the URL are accepted."""
     browser = await read_browser(site, request)
     try:
         fields = read_query(request)
@@ -59,14 +59,22 @@ async def v2_logout(site: Site, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A logout request. `is_sure`: the request's ID token or `logout_hint` is that of the browser's session."""
+    """A logout request.
+
+    Attributes:
+        goal: The URL to redirect to after the logout, or None.
+        is_sure: Whether the ID token or `logout_hint` of the request belongs to the browser's session.
+    """
 
     goal: str | None
     is_sure: bool
 
 
 async def oidc_logout(site: Site, request: Request) -> Response:
-    """End the session. Without an ID token of this session, let the user confirm first."""
+    """End the session.
+
+    If neither the ID token nor `logout_hint` in the request belongs to this session, let the user confirm first.
+    """
     browser = await read_browser(site, request)
     try:
         is_form = request.method == "POST" and media_type(request.header("content-type")) == FORM
@@ -88,7 +96,7 @@ async def oidc_logout(site: Site, request: Request) -> Response:
 
 
 async def done(site: Site, request: Request) -> Response:
-    """Show whether a user is logged in at this browser."""
+    """GET /oidc/logout/done: show whether a user is logged in at this browser."""
     browser = await read_browser(site, request)
     return page(site, browser, "logged_out.html", {"is_known": browser.record is not None})
 

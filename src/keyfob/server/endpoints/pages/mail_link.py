@@ -1,6 +1,7 @@
 """Links in e-mails: to choose a password, to create an account, to confirm an address (NIST SP 800-63B-4 §4.2).
 
-The content is stored encrypted in the link, so requests of unauthenticated callers store nothing. A link works once.
+A link contains all its data in encrypted form. So the server stores nothing when it sends a link, and unauthenticated
+callers cannot fill the store. A link works once.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def write_link(site: Site, link: MailLink) -> str:
 
 
 def read_link(site: Site, token: str | None, purpose: Purpose) -> MailLink | None:
-    """Return the content of a link for a purpose, or None if this server did not write the link or it has expired."""
+    """Return the content of a link; None if this server did not write it, or it has another purpose or has expired."""
     if token is None or len(token) > _LONGEST:
         return None
     try:

@@ -43,7 +43,7 @@ async def show_forgot(site: Site, request: Request) -> Response:
 
 
 async def act_forgot(site: Site, request: Request) -> Response:
-    """Send a link to the address if it belongs to a user. The response does not depend on whether it does."""
+    """Send a link to the typed address if it belongs to a user. The response is the same for every address."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     email = "" if fields is None else read_email(fields.optional_text("email"))
@@ -78,7 +78,7 @@ async def show_sent(site: Site, request: Request) -> Response:
 
 
 async def show_reset(site: Site, request: Request) -> Response:
-    """Show the form of a link. A GET does not mark the link as used, since mail scanners open links."""
+    """Show the form for a new password. A GET does not mark the link as used, since mail scanners open links."""
     browser, token = await read_browser(site, request), query_text(request, "link")
     found = await _user_of_link(site, read_link(site, token, "reset"))
     if found is None:
@@ -121,7 +121,10 @@ async def act_reset(site: Site, request: Request) -> Response:
 
 
 async def hash_new_password(site: Site, request: Request, password: Secret, *own_words: str) -> str | Facts:
-    """Return the hash of a new password, or the problem that the page shows for it."""
+    """Return the hash of a new password, or the problem that the page shows.
+
+    The problem is that the password is refused, or that the server is too busy to hash it.
+    """
     length = site.config.password_length
     if len(password) < length:
         return Facts(problem="short_password", count=length, status=400)
@@ -147,7 +150,10 @@ def read_email(typed: str | None) -> str:
 
 
 async def user_of(site: Site, transaction: Transaction, email: str) -> User | None:
-    """Return the user with an e-mail address, in the first connection that has such a user."""
+    """Return the user with an e-mail address. The connections are searched in the order of the settings.
+
+    Return None if no connection has such a user.
+    """
     for connection in site.config.connections:
         found = await transaction.user_by_email(email, connection.name)
         if found is not None:
@@ -156,7 +162,7 @@ async def user_of(site: Site, transaction: Transaction, email: str) -> User | No
 
 
 def notice_words(notice: BrowserLogin) -> dict[str, object]:
-    """Return the template values that show the notice of a `BrowserLogin` (`read_notice`)."""
+    """Return the template values for a notice from `read_notice`."""
     return {
         "problem": notice.problem,
         "count": notice.count,

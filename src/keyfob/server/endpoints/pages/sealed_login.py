@@ -1,4 +1,4 @@
-"""The encrypted state of a login in a browser. The pages contain it, since nothing is stored before the login."""
+"""The encrypted state of a login in a browser. The pages carry the state, so that the server stores nothing for it."""
 
 from __future__ import annotations
 
@@ -65,18 +65,17 @@ class ContinuedLogin:
 
     @property
     def callback(self) -> str | None:
-        """The redirect URI that the form of a page may lead to."""
+        """The redirect URI that the page's form may lead to; None if no authorization request is pending."""
         return None if self.accepted is None else self.accepted.asked.redirect_uri
 
 
 def seal_login(site: Site, login: BrowserLogin) -> str:
-    """Encrypt a login."""
     return seal_members(site, login.write(), _CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class EndLink:
-    """A link that ends one login, for "That was not me" or a mistaken approval."""
+    """A link by which a user ends one login, for example after a mistaken approval."""
 
     login_id: bytes
     device_hash: bytes
@@ -84,7 +83,6 @@ class EndLink:
 
 
 def seal_end_link(site: Site, link: EndLink) -> str:
-    """Encrypt a link."""
     members = {
         "login": write_token(link.login_id),
         "device": write_token(link.device_hash),
@@ -94,7 +92,7 @@ def seal_end_link(site: Site, link: EndLink) -> str:
 
 
 def read_end_link(site: Site, token: str | None) -> EndLink | None:
-    """Decrypt a link, unless it has expired."""
+    """Decrypt a link. Return None if this server did not write the link, or the link has expired."""
     try:
         fields = unseal_members(site, token or "", _END)
         login_id, device_hash = read_token_bytes(fields.text("login")), read_token_bytes(fields.text("device"))
@@ -105,7 +103,7 @@ def read_end_link(site: Site, token: str | None) -> EndLink | None:
 
 
 def seal_members(site: Site, members: Mapping[str, object], context: str) -> str:
-    """Encrypt JSON members for an address or a form. Only the same context decrypts them."""
+    """Encrypt JSON members for a URL or a form. `unseal_members` needs the same `context`."""
     nonce = site.random(NONCE_BYTES)
     return write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=context))
 
@@ -126,9 +124,9 @@ def to_step(site: Site, browser: BrowserRequest, login: BrowserLogin) -> Respons
 
 
 def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts: Unpack[Facts]) -> Response:
-    """Redirect to the same page, which then shows a problem.
+    """Redirect to the page of the login's present step, which then shows a problem.
 
-    The redirect keeps reload and "back" from resending a form.
+    The redirect keeps reload and "back" from sending the form a second time.
     """
     return to_step(site, browser, advance(pending.login, pending.login.step, **facts))
 
@@ -136,11 +134,11 @@ def again(site: Site, browser: BrowserRequest, pending: ContinuedLogin, **facts:
 async def resume(
     site: Site, browser: BrowserRequest, token: str | None, *steps: Step
 ) -> ContinuedLogin | BrowserLogin | str:
-    """Decrypt the login of a page, and check that it is at one of the steps and that this session may continue it.
+    """Decrypt the login of a page. Check that the login is at one of the steps, and that this session may continue it.
 
     Returns:
-        The login to continue; the login at its last step if this session has already decided; or, if the login cannot
-        continue, the key of the problem text.
+        A `ContinuedLogin` if the login may continue. A `BrowserLogin` at the step that shows the decision, if the user
+        of this session has already decided. Otherwise the key of the problem text.
     """
     login, now = _unseal(site, token), site.now()
     if login is None or login.step not in steps:
@@ -166,7 +164,7 @@ async def resume(
 
 
 def tell(site: Site, browser: BrowserRequest, path: str, **facts: Unpack[Facts]) -> Response:
-    """Redirect to a page that shows a notice. The redirect keeps reload and "back" from resending a form."""
+    """Redirect to a page that shows a notice, so that reload and "back" do not send the form a second time."""
     notice = replace(begin_for_user("notice", site.now()), session_hash=browser.session_hash)
     token = seal_login(site, replace(notice, **facts))
     return go_to(site, browser, f"{path}{'&' if '?' in path else '?'}state={token}")
@@ -186,10 +184,11 @@ def read_ending(site: Site, token: str | None, *steps: Step) -> BrowserLogin | N
 
 
 def stale_login(site: Site, request: Request) -> BrowserLogin | None:
-    """Return the login of a form that belongs to an earlier session of this browser, as after a login in another tab.
+    """Return the login of a form that does not belong to this session, or None if the form contains no valid login.
 
-    The form has no effect: its sender may know only the address of a page. So the caller may only show the first page
-    of this login again.
+    A user can send such a form after a login in another tab, which gave this browser a new session. But an attacker who
+    knows the URL of a page could have sent it too. So the form must have no effect: the caller may only show the first
+    page of this login again.
     """
     if request.header("sec-fetch-site") not in {None, "same-origin"}:
         return None
@@ -201,7 +200,7 @@ def stale_login(site: Site, request: Request) -> BrowserLogin | None:
 
 
 def state_of(request: Request) -> str | None:
-    """Return the encrypted login in the query."""
+    """Return the encrypted login in the query, or None if there is none."""
     return query_text(request, "state")
 
 
@@ -235,7 +234,7 @@ def connections_of_device(site: Site, device: DeviceLogin) -> tuple[str, ...]:
 
 
 async def allowed_user(transaction: Transaction, connections: tuple[str, ...], user_id: str) -> User | None:
-    """Return the user, or None if the user is blocked or belongs to another connection."""
+    """Return the user, or None if the user was deleted, is blocked, or belongs to none of the connections."""
     user = await transaction.user_by_id(user_id)
     return None if user is None or user.is_blocked or user.connection not in connections else user
 

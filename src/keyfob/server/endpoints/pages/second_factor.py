@@ -65,7 +65,7 @@ class _Due:
 
     Attributes:
         active: The accepted kinds of factors; empty if the login adds an authenticator.
-        unproven: The authenticator whose enrolment this login has begun.
+        unproven: The authenticator whose enrolment this login has begun; None if it has begun none.
         passkeys: The user's passkeys.
         has_recovery: Whether the user has a recovery code.
     """
@@ -194,7 +194,7 @@ async def _check_passkey(
 
 
 async def _after_recovery(site: Site, request: Request, browser: BrowserRequest, pending: ContinuedLogin) -> Response:
-    """Continue after the user has noted the recovery code. The session of the login exists already."""
+    """Continue after the user has noted the recovery code. The user is already logged in."""
     record = browser.record
     if record is None or record.user_id != pending.login.user_id or record.auth_time < pending.login.began_at:
         return error_page(site, browser, LOST)
@@ -209,7 +209,7 @@ async def _after_recovery(site: Site, request: Request, browser: BrowserRequest,
 async def _check(
     site: Site, transaction: Transaction, pending: ContinuedLogin, typed: str, fresh: Authenticator, now: datetime
 ) -> str:
-    """Check a code. If the code is right, spend code and login, and return the kind of the factor; else return ""."""
+    """Check a code. If it is right, mark code and login as used, and return the kind of the factor; else return ""."""
     due = await _due(site, transaction, pending)
     if due is None:
         return ""
@@ -234,9 +234,9 @@ def _is_message_code(site: Site, login: MfaLogin, typed: str, now: datetime) -> 
 
 
 async def _due(site: Site, transaction: Transaction, pending: ContinuedLogin) -> _Due | None:
-    """Load the login that the password began.
+    """Load the login that requires a second factor, and its user.
 
-    Return None if the login is spent or too old, or its user may no longer log in.
+    Return None if the login is spent or has expired, or if the user may no longer log in.
     """
     now = site.now()
     found = find_login(await transaction.mfa_login(pending.login.factor_hash or b""), pending.client_id, now)

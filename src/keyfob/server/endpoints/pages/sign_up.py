@@ -36,7 +36,7 @@ async def show_signup(site: Site, request: Request) -> Response:
 
 
 async def act_signup(site: Site, request: Request) -> Response:
-    """Send a link to the address, or an e-mail that the account exists already. The response is the same."""
+    """E-mail a link or, if the account exists already, a text that says so. The response is the same in both cases."""
     browser = await read_browser(site, request)
     fields = read_own_form(site, request, browser)
     if not site.may_sign_up:
@@ -88,7 +88,7 @@ async def act_join(site: Site, request: Request) -> Response:
         return tell(site, browser, back, problem="no_name", status=400)
     now, hashed = site.now(), await hash_new_password(site, request, password, link.email, name)
     if not isinstance(hashed, str):
-        hashed["name"] = name  # it is not typed again
+        hashed["name"] = name  # so that the user need not type the name again
         return tell(site, browser, back, **hashed)
     user_id = f"auth0|{site.random(_USER_ID_BYTES).hex()}"
     user = User(user_id, link.email, name, hashed, now, connection=site.config.connections[0].name)
