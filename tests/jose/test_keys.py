@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -14,8 +15,11 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, Algorithm
 from keyfob.jose.key_formats import read_public_jwk
 from keyfob.jose.keys import KeySet, PublicKey, SigningKey
+from keyfob.jose.proofs import read_proof, write_proof
 from keyfob.jose.sealed import derive, seal, stretch, unseal, unseal_any
+from keyfob.jose.tokens import read_header, take_apart
 from keyfob.protocol.base64url import base64url
+from keyfob.protocol.dpop import Proof
 from keyfob.protocol.fields import Fields
 
 # RFC 7638 §3.1
@@ -79,6 +83,26 @@ def test_a_key_that_will_not_do_says_why(change: dict[str, object], says: str, f
     with pytest.raises(Malformed, match=rf"^key: {says}$") as refused:
         PublicKey.read(RFC_KEY | change)
     assert refused.value.field == field
+
+
+def test_a_key_that_names_no_algorithm_fits_those_of_its_type_alone() -> None:
+    """RFC 8725 §3.1."""
+    key = PublicKey.read(RFC_KEY)
+    assert [algorithm for algorithm in ALGORITHMS if key.fits(algorithm)] == ["RS256", "PS256"]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "members"), [("RS256", "kty n e"), ("ES256", "kty crv x y"), ("Ed25519", "kty crv x")]
+)
+def test_a_proof_brings_the_public_key_and_no_more_than_that(algorithm: Algorithm, members: str) -> None:
+    """RFC 9449 §4.2."""
+    key = SigningKey.generate(algorithm)
+    said = Proof("one", "GET", "https://api.example/", datetime(2030, 1, 1, tzinfo=UTC))
+    sent = write_proof(said, key)
+    assert read_proof(sent) == (said, key.key_id)
+    jwk = read_header(take_apart(sent)).values["jwk"]
+    assert isinstance(jwk, dict)
+    assert set(jwk) == set(members.split())
 
 
 def test_a_key_of_4096_bits_is_read() -> None:

@@ -21,6 +21,7 @@ from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
+from keyfob.resource.certificates import is_same
 from keyfob.resource.replays import ReplaysInMemory
 from keyfob.testing.flawed_tokens import TokenMaker
 
@@ -270,6 +271,21 @@ def test_a_proof_without_nonce_is_judged_alike_with_and_without_nonces_of_ours()
     assert isinstance(found, Possession)
     assert not isinstance(found, NonceNeeded)
     assert read_proof(write_proof(said, KEY)) == (said, JKT)
+
+
+def test_each_used_proof_is_forgotten_at_its_own_time() -> None:
+    memory = ReplaysInMemory()
+    first, second = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    assert memory.use_once("a", first, NOW)
+    assert memory.use_once("b", second, NOW)
+    assert not memory.use_once("a", second, first - timedelta(microseconds=1))
+    assert [memory.use_once(mark, second, first) for mark in ("a", "b")] == [True, False]
+
+
+def test_a_thumbprint_in_other_letters_is_another() -> None:
+    assert not is_same(X5T, "é" * len(X5T))
+    assert not is_same(None, X5T)
+    assert is_same(X5T, X5T)
 
 
 def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_nothing_pass(mint: TokenMaker) -> None:

@@ -88,6 +88,7 @@ def test_a_malformed_header_is_a_bad_request(verifier: Verifier, header: str) ->
 @given(st.one_of(st.text("aZ09-._~+/= ,\t\n?é", max_size=12), st.text(max_size=8)))
 @example("  ab== ")
 @example(" =")
+@example(" é")
 def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -> None:
     """[RS-6750-02]: the grammar of RFC 9110 §11.2, however it is looked for."""
     grammar = re.fullmatch(r" +([A-Za-z0-9\-._~+/]+=*) *", rest, re.ASCII)

@@ -180,6 +180,22 @@ def test_the_first_check_that_fails_is_named(
     assert refused.value.check == check
 
 
+def test_the_strict_profile_asks_for_its_claims_in_tokens_of_any_type(mint: TokenMaker) -> None:
+    """RFC 9068 §2.2."""
+    policy = replace(STRICT, token_types=("jwt",))
+    claims = replace(mint.claims(), token_id="one").write("rfc9068")
+    assert isinstance(verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW), Principal)
+    del claims["jti"]
+    with pytest.raises(InvalidToken, match="lacks client_id or jti"):
+        verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW)
+
+
+def test_a_token_with_no_more_than_the_claims_that_are_asked_for_passes(mint: TokenMaker) -> None:
+    claims = mint.claims().write("auth0")
+    policy = replace(POLICY, required=tuple(claims))
+    assert isinstance(verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW), Principal)
+
+
 def test_a_token_may_begin_to_be_valid_as_late_as_the_leeway_allows(mint: TokenMaker) -> None:
     """RFC 9068 §4."""
     token = mint.saying({"nbf": int((NOW + POLICY.leeway).timestamp())})
