@@ -8,12 +8,13 @@ from ipaddress import ip_address
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from cryptography.x509.verification import DNSName, IPAddress, PolicyBuilder, Store, VerificationError
 
 from keyfob.errors import Malformed
 from keyfob.jose.certificates import AUTHORITY_LIFE, RENEW_BEFORE, SERVER_LIFE, TLS_HOSTS, Authority, describe, new_key
+from keyfob.jose.shown import has_name
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Subject = DNSName | IPAddress
@@ -96,6 +97,9 @@ def test_the_authority_signs_certificates_and_nothing_else(authority: Authority)
     usage = extensions.get_extension_for_class(x509.KeyUsage)
     constraints = extensions.get_extension_for_class(x509.NameConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
+    own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    name = f"CN=keyfob local authority {own.hex()[:8]}"
+    assert authority.certificate.subject.rfc4514_string() == authority.certificate.issuer.rfc4514_string() == name
     assert (usage.critical, usage.value.key_cert_sign, usage.value.crl_sign) == (True, True, True)
     assert not usage.value.digital_signature
     assert constraints.critical
@@ -113,17 +117,24 @@ def test_the_servers_certificate_says_who_it_is_and_what_for(authority: Authorit
     own = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
     assert tuple(str(name.value) for name in names) == TLS_HOSTS
     assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    basic = extensions.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.critical, basic.value.ca) == (True, False)
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value == x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
     assert extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest != own
     assert authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest == own
 
 
 def test_the_authority_lives_ten_years_and_the_server_as_long_as_every_client_allows(authority: Authority) -> None:
     leaf = certified(authority)
+    assert (timedelta(days=3650), timedelta(days=825)) == (AUTHORITY_LIFE, SERVER_LIFE)
+    assert authority.certificate.not_valid_before_utc == leaf.not_valid_before_utc == NOW - timedelta(hours=1)
     assert authority.certificate.not_valid_after_utc - authority.certificate.not_valid_before_utc == AUTHORITY_LIFE
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == SERVER_LIFE
-    assert timedelta(days=825) >= SERVER_LIFE
-    assert leaf.not_valid_before_utc < NOW
     with pytest.raises(VerificationError):
         verify(authority, leaf, SUBJECTS[0], NOW + SERVER_LIFE)
 
@@ -166,29 +177,42 @@ def test_a_certificate_for_another_key_or_of_another_authority_is_not_served(aut
     key = new_key()
     assert not authority.stands_behind(authority.certify(key, NOW), new_key(), NOW)
     assert not authority.stands_behind(Authority.new(new_key(), NOW).certify(key, NOW), key, NOW)
+    forger = Authority(authority.certificate, Authority.new(new_key(), NOW).key)
+    assert not authority.stands_behind(forger.certify(key, NOW), key, NOW), "only the name is the authority's"
 
 
 def other_kinds_of_key() -> list[bytes]:
     p384 = ec.generate_private_key(ec.SECP384R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return [b"", b"no key", p384, Authority.new(new_key(), NOW).pem()]
+    rsa_key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    encrypted = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"passphrase"),
+    )
+    return [b"", b"no key", p384, rsa_key, encrypted, Authority.new(new_key(), NOW).pem()]
 
 
 def test_what_is_damaged_is_said_to_be(authority: Authority) -> None:
     good = new_key()
     for key in other_kinds_of_key():
-        with pytest.raises(Malformed, match="key"):
+        with pytest.raises(Malformed, match="key") as refused:
             Authority.new(key, NOW)
+        assert refused.value.field == "key"
         with pytest.raises(Malformed, match="key"):
             authority.certify(key, NOW)
     for certificate in (b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", good):
-        with pytest.raises(Malformed, match="certificate"):
+        with pytest.raises(Malformed, match="certificate") as refused:
             Authority.read(certificate, good)
+        assert refused.value.field == "certificate"
         with pytest.raises(Malformed, match="certificate"):
             authority.stands_behind(certificate, good, NOW)
-    with pytest.raises(Malformed, match="does not belong"):
+    with pytest.raises(Malformed, match="does not belong") as refused:
         Authority.read(authority.pem(), good)
+    assert refused.value.field == "certificate"
 
 
 def test_a_certificate_is_described_without_being_believed(authority: Authority) -> None:
@@ -199,5 +223,24 @@ def test_a_certificate_is_described_without_being_believed(authority: Authority)
     assert described.issuer == own.subject.rfc4514_string()
     assert described.subject == leaf.subject.rfc4514_string()
     assert describe(own.public_bytes(serialization.Encoding.DER)).hosts == ()
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as refused:
         describe(b"no certificate")
+    assert refused.value.field == "certificate"
+
+
+def test_a_certificate_whose_names_are_damaged_is_described_without_them_and_has_none(authority: Authority) -> None:
+    damaged = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"x")
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(authority.certificate.subject)
+        .issuer_name(authority.certificate.subject)
+        .public_key(authority.key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(damaged, critical=False)
+        .sign(authority.key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+    assert describe(made).hosts == ()
+    assert not has_name(made, "dns:localhost")

@@ -21,6 +21,7 @@ from keyfob.protocol.certificate import der_of_pem, thumbprint_of
 from keyfob.protocol.dpop import DPOP_JWT, Proof, hash_of, normal
 from keyfob.protocol.http import Request
 from keyfob.protocol.secret import Secret
+from keyfob.resource.certificates import is_same
 from keyfob.resource.replays import ReplaysInMemory
 from keyfob.testing.flawed_tokens import TokenMaker
 
@@ -108,7 +109,9 @@ def test_a_proof_for_something_else_is_refused(mint: TokenMaker, changed: dict[s
 def test_a_proof_by_another_key_is_refused(mint: TokenMaker) -> None:
     """[RS-9449-02]."""
     token = bound(mint)
-    assert error_of(guard(mint).check(shown(token, proof(token, OTHER)))) == (401, "invalid_token")
+    found = guard(mint).check(shown(token, proof(token, OTHER)))
+    assert error_of(found) == (401, "invalid_token")
+    assert challenges_of(found)["DPoP"].parameters["error"] == "invalid_token"
 
 
 def test_a_proof_is_used_once(mint: TokenMaker) -> None:
@@ -270,6 +273,21 @@ def test_a_proof_without_nonce_is_judged_alike_with_and_without_nonces_of_ours()
     assert read_proof(write_proof(said, KEY)) == (said, JKT)
 
 
+def test_each_used_proof_is_forgotten_at_its_own_time() -> None:
+    memory = ReplaysInMemory()
+    first, second = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    assert memory.use_once("a", first, NOW)
+    assert memory.use_once("b", second, NOW)
+    assert not memory.use_once("a", second, first - timedelta(microseconds=1))
+    assert [memory.use_once(mark, second, first) for mark in ("a", "b")] == [True, False]
+
+
+def test_a_thumbprint_in_other_letters_is_another() -> None:
+    assert not is_same(X5T, "é" * len(X5T))
+    assert not is_same(None, X5T)
+    assert is_same(X5T, X5T)
+
+
 def test_used_proofs_are_forgotten_when_they_are_stale_and_a_full_memory_lets_nothing_pass(mint: TokenMaker) -> None:
     """[RS-9449-02] [RS-ASVS-02]."""
     memory = ReplaysInMemory(most=2)
@@ -336,6 +354,17 @@ def test_a_trusted_proxy_hands_the_certificate_on_in_each_usual_form(mint: Token
     request = call(with_certificate(mint), (name, FORMS[name]))
     assert isinstance(api.check(replace(request, peer="10.1.2.3")), Principal)
     assert isinstance(api.check(replace(request, peer="::1")), Principal)
+    padded = call(with_certificate(mint), (name, f" {FORMS[name]} "))
+    assert isinstance(api.check(replace(padded, peer="::1")), Principal)
+
+
+def test_the_certificate_of_the_connection_comes_before_any_header(mint: TokenMaker) -> None:
+    """RFC 8705 §3."""
+    api = guard(mint, certificates=CertificateHeader("client-cert", ("unix",)))
+    request = call(with_certificate(mint), ("client-cert", ":AAAA:"))
+    assert isinstance(api.check(request, certificate=DER), Principal)
+    request = call(with_certificate(mint), ("client-cert", FORMS["client-cert"]))
+    assert error_of(api.check(request, certificate=b"another")) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "", "not an address"])
@@ -358,9 +387,13 @@ def test_a_certificate_header_of_anybody_else_counts_for_nothing(mint: TokenMake
         "%",
         "Hash=abc",
         f"Hash={HEX},By=x;Hash={'0' * 64}",
+        f"By=x;Hash={'0' * 64},By=y;Hash={HEX}",
         "é",
         "x" * 20000,
         FORMS["client-cert"][:-9],
+        FORMS["client-cert"][:-1] + "x",
+        "x" + FORMS["client-cert"][1:],
+        f"{FORMS['client-cert'][:9]}!{FORMS['client-cert'][9:]}",
     ],
 )
 def test_a_header_that_cannot_be_read_is_no_certificate(mint: TokenMaker, value: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import pytest
 from fastapi import Depends, FastAPI
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -82,9 +82,13 @@ def test_a_malformed_header_is_a_bad_request(verifier: Verifier, header: str) ->
     found = verifier.check(Request("GET", "/orders", (("authorization", header),)), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.error) == (400, "invalid_request")
+    assert challenge_of(found).scheme == "Bearer"
 
 
 @given(st.one_of(st.text("aZ09-._~+/= ,\t\n?é", max_size=12), st.text(max_size=8)))
+@example("  ab== ")
+@example(" =")
+@example(" é")
 def test_what_follows_the_scheme_is_one_token_or_a_malformed_header(rest: str) -> None:
     """[RS-6750-02]: the grammar of RFC 9110 §11.2, however it is looked for."""
     grammar = re.fullmatch(r" +([A-Za-z0-9\-._~+/]+=*) *", rest, re.ASCII)
@@ -103,6 +107,11 @@ def test_two_headers_are_a_bad_request(mint: TokenMaker, verifier: Verifier) -> 
     found = verifier.check(call(mint.good(), ("authorization", "Bearer other")), READ)
     assert isinstance(found, Denial)
     assert found.status == 400
+    assert challenge_of(found).scheme == "Bearer"
+    twice = Request("GET", "/", (("authorization", "DPoP a"), ("authorization", "DPoP b")))
+    found = read_token(twice, ChallengeSettings(proof_algorithms=("ES256",), proof_required=True))
+    assert isinstance(found, Denial)
+    assert challenge_of(found).scheme == "DPoP"
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
@@ -195,7 +204,8 @@ def test_without_keys_nothing_passes_and_no_token_is_blamed(
     found = verifier.check(call(mint.good()), READ)
     assert isinstance(found, Denial)
     assert (found.status, found.challenges) == (503, ())
-    assert found.response().header("retry-after")
+    assert found.description == "The issuer's keys cannot be fetched."
+    assert found.response().header("retry-after") == "5"
 
 
 def test_a_key_that_is_not_found_while_the_issuer_is_silent_is_not_blamed_on_the_token(

@@ -9,11 +9,13 @@ from datetime import timedelta
 import pytest
 
 from keyfob.errors import InvalidToken, Misuse
-from keyfob.guard import Guard, Policy, Principal, choose_policy, verify
+from keyfob.guard import Guard, Policy, Principal, choose_policy, require, verify
 from keyfob.jose.keys import KeySet, SigningKey
-from keyfob.jose.tokens import sign
+from keyfob.jose.tokens import sign, take_apart
 from keyfob.protocol.http import Request, Response
+from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
+from keyfob.resource.verify import verify_parsed
 from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -76,6 +78,14 @@ def test_a_key_of_one_issuer_never_verifies_anothers_token(mint: TokenMaker, oth
     assert isinstance(guard.check(call(mint.good())), Principal)
 
 
+def test_an_algorithm_of_one_issuers_policy_is_off_anothers_list(mint: TokenMaker) -> None:
+    """Although the key of that algorithm is the issuer's own."""
+    curve = replace(mint, key=SigningKey.generate("ES256"))
+    with pytest.raises(InvalidToken, match="algorithm is not on the list") as refused:
+        verify_parsed(take_apart(curve.good()), KeySet((curve.key.public_key(),)), POLICIES[0], NOW)
+    assert refused.value.check == "algorithm"
+
+
 @pytest.mark.parametrize("issuer", ["https://third.example/", "https://login.example", "", None, 7, ["x"], {"a": 1}])
 def test_a_token_of_nobody_we_trust_makes_nobody_ask_anything(
     mint: TokenMaker, other: TokenMaker, issuer: object
@@ -102,9 +112,23 @@ def test_the_pure_way_with_several_issuers_is_two_steps(mint: TokenMaker, other:
         policy = choose_policy(token, POLICIES)
         assert policy.issuer == issuer
         assert isinstance(verify(token, keys[policy.issuer], policy, NOW), Principal)
-    for token in (mint.saying({"iss": "https://third.example/"}), Secret("rubbish"), Secret("a.b.c")):
-        with pytest.raises(InvalidToken):
+    for token, check in (
+        (mint.saying({"iss": "https://third.example/"}), "issuer"),
+        (Secret("rubbish"), "form"),
+        (Secret("a.b.c"), "form"),
+    ):
+        with pytest.raises(InvalidToken) as refused:
             choose_policy(token, POLICIES)
+        assert refused.value.check == check
+
+
+def test_a_login_is_as_old_as_the_longest_leeway_of_all_issuers_allows(mint: TokenMaker, other: TokenMaker) -> None:
+    policies = (replace(POLICIES[0], leeway=timedelta()), replace(POLICIES[1], leeway=timedelta(minutes=5)))
+    guard = Guard(*policies, send=Issuers(mint, other), clock=lambda: NOW)
+    for age, is_fresh in ((timedelta(minutes=15), True), (timedelta(minutes=15, seconds=1), False)):
+        token = mint.saying({"auth_time": int((NOW - age).timestamp())})
+        found = guard.check(call(token), require(max_age=timedelta(minutes=10)))
+        assert isinstance(found, Principal) is is_fresh
 
 
 def test_metadata_names_every_issuer_that_is_trusted(mint: TokenMaker, other: TokenMaker) -> None:
@@ -133,7 +157,7 @@ def test_a_policy_may_ask_for_claims_other_types_and_another_place_for_scopes(mi
     plain = sign(without, mint.key, token_type="", header={"typ": ""})
     found = verify(plain, keys, policy, NOW)
     assert isinstance(found, Principal)
-    assert not found.scope
+    assert found.scope == Scope()
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 
 from keyfob.errors import Misuse
-from keyfob.guard import Guard, Principal, Requirement, require
+from keyfob.guard import Denial, Guard, Principal, Requirement, require
+from keyfob.protocol.http import JSON
 from keyfob.testing.flawed_tokens import TokenMaker
 
 from .conftest import AUDIENCE, ISSUER, NOW
@@ -47,6 +49,18 @@ def test_scopes_are_needed_all_or_any(mint: TokenMaker, api: Guard, held: str, n
         named = challenge_of(found).parameters["scope"].split()
         asked = {*held.split(), *named}
         assert isinstance(api.check(call(mint.saying({"scope": " ".join(asked)})), need), Principal)
+
+
+def test_a_challenge_names_one_of_several_scopes_that_would_do() -> None:
+    assert require("a", any_of=["b", "c"], permissions=["d"]).named().names == {"a", "b", "d"}
+
+
+def test_a_denial_says_in_json_why(api: Guard) -> None:
+    found = api.check(call(None), "read:orders")
+    assert isinstance(found, Denial)
+    answer = found.response()
+    assert (answer.status, answer.header("content-type"), answer.header("cache-control")) == (401, JSON, "no-store")
+    assert json.loads(answer.body) == {"error": "unauthorized", "error_description": found.description}
 
 
 ROUTES = {"GET /orders": ["read:orders"], "POST /orders": ["write:orders"], "DELETE /orders": ["write:orders", "admin"]}

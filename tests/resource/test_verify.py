@@ -130,12 +130,76 @@ def test_an_algorithm_off_the_list_is_refused_though_the_key_is_known() -> None:
     assert isinstance(verify(mint.good(), keys_of(mint), allowed, NOW), Principal)
 
 
-@pytest.mark.parametrize("subject", ["program", "program@clients"])
-def test_a_program_is_told_from_a_person(mint: TokenMaker, subject: str) -> None:
+@pytest.mark.parametrize(
+    ("claims", "is_machine"),
+    [
+        ({"sub": "program"}, True),
+        ({"sub": "program@clients"}, True),
+        ({"gty": "client-credentials"}, True),
+        ({"idtyp": "app"}, True),
+        ({"gty": "password", "idtyp": "user"}, False),
+    ],
+)
+def test_a_program_is_told_from_a_person(mint: TokenMaker, claims: dict[str, object], *, is_machine: bool) -> None:
     """[RS-ASVS-01]."""
-    found = verify(mint.saying({"sub": subject}), keys_of(mint), POLICY, NOW)
+    found = verify(mint.saying(claims), keys_of(mint), POLICY, NOW)
     assert isinstance(found, Principal)
-    assert found.is_machine
+    assert found.is_machine is is_machine
+
+
+@pytest.mark.parametrize(
+    ("token_type", "says"), [("", "has no typ, and this API requires one"), ("dpop+jwt", "is not an access token")]
+)
+def test_a_token_of_another_type_is_told_from_one_without_a_type(mint: TokenMaker, token_type: str, says: str) -> None:
+    """RFC 9068 §4."""
+    with pytest.raises(InvalidToken, match=says) as refused:
+        verify(sign(mint.claims().write("auth0"), mint.key, token_type=token_type), keys_of(mint), POLICY, NOW)
+    assert refused.value.check == "typ"
+
+
+@pytest.mark.parametrize(
+    ("changed", "after", "check"),
+    [
+        ({"iss": "https://other.example/"}, 0, "issuer"),
+        ({"aud": "https://other.example/"}, 0, "audience"),
+        ({}, 3630, "exp"),
+        ({"nbf": int(NOW.timestamp()) + 31}, 0, "nbf"),
+        ({}, -31, "iat"),
+        ({"nonce": "n", "scope": None}, 0, "profile"),
+        ({"org": None}, 0, "required"),
+        ({"iss": "https://other.example/", "org": None}, 3630, "issuer"),
+    ],
+)
+def test_the_first_check_that_fails_is_named(
+    mint: TokenMaker, changed: dict[str, object], after: int, check: str
+) -> None:
+    claims = {name: value for name, value in {**mint.claims().write("auth0"), "org": "a", **changed}.items() if value}
+    token, policy = sign(claims, mint.key, token_type="JWT"), replace(POLICY, required=("org",))
+    with pytest.raises(InvalidToken) as refused:
+        verify(token, keys_of(mint), policy, NOW + timedelta(seconds=after))
+    assert refused.value.check == check
+
+
+def test_the_strict_profile_asks_for_its_claims_in_tokens_of_any_type(mint: TokenMaker) -> None:
+    """RFC 9068 §2.2."""
+    policy = replace(STRICT, token_types=("jwt",))
+    claims = replace(mint.claims(), token_id="one").write("rfc9068")
+    assert isinstance(verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW), Principal)
+    del claims["jti"]
+    with pytest.raises(InvalidToken, match="lacks client_id or jti"):
+        verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW)
+
+
+def test_a_token_with_no_more_than_the_claims_that_are_asked_for_passes(mint: TokenMaker) -> None:
+    claims = mint.claims().write("auth0")
+    policy = replace(POLICY, required=tuple(claims))
+    assert isinstance(verify(sign(claims, mint.key, token_type="JWT"), keys_of(mint), policy, NOW), Principal)
+
+
+def test_a_token_may_begin_to_be_valid_as_late_as_the_leeway_allows(mint: TokenMaker) -> None:
+    """RFC 9068 §4."""
+    token = mint.saying({"nbf": int((NOW + POLICY.leeway).timestamp())})
+    assert isinstance(verify(token, keys_of(mint), POLICY, NOW), Principal)
 
 
 @settings(max_examples=200, deadline=None)
@@ -160,8 +224,24 @@ def test_a_claim_of_any_value_is_read_or_refused(mint: TokenMaker, name: str, va
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"issuer": ""}, {"audience": ""}, {"algorithms": ()}, {"leeway": timedelta(hours=1)}]
+    "wrong",
+    [
+        {"issuer": ""},
+        {"audience": ""},
+        {"algorithms": ()},
+        {"leeway": timedelta(hours=1)},
+        {"jwks_uri": "http://keys.example/"},
+        {"token_types": ("JWT",)},
+    ],
 )
 def test_a_policy_that_could_never_be_safe_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(Misuse):
         Policy(**{"issuer": ISSUER, "audience": AUDIENCE, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("leeway", [timedelta(), timedelta(minutes=5)])
+def test_a_leeway_is_between_none_and_five_minutes(leeway: timedelta) -> None:
+    assert Policy(ISSUER, AUDIENCE, leeway=leeway).leeway == leeway
+    for wrong in (timedelta(microseconds=-1), timedelta(minutes=5, microseconds=1)):
+        with pytest.raises(Misuse, match="leeway"):
+            Policy(ISSUER, AUDIENCE, leeway=wrong)

@@ -20,12 +20,12 @@ KINDS: Final = ("subject", "dns", "uri", "ip", "email")
 
 def read_certificate(pem: str) -> bytes:
     """Return the first certificate of a PEM text as DER, or raise `Malformed`."""
-    found = der_of_pem(pem)
+    found = der_of_pem(pem) or b""
     try:
-        x509.load_der_x509_certificate(found or b"")
+        x509.load_der_x509_certificate(found)
     except ValueError:
         raise Malformed("certificate: not a certificate in PEM", field="certificate") from None
-    return found or b""
+    return found
 
 
 def read_certificates(text: str) -> tuple[bytes, ...]:

@@ -139,7 +139,7 @@ def read_header(unverified: Unverified) -> Fields:
 
 def peek(token: Secret) -> tuple[Fields | None, Fields | None]:
     """Return a token's unverified header and payload, for display. An unreadable part is None."""
-    parts = token.reveal().encode("utf-8", "replace").split(b".")[:2]
+    parts = token.reveal().encode("utf-8", "replace").split(b".")
     return _peek(parts[0]), _peek(parts[1]) if len(parts) > 1 else None
 
 

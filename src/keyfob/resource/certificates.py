@@ -95,7 +95,7 @@ def _thumbprint_in(value: str) -> str | None:
     if found := _HASH.search(text):
         # Envoy appends to the elements of earlier proxies. With two elements, it is unknown which is the caller's.
         return None if "," in text else base64url(bytes.fromhex(found[1]))
-    is_bytes = len(text) > 2 and text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
+    is_bytes = text.startswith(":") and text.endswith(":")  # RFC 9440 §2.1, RFC 8941 §3.3.5
     certificate = _der_of_base64(text[1:-1]) if is_bytes else der_of_pem(unquote(text)) or _der_of_base64(text)
     return None if certificate is None else thumbprint_of(certificate)
 

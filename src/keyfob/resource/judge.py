@@ -251,7 +251,7 @@ class Verifier:
             return found, keys
         if not source.has_answered():
             raise Unreachable("the issuer's keys cannot be fetched")
-        raise InvalidToken("the token's key is not one of its issuer's", check="key")
+        raise InvalidToken("the token's key is not one of its issuer's")
 
     async def _introspect(self, introspector: Introspector, token: Secret, wait: Wait) -> Principal:
         """Introspect a token at the issuer, unless the response is cached.
@@ -265,7 +265,7 @@ class Verifier:
         if found is None:
             found = await wait(introspector.ask(token, digest))
         if isinstance(found, InvalidToken):  # cached, and shared: each caller raises its own
-            raise InvalidToken(found.message, check=found.check)
+            raise InvalidToken(found.message)
         if found is None:
             raise Unreachable("the issuer cannot be asked about this token")
         return found

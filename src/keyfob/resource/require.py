@@ -104,7 +104,7 @@ def requirements_of(needs: tuple[str | Requirement, ...]) -> tuple[Requirement, 
     """Return the requirements. All plain scope names become one requirement."""
     names = tuple(need for need in needs if isinstance(need, str))
     others = tuple(need for need in needs if isinstance(need, Requirement))
-    return (require(*names), *others) if names or not others else others
+    return (require(*names), *others) if names else others
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ from keyfob.server.decide.browser_login import (
     Goal,
     Step,
     advance,
+    begin_device,
     begin_for_user,
+    begin_request,
     belongs_to,
     ending,
     has_lapsed,
@@ -53,9 +55,15 @@ LOGINS = st.builds(
     recovery_code=st.none() | st.text(min_size=1, max_size=20).map(Secret),
     answer=MAPPINGS,
     email=TEXTS,
+    name=TEXTS,
+    way=TEXTS,
     problem=TEXTS,
+    count=st.integers(0, 9),
     status=st.sampled_from([200, 400, 403, 429]),
     told=TEXTS,
+    typed_by=HASHES,
+    number=TEXTS,
+    end_link=TEXTS,
 )
 
 
@@ -75,11 +83,21 @@ def test_only_a_step_of_the_table_follows(login: BrowserLogin, step: Step) -> No
         return
     assert step in STEPS[login.step]
     assert after.step == step
-    assert (after.problem, after.told, after.recovery_code, after.answer) == ("", "", None, None)
+    cleared = (after.problem, after.count, after.status, after.told, after.recovery_code, after.answer)
+    assert cleared == ("", 0, 200, "", None, None)
     if step in AFTER_PASSWORD:
         assert after.user_id
         assert after.factor_hash
         assert after.session_hash
+
+
+def test_the_texts_and_secrets_of_a_step_end_with_it() -> None:
+    login = replace(
+        begin_for_user("login", NOON), problem="x", count=1, status=400, told="y", recovery_code=Secret("z"),
+        answer={"a": "b"}, email="a@b.example",
+    )  # fmt: skip
+    assert advance(login, "login") == replace(begin_for_user("login", NOON), email="a@b.example")
+    assert advance(login, "denied").step == "denied"
 
 
 @pytest.mark.parametrize("step", sorted(AFTER_PASSWORD))
@@ -122,13 +140,55 @@ def test_only_the_session_that_decided_is_led_to_the_end(stage: Stage, session: 
     assert (None if found is None else found.step) == step
 
 
+def test_the_end_of_a_login_is_that_of_its_device_and_session_for_an_hour() -> None:
+    begun = replace(begin_for_user("enter", NOON - timedelta(minutes=9)), device_hash=b"d", email="a@b.example")
+    device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + LIFETIME, "approved", b"session")
+    assert ending(begun, device, b"session", NOON) == BrowserLogin(
+        step="allowed", began_at=begun.began_at, expires_at=NOON + timedelta(hours=1), device_hash=b"d",
+        session_hash=b"session",
+    )  # fmt: skip
+
+
+def test_a_login_begins_with_what_is_known_of_it() -> None:
+    device = DeviceLogin(b"d", b"u", "cli", "api", Scope(), "peer", NOON, NOON + timedelta(minutes=5))
+    assert begin_device(device, "BCDF-GHJK", NOON, b"typed") == BrowserLogin(
+        step="compare", began_at=NOON, expires_at=device.expires_at, device_hash=b"d", user_code="BCDF-GHJK",
+        typed_by=b"typed",
+    )  # fmt: skip
+    assert begin_for_user("enter", NOON, "BCDF-GHJK", typed_by=b"typed", goal="enrolment") == BrowserLogin(
+        step="enter", began_at=NOON, expires_at=NOON + LIFETIME, user_code="BCDF-GHJK", typed_by=b"typed",
+        goal="enrolment",
+    )  # fmt: skip
+    request = begin_request({"a": "b"}, "consent", NOON)
+    assert request == BrowserLogin(step="consent", began_at=NOON, expires_at=NOON + LIFETIME, request={"a": "b"})
+    assert not request.is_for_the_user
+    assert not begin_device(device, "", NOON).is_for_the_user
+    assert begin_for_user("login", NOON).is_for_the_user
+    assert [begin_for_user("login", NOON, goal=goal).is_enrolment for goal in ("enrolment", "code")] == [True, False]
+
+
+def test_an_empty_login_is_written_with_no_more_than_its_step_and_times() -> None:
+    login = begin_for_user("login", NOON)
+    assert login.write() == {"step": "login", "began": NOON.timestamp(), "expires": (NOON + LIFETIME).timestamp()}
+
+
+TIMES = {"began": 1, "expires": 2}
+
+
 @pytest.mark.parametrize(
-    "members", [{}, {"step": "x"}, {"step": "login"}, {"step": "login", "began": 1, "expires": 2, "device": "?"},
-                {"step": "login", "began": 1, "expires": 2, "request": "x"}],
-)  # fmt: skip
-def test_what_is_no_login_is_not_read(members: dict[str, object]) -> None:
-    with pytest.raises(Malformed):
+    ("members", "field"),
+    [
+        ({}, "step"),
+        ({"step": "x", **TIMES}, "step"),
+        ({"step": "login"}, "began"),
+        ({"step": "login", **TIMES, "device": "?"}, "device"),
+        ({"step": "login", **TIMES, "request": "x"}, "request"),
+    ],
+)
+def test_what_is_no_login_is_not_read(members: dict[str, object], field: str) -> None:
+    with pytest.raises(Malformed) as refused:
         BrowserLogin.read(Fields(members, "page"))
+    assert refused.value.field == field
 
 
 @pytest.mark.parametrize("missing", FACTS)

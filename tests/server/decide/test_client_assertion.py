@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from keyfob.errors import InvalidToken
+from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.keys import SigningKey
 from keyfob.jose.tokens import sign
+from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.secret import Secret
 from keyfob.server.decide.client import (
     LONGEST_ASSERTION,
@@ -17,10 +18,13 @@ from keyfob.server.decide.client import (
     LONGEST_LIFE,
     SKEW,
     Assertion,
+    ClientFacts,
     audiences_of,
+    claimed_client_id,
     verify_assertion,
 )
-from keyfob.testing.example_tenant import example_config
+from keyfob.server.decide.throttle import Failures
+from keyfob.testing.example_tenant import NATIVE, example_config
 from keyfob.testing.fake_time import NOON
 
 ISSUER = "https://login.example/"
@@ -127,3 +131,73 @@ def test_only_auth0s_sdks_may_name_an_issuer_on_plain_http_as_if_it_had_tls() ->
     plain = replace(CONFIG, issuer="http://127.0.0.1:8000/")
     assert audiences_of(replace(plain, wire="rfc")) == {"http://127.0.0.1:8000/"}
     assert audiences_of(replace(plain, wire="auth0")) == {"http://127.0.0.1:8000/", "https://127.0.0.1:8000/"}
+
+
+CLIENT = replace(next(one for one in CONFIG.applications if one.client_id == "web"), secret_hashes=(b"one", b"two"))
+WAITING = Failures(6, NOON)
+RIGHT = ClientFacts(
+    Credentials("client_secret_basic", "web", Secret("secret")), None, NOON, CLIENT, b"two", failures=WAITING,
+    client_id="web",
+)  # fmt: skip
+
+
+def test_a_client_waits_only_with_wrong_credentials_and_only_as_long_as_its_failures_say() -> None:
+    wrong = replace(RIGHT, secret_hash=b"three")
+    assert not RIGHT.must_wait()
+    assert wrong.must_wait()
+    assert not replace(wrong, now=NOON + 2 * SECOND).must_wait()
+    assert replace(wrong, now=NOON + 2 * SECOND - timedelta(microseconds=1)).must_wait()
+    assert not replace(wrong, failures=None).must_wait()
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_unauthenticated", "is_a_guess"),
+    [
+        ({}, False, True),
+        ({"secret_hash": b"one"}, False, True),
+        ({"secret_hash": b"three"}, True, True),
+        ({"application": None}, True, False),
+        ({"application": replace(CLIENT, secret_hashes=())}, True, True),
+        ({"credentials": Credentials("client_secret_post", "web", Secret("secret"))}, True, False),
+        ({"credentials": Credentials("none", "web")}, True, False),
+        ({"credentials": Credentials("none", "web"), "application": None}, True, False),
+        ({"credentials": Credentials("none", "native"), "application": NATIVE}, False, False),
+        ({"credentials": Credentials("private_key_jwt", "signer", assertion()), "application": SIGNER}, True, True),
+        (
+            {
+                "credentials": Credentials("private_key_jwt", "signer", assertion()),
+                "application": SIGNER,
+                "audiences": frozenset({ISSUER}),
+            },
+            False,
+            True,
+        ),
+    ],
+)
+def test_only_right_credentials_of_the_clients_own_method_authenticate_it(
+    changed: dict[str, object], *, is_unauthenticated: bool, is_a_guess: bool
+) -> None:
+    """RFC 6749 §2.3."""
+    facts = replace(RIGHT, **changed)  # type: ignore[arg-type]
+    assert facts.is_unauthenticated() is is_unauthenticated
+    assert facts.is_a_guess() is is_a_guess
+
+
+def test_credentials_that_cannot_be_read_are_malformed_and_no_guess() -> None:
+    header = replace(RIGHT, credentials=None, problem=Malformed("x", field="authorization"))
+    body = replace(RIGHT, credentials=None, problem=Malformed("x", field="client_secret"))
+    assert (header.header_is_malformed(), header.is_malformed(), header.is_a_guess()) == (True, True, False)
+    assert (body.header_is_malformed(), body.is_malformed(), body.has_assertion) == (False, True, False)
+    assert not any((RIGHT.header_is_malformed(), RIGHT.is_malformed(), RIGHT.is_replayed(), RIGHT.names_no_client()))
+    assert replace(RIGHT, is_new=False).is_replayed()
+    assert replace(RIGHT, client_id="").names_no_client()
+
+
+def test_the_client_is_the_one_that_the_request_names_and_else_the_one_of_the_assertion() -> None:
+    """RFC 7521 §4.2."""
+    assert claimed_client_id(Credentials("private_key_jwt", "named", assertion())) == "named"
+    assert claimed_client_id(Credentials("private_key_jwt", "", assertion())) == "signer"
+    for damaged in (assertion(iss=7), assertion(iss=None), Secret("no assertion")):
+        assert claimed_client_id(Credentials("private_key_jwt", "", damaged)) == ""
+    assert claimed_client_id(Credentials("client_secret_post", "", assertion())) == ""
+    assert claimed_client_id(Credentials("private_key_jwt", "")) == ""

@@ -18,8 +18,20 @@ from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.serve import Api, Application, RefreshPolicy, TenantConfig
 from keyfob.server.decide.authorization_facts import RequestFacts
-from keyfob.server.decide.device import Answer, Issue, Pace, Undecided, decide_pace, decide_poll, may_approve, move
-from keyfob.server.decide.presented import PresentedRefreshToken
+from keyfob.server.decide.device import (
+    Answer,
+    Issue,
+    Pace,
+    Undecided,
+    approve,
+    decide_pace,
+    decide_poll,
+    is_open,
+    is_right_challenge,
+    may_approve,
+    move,
+)
+from keyfob.server.decide.presented import LATE, Account, PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.decide.throttle import (
     Failures,
@@ -34,7 +46,7 @@ from keyfob.server.decide.throttle import (
 from keyfob.server.decide.user_code import ALPHABET, read_user_code, write_user_code
 from keyfob.server.keyed_hash import RefreshParts, keyed_hash, read_refresh
 from keyfob.server.records import MOVES, Stage
-from keyfob.testing.example_records import LOGIN, REFRESH
+from keyfob.testing.example_records import LOGIN, REFRESH, USER
 from keyfob.testing.example_tenant import example_config
 from keyfob.testing.fake_time import NOON
 
@@ -202,7 +214,7 @@ def test_the_guess_budget_keeps_the_odds() -> None:
     """[AS-8628-07]."""
     for odds in (2.0**-32, 2.0**-30, 2.0**-20):
         assert guess_budget(odds) / 20**8 <= odds
-    assert guess_budget(0) == 1
+    assert (guess_budget(0), guess_budget(2.0**-32)) == (1, 5)
 
 
 def test_tries_come_back_evenly() -> None:
@@ -263,7 +275,15 @@ def test_a_refused_request_waits_and_is_not_counted() -> None:
     assert count_request(whole, many, span, NOON).wait == timedelta(microseconds=1)
 
 
-@pytest.mark.parametrize(("back", "seconds"), [(timedelta(milliseconds=1), 20), (timedelta(days=1), 0)])
+@pytest.mark.parametrize(
+    ("back", "seconds"),
+    [
+        (timedelta(milliseconds=1), 20),
+        (timedelta(minutes=1), 20),
+        (timedelta(minutes=1, microseconds=1), 0),
+        (timedelta(days=1), 0),
+    ],
+)
 def test_a_clock_that_is_set_back_locks_nobody_out(back: timedelta, seconds: int) -> None:
     """By a little, as time servers do it, it gives no requests away either."""
     span = timedelta(minutes=1)
@@ -322,6 +342,40 @@ def test_an_ipv6_network_counts_as_one_guesser(one: str, other: str, *, same: bo
     assert (network_of(one) == network_of(other)) is same
 
 
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1:2::3", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:8000::", "2001:db8:0:1::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_network_is_an_ipv4_address_or_64_bits_of_ipv6(peer: str, network: str) -> None:
+    assert network_of(peer) == network
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("BCDF-GHJK", "BCDF-GHJK"),
+        (" b c d f g h j k! ", "BCDF-GHJK"),
+        ("BCDF-GHJKA", None),
+        ("BCDF-GHJ", None),
+        ("BCDF-GHJKL", None),
+        ("1BCDF-GHJK", None),
+        ("the code is bcdf-ghjk", "BCDF-GHJK"),
+        ("BCDF-GHJK or LMNP-QRST", None),
+        ("https://login.example/activate?user_code=BCDF-GHJK", "BCDF-GHJK"),
+    ],
+)
+def test_a_code_is_eight_letters_alone_or_the_only_one_in_a_text(typed: str, code: str | None) -> None:
+    assert read_user_code(typed) == code
+    assert read_user_code(" " * 292 + "BCDFGHJK") == "BCDF-GHJK"
+    assert read_user_code(" " * 293 + "BCDFGHJK") is None
+
+
 def test_too_few_random_bytes_make_no_code() -> None:
     with pytest.raises(Misuse, match="randomness"):
         write_user_code(b"\xf0" * 30 + b"\x01" * 7)
@@ -329,6 +383,84 @@ def test_too_few_random_bytes_make_no_code() -> None:
 
 def test_a_login_that_does_not_exist_cannot_be_approved() -> None:
     assert not may_approve(None, b"session", NOON)
+    assert not is_open(None, NOON)
+
+
+def test_an_approval_names_the_user_and_the_time_of_the_login() -> None:
+    login = approve(replace(LOGIN, stage="confirmed"), "auth0|1", NOON - SECOND)
+    assert (login.stage, login.user_id, login.auth_time) == ("approved", "auth0|1", NOON - SECOND)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "method", "is_right"),
+    [
+        (None, None, True),
+        (None, "S256", False),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "S256", True),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "plain", False),
+        ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", None, False),
+        ("short", "S256", False),
+    ],
+)
+def test_a_challenge_is_absent_or_s256_and_well_formed(
+    challenge: str | None, method: str | None, *, is_right: bool
+) -> None:
+    """RFC 9700 §2.1.1."""
+    assert is_right_challenge(challenge, method) is is_right
+
+
+def test_an_approved_login_gets_no_tokens_for_an_account_that_was_closed_since() -> None:
+    login = replace(LOGIN, stage="approved")
+    open_account = Account(USER, READY["apis"][0])  # type: ignore[arg-type]
+    assert isinstance(decide_poll(login, "program", NOON, account=open_account), Issue)
+    for closed in (replace(open_account, user=None), replace(open_account, api=None)):
+        assert isinstance(decide_poll(login, "program", NOON, account=closed), Answer)
+    blocked = replace(open_account, user=replace(USER, is_blocked=True))
+    assert isinstance(decide_poll(login, "program", NOON, account=blocked), Answer)
+
+
+def test_an_approval_in_the_last_second_reaches_a_slow_client() -> None:
+    """And nobody later; a login that is not approved ends when it expires."""
+    approved, last = replace(LOGIN, stage="approved"), LOGIN.expires_at + LATE
+    assert isinstance(decide_poll(approved, "program", last - timedelta(microseconds=1)), Issue)
+    assert decide_poll(approved, "program", last) == Answer("expired", replace(approved, stage="lapsed"))
+    assert isinstance(decide_poll(LOGIN, "program", LOGIN.expires_at - timedelta(microseconds=1)), Undecided)
+    assert decide_poll(LOGIN, "program", LOGIN.expires_at) == Answer("expired", replace(LOGIN, stage="lapsed"))
+    assert timedelta(minutes=1) == LATE
+
+
+def test_a_number_is_asked_for_and_three_wrong_ones_end_the_login() -> None:
+    login = replace(LOGIN, stage="approved", number_hash=b"right")
+    assert decide_poll(login, "program", NOON) == Undecided("number_missing")
+    assert isinstance(decide_poll(login, "program", NOON, number_hash=b"right"), Issue)
+    for tries in (1, 2):
+        found = decide_poll(login, "program", NOON, number_hash=b"wrong")
+        assert found == Answer("number_wrong", replace(login, number_tries=tries))
+        login = replace(login, number_tries=tries)
+    found = decide_poll(login, "program", NOON, number_hash=b"wrong")
+    assert found == Answer("number_wrong", replace(login, number_tries=3, stage="denied"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "outcome"),
+    [("waiting", None, "slow_down"), ("confirmed", None, "slow_down"), ("approved", b"number", "slow_down")],
+)
+def test_an_early_poll_is_slowed_down_unless_there_is_something_to_say(
+    stage: Stage, number: bytes | None, outcome: str
+) -> None:
+    login = replace(LOGIN, stage=stage, number_hash=number)
+    assert decide_poll(login, "program", NOON, pace=Pace(NOON, INTERVAL)) == Undecided(outcome)  # type: ignore[arg-type]
+    ready = replace(LOGIN, stage="approved")
+    assert isinstance(decide_poll(ready, "program", NOON, pace=Pace(NOON, INTERVAL)), Issue)
+
+
+def test_only_the_session_that_confirmed_a_login_approves_it_and_only_until_it_expires() -> None:
+    login = replace(LOGIN, stage="confirmed", session_hash=b"session")
+    assert may_approve(login, b"session", LOGIN.expires_at - timedelta(microseconds=1))
+    assert not may_approve(login, b"session", LOGIN.expires_at)
+    assert not may_approve(login, b"another", NOON)
+    assert not may_approve(replace(login, stage="waiting"), b"session", NOON)
+    assert not may_approve(replace(login, stage="approved"), b"session", NOON)
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])

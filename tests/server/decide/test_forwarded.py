@@ -35,6 +35,7 @@ def xff(value: str) -> Headers:
         ("127.0.0.1", (("forwarded", 'for=6.6.6.6, proto=https;For="[2001:db8::1]:47"'),), "2001:db8::1"),
         ("127.0.0.1", (("forwarded", "for=198.51.100.1"), ("forwarded", "for=_hidden")), ""),
         ("127.0.0.1", (("forwarded", "for=6.6.6.6"), *xff("198.51.100.1")), "198.51.100.1"),
+        ("127.0.0.1", (("forwarded", "for=198.51.100.1"), ("cookie", "for=6.6.6.6")), "198.51.100.1"),
         ("", xff("198.51.100.1"), ""),
         # A proxy that writes `host=` quotes what the client sent as Host.
         ("127.0.0.1", (("forwarded", 'host="x;for=6.6.6.6";for=198.51.100.1'),), "198.51.100.1"),

@@ -56,6 +56,11 @@ def test_burst_and_refill_together_keep_the_odds(odds: float) -> None:
     assert limit.span > LIFE
 
 
+def test_one_guess_is_always_allowed_and_comes_back_within_the_life_of_a_code() -> None:
+    assert GuessLimit.of(0, LIFE) == GuessLimit(1, 1.0, LIFE)
+    assert GuessLimit.of(0, LIFE).span == LIFE
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 40)), max_size=120),
     st.sampled_from([2.0**-32, 2.0**-29, 2.0**-26]),

@@ -20,6 +20,7 @@ from keyfob.server.decide.key_schedule import (
     due_changes,
     gone_at,
     longest_tokens,
+    next_change,
     published,
     revocation,
     rotation,
@@ -107,6 +108,7 @@ def test_a_token_that_has_not_expired_verifies_with_any_copy_of_the_keys(
 def test_the_overlap_is_longer_than_every_cache() -> None:
     """The announcement outlives our max-age, our guard's longest copy, and ten hours as in Auth0's SDK."""
     cached = dict(CACHED)["cache-control"]
+    assert (LONGEST_CACHE, MARGIN) == (DAY, HOUR)
     assert ANNOUNCED_FOR > LONGEST_CACHE >= max(life_of(cached), LONGEST_LIFE, timedelta(hours=10))
 
 
@@ -157,6 +159,9 @@ def test_a_key_that_waits_is_not_announced_again_and_signs_at_once_if_need_be() 
     assert changes == Changes(changed=(replace(waiting, signs_at=NOON + HOUR),))
     assert unknown_until(changes.changed[0], LONGEST_CACHE) == NOON + DAY
     assert unknown_until(waiting, LONGEST_CACHE) is None
+    assert unknown_until(waiting, ANNOUNCED_FOR) is None
+    longer = ANNOUNCED_FOR + timedelta(microseconds=1)
+    assert unknown_until(waiting, longer) == NOON + longer
 
 
 def test_a_revoked_key_is_replaced_at_once_and_the_one_before_does_not_sign_again() -> None:
@@ -170,6 +175,22 @@ def test_a_revoked_key_is_replaced_at_once_and_the_one_before_does_not_sign_agai
     assert revocation((first, second), "first", now) == Changes(dropped=("first",))
 
 
+def test_of_two_keys_that_wait_the_earlier_signs_at_once() -> None:
+    old, waiting = key("old", NOON, NOON), key("new", NOON, NOON + DAY)
+    later = key("later", NOON, NOON + 2 * DAY)
+
+    changes = rotation((old, later, waiting), ("RS256",), NOON + HOUR, at_once=True)
+    assert changes == Changes(changed=(replace(waiting, signs_at=NOON + HOUR),))
+
+
+def test_a_revoked_key_is_followed_by_the_key_that_waits_and_takes_those_along_that_are_gone() -> None:
+    gone, revoked = key("gone", NOON - 9 * DAY, NOON - 9 * DAY), key("revoked", NOON - 8 * DAY, NOON - 8 * DAY)
+    waiting = key("waiting", NOON, NOON + DAY)
+
+    changes = revocation((gone, revoked, waiting), "revoked", NOON)
+    assert changes == Changes(dropped=("revoked", "gone"), changed=(replace(waiting, signs_at=NOON),))
+
+
 def test_a_key_outlives_tokens_that_were_longer_before() -> None:
     """A key remembers the longest lifetime, so that shorter ones later do not remove it too early."""
     keys = (key("old", NOON, NOON, HOUR),)
@@ -180,7 +201,46 @@ def test_a_key_outlives_tokens_that_were_longer_before() -> None:
     assert gone_at(keys[0], (*keys, new)) == NOON + 31 * DAY + MARGIN
 
 
+def test_a_key_that_is_gone_is_dropped_once_and_one_that_waits_is_kept_for_longer_tokens_too() -> None:
+    gone, signing = key("gone", NOON - 9 * DAY, NOON - 9 * DAY), key("signing", NOON - 8 * DAY, NOON - 8 * DAY)
+    waiting = key("waiting", NOON, NOON + DAY)
+
+    changes = due_changes((gone, signing, waiting), {"RS256": 2 * DAY}, timedelta(), NOON)
+    longer = tuple(replace(one, longest_token=2 * DAY) for one in (signing, waiting))
+    assert changes == Changes(dropped=("gone",), changed=longer)
+    assert revocation((gone, signing), "gone", NOON) == Changes(dropped=("gone",))
+
+
+def test_the_keys_change_next_when_a_stage_ends_or_a_successor_is_due() -> None:
+    old, new = key("old", NOON, NOON), key("new", NOON + DAY, NOON + 3 * DAY)
+    assert next_change((old,), timedelta(), NOON) is None
+    assert next_change((old,), 90 * DAY, NOON) == NOON + 90 * DAY - ANNOUNCED_FOR
+    assert next_change((old, new), 90 * DAY, NOON + DAY) == NOON + 3 * DAY
+    assert next_change((old, new), 90 * DAY, NOON + 3 * DAY) == NOON + 4 * DAY + MARGIN
+    assert next_change((old, new), 2 * DAY, NOON) == NOON + 2 * DAY - ANNOUNCED_FOR
+    assert next_change((old, new), timedelta(), NOON + 5 * DAY) is None
+
+
+def test_any_change_is_one_that_the_store_needs() -> None:
+    assert not Changes()
+    for changes in (
+        Changes(made=(("RS256", NOON),)),
+        Changes(dropped=("x",)),
+        Changes(changed=(key("x", NOON, NOON),)),
+    ):
+        assert changes
+
+
+def test_the_first_key_of_each_algorithm_signs_at_once() -> None:
+    changes = due_changes((), {"RS256": DAY, "ES256": DAY}, 90 * DAY, NOON)
+    assert changes == Changes(made=(("ES256", NOON), ("RS256", NOON)))
+    assert rotation((), ("RS256", "ES256"), NOON, at_once=True) == changes
+
+
 def test_id_tokens_and_all_apis_count_for_the_longest_token() -> None:
     config = ready_config("https://login.example/")
     apis = (*config.apis, Api("https://es.example/", "ES", {}, algorithm="ES256", token_lifetime=2 * DAY))
     assert longest_tokens(replace(config, apis=apis)) == {"RS256": DAY, "ES256": 2 * DAY}
+    applications = (replace(config.applications[0], id_token_lifetime=3 * DAY), *config.applications[1:])
+    slow = replace(config, apis=apis[-1:], applications=applications, default_audience=None)
+    assert longest_tokens(slow) == {"RS256": 3 * DAY, "ES256": 2 * DAY}

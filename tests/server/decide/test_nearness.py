@@ -70,6 +70,7 @@ def test_what_is_not_proven_to_be_near_counts_as_far(nearness: Nearness) -> None
     assert decide_approval(DeviceRules(nearness="step_up"), nearness, NOON, NOON) == "log_in"
     assert decide_approval(DeviceRules(nearness="step_up"), nearness, NOON, NOON, just_logged_in=True) == "approve"
     assert needs_factor(DeviceRules(nearness="step_up"), nearness)
+    assert not needs_factor(DeviceRules(nearness="warn"), nearness)
     assert scope_of(DeviceRules(far_scopes=("read",)), nearness, Scope.of(["read", "write"])) == Scope.of(["read"])
     assert lifetime_of(DeviceRules(far_lifetime=timedelta(hours=1)), nearness) == timedelta(hours=1)
 

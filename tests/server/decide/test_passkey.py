@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from keyfob.jose.passkey import Ceremony
 from keyfob.server.decide.passkey import (
+    LONGEST_ID,
     LONGEST_NAME,
     ceremony,
     id_of,
@@ -16,8 +22,13 @@ from keyfob.server.decide.passkey import (
     read_passkey_name,
     relying_party,
     user_handle,
+    write_creation,
+    write_request,
 )
 from keyfob.server.keyed_hash import write_token
+from keyfob.testing.example_records import USER
+
+ASKED = Ceremony(b"challenge", "login.example", "https://login.example")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,10 @@ def test_an_ipv6_address_is_no_relying_party() -> None:
     assert relying_party("https://[2001:db8::1]/") == ""
 
 
+def test_the_dot_at_the_end_of_a_host_is_not_part_of_the_relying_party() -> None:
+    assert relying_party("https://login.example./") == "login.example"
+
+
 @pytest.mark.parametrize(
     ("stored", "sent", "is_copied"),
     [(0, 0, False), (0, 1, False), (1, 2, False), (1, 1, True), (2, 1, True), (1, 0, True)],
@@ -67,6 +82,11 @@ def test_a_user_handle_says_nothing_about_the_user_and_names_one_user() -> None:
     assert not is_owner(silent, "auth0|1", is_known=False)
 
 
+def test_a_stored_passkey_is_found_by_the_same_names_in_every_version() -> None:
+    assert user_handle("auth0|1").hex() == "827e60bc410fe3e1a369a9efcd95b94f2232907ab2dcff1e70c968da91d8c0a8"
+    assert id_of(b"credential id") == "passkey|dev_01F9NYjkEDlZeKHE8Sn8LXWNm-teRnQ_4Ah-LCC0fqA"
+
+
 @given(st.text())
 def test_any_text_is_an_answer_or_none(text: str) -> None:
     found = read_answer(text)
@@ -75,8 +95,55 @@ def test_any_text_is_an_answer_or_none(text: str) -> None:
 
 @given(st.text())
 @example("0 \x00 0")
+@example("x" * (LONGEST_NAME - 1) + " x")
 def test_a_name_is_one_short_printable_line(typed: str) -> None:
     name = read_passkey_name(typed)
     assert len(name) <= LONGEST_NAME
     assert name.isprintable()
     assert name == read_passkey_name(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"), [(None, ""), ("x" * 61, "x" * 60), (" my\tnew\n key ", "my new key"), ("a\0b\x1bc", "abc")]
+)
+def test_white_space_in_a_name_is_a_space_and_what_cannot_be_printed_is_left_out(typed: str | None, name: str) -> None:
+    assert read_passkey_name(typed) == name
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(0, False), (1, True), (LONGEST_ID, True), (LONGEST_ID + 1, False)])
+def test_a_credential_id_is_neither_empty_nor_longer_than_the_standard_allows(length: int, *, is_read: bool) -> None:
+    """WebAuthn §4."""
+    encoded = base64.urlsafe_b64encode(b"i" * length).rstrip(b"=").decode()
+    found = read_answer(json.dumps({"id": encoded, "response": {}}))
+    assert (found is not None) is is_read
+
+
+def test_the_browser_is_told_all_that_a_new_passkey_needs() -> None:
+    """WebAuthn §5.4."""
+    assert json.loads(write_creation(ASKED, "Tenant", USER, [b"known"])) == {
+        "rp": {"id": "login.example", "name": "Tenant"},
+        "user": {"id": write_token(user_handle("auth0|1")), "name": "Person@Example.com", "displayName": "Pat"},
+        "challenge": write_token(b"challenge"),
+        "pubKeyCredParams": [{"type": "public-key", "alg": algorithm} for algorithm in (-7, -8, -257)],
+        "timeout": 300_000,
+        "excludeCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "authenticatorSelection": {
+            "residentKey": "required",
+            "requireResidentKey": True,
+            "userVerification": "required",
+        },
+        "attestation": "none",
+    }
+    nameless = json.loads(write_creation(ASKED, "Tenant", replace(USER, name=""), []))
+    assert nameless["user"]["displayName"] == USER.email
+
+
+def test_the_browser_is_told_all_that_a_login_with_a_passkey_needs() -> None:
+    """WebAuthn §5.5."""
+    assert json.loads(write_request(ASKED, [b"known"])) == {
+        "challenge": write_token(b"challenge"),
+        "rpId": "login.example",
+        "allowCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "timeout": 300_000,
+        "userVerification": "required",
+    }

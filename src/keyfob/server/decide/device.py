@@ -102,7 +102,7 @@ def decide_poll(
         return Undecided(refused.outcome)
     if refused.outcome == "number_wrong":
         return Answer(refused.outcome, count_wrong_number(facts.known))
-    return Answer(refused.outcome, move(login, "lapsed") if login and refused.row == "unexpired" else None)
+    return Answer(refused.outcome, move(facts.known, "lapsed") if refused.row == "unexpired" else None)
 
 
 def count_wrong_number(login: DeviceLogin) -> DeviceLogin:

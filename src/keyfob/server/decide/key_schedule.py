@@ -85,7 +85,7 @@ def published(keys: Sequence[StoredKey], now: datetime) -> tuple[StoredKey, ...]
 
 def signers(keys: Sequence[StoredKey], now: datetime) -> Mapping[Algorithm, StoredKey]:
     """Return the key that signs now for each algorithm. An algorithm without a key is left out."""
-    return {key.algorithm: key for key in sorted(keys, key=_order) if stage_of(key, keys, now) == "signing"}
+    return {key.algorithm: key for key in keys if stage_of(key, keys, now) == "signing"}
 
 
 def longest_tokens(config: TenantConfig) -> dict[Algorithm, timedelta]:

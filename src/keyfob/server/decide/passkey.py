@@ -153,7 +153,7 @@ def is_cloned(stored: int, sent: int) -> bool:
         stored: The counter at the last use.
         sent: The counter in the response.
     """
-    return (stored > 0 or sent > 0) and sent <= stored
+    return stored > 0 and sent <= stored
 
 
 def read_passkey_name(typed: str | None) -> str:

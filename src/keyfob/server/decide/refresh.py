@@ -89,8 +89,7 @@ def decide_refresh(
     refused = first_failed_check(REFRESH, facts)
     if refused is not None:
         reason = _REASONS.get(refused.row, "unknown")
-        ends = login is not None and reason in _ENDS
-        return Refuse(refused.outcome, reason, replace(login, has_ended=True) if login and ends else None)
+        return Refuse(refused.outcome, reason, replace(login, has_ended=True) if login and reason in _ENDS else None)
     login, presented = facts.known, facts.presented
     scope = login.scope if presented.scope is None else presented.scope
     scope = scope if account is None else scope & account.scope

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.x509.oid import NameOID
 
 from keyfob.client.auth.client_auth import write_assertion
@@ -30,6 +30,7 @@ from keyfob.protocol.grants import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRE
 from keyfob.protocol.http import Headers, Request, Response, form_request
 from keyfob.protocol.metadata import aliases
 from keyfob.serve import ApiGrant, Application
+from keyfob.server.decide.client import is_right_certificate
 from keyfob.server.endpoints.oauth.metadata import describe_tenant
 from keyfob.server.settings.config import ForCertificates, Wire
 from keyfob.server.settings.stored_settings import config_of, documents_of
@@ -279,8 +280,9 @@ def made_for(*names: x509.GeneralName) -> bytes:
 
 
 HAS_ALL = made_for(
-    x509.DNSName("robot.example"), x509.DNSName("*.example"), x509.RFC822Name("robot@Example.com"),
-    x509.UniformResourceIdentifier("spiffe://example/robot"), x509.IPAddress(ip_address("::1")),
+    x509.DNSName("robot.example"), x509.DNSName("Other.Robot.Example"), x509.DNSName("*.example"),
+    x509.RFC822Name("robot@Example.com"), x509.UniformResourceIdentifier("spiffe://example/robot"),
+    x509.IPAddress(ip_address("::1")),
 )  # fmt: skip
 
 
@@ -289,6 +291,7 @@ HAS_ALL = made_for(
     [
         ("dns:robot.example", True),
         ("dns:ROBOT.example", True),
+        ("dns:other.robot.example", True),
         ("dns:other.example", False),
         ("dns:*.example", True),
         ("uri:spiffe://example/robot", True),
@@ -308,6 +311,12 @@ def test_a_name_is_compared_as_a_whole(name: str, is_its: bool) -> None:
     assert has_name(HAS_ALL, name) is is_its
 
 
+def test_only_the_host_of_an_address_is_compared_without_case() -> None:
+    quoted = made_for(x509.RFC822Name('"a@B"@Example.com'))
+    assert has_name(quoted, 'email:"a@B"@EXAMPLE.com')
+    assert not has_name(quoted, 'email:"a@b"@example.com')
+
+
 def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
     assert not has_name(made_for(), "dns:robot.example")
     assert not has_name(b"", "dns:robot.example")
@@ -319,8 +328,38 @@ def test_a_certificate_without_names_or_none_at_all_has_none() -> None:
 
 @pytest.mark.parametrize("name", ["", "robot", "dns:", "ip:x", "subject:", "subject:x", "serial:1", ":"])
 def test_what_is_no_name_is_said_to_be_none(name: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as refused:
         check_name(name)
+    assert refused.value.field == "certificate_name"
+
+
+def test_each_of_a_clients_own_certificates_authenticates_it() -> None:
+    """So that one can follow the other."""
+    client = replace(KEPT, certificates=(OWN.certificate.decode(), ROBOT.certificate.decode()))
+    assert is_right_certificate(client, OWN.der, ())
+    assert is_right_certificate(client, ROBOT.der, ())
+    assert not is_right_certificate(client, make("own", is_authority=True).der, ())
+
+
+@pytest.mark.parametrize("name", ["uri:spiffe://example:8443/robot", "ip:::1", "dns:robot.example", "subject:CN=robot"])
+def test_a_name_of_each_kind_may_have_colons_of_its_own(name: str) -> None:
+    check_name(name)
+
+
+def test_an_authority_whose_key_cannot_sign_has_issued_nothing() -> None:
+    """As an agreement key; its name alone is that of the issuer."""
+    robot = x509.load_der_x509_certificate(ROBOT.der)
+    named = (
+        x509.CertificateBuilder()
+        .subject_name(robot.issuer)
+        .issuer_name(robot.issuer)
+        .public_key(x25519.X25519PrivateKey.generate().public_key())
+        .serial_number(1)
+        .not_valid_before(robot.not_valid_before_utc)
+        .not_valid_after(robot.not_valid_after_utc)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    assert not is_issued_by(ROBOT.der, (named.public_bytes(serialization.Encoding.DER),))
 
 
 def test_certificates_are_read_from_a_text_in_their_order() -> None:
@@ -328,5 +367,6 @@ def test_certificates_are_read_from_a_text_in_their_order() -> None:
     assert read_certificates(text) == (ROBOT.der, AUTHORITY.der)
     assert read_certificate(text) == der_of_pem(text) == ROBOT.der
     for nothing in ("", "hello", "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"):
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed) as refused:
             read_certificates(nothing)
+        assert refused.value.field == "certificate"
