@@ -101,7 +101,7 @@ class ClientFacts:
         be guessed, so a wait would protect nothing. But it would harm the client: an attacker in the same network could
         cause failures, and so make the client's own requests wait.
         """
-        return bool(self.wait) and self.is_unauthenticated()
+        return self.failures is not None and bool(self.wait) and self.is_unauthenticated()
 
     def is_a_guess(self) -> bool:
         """Return whether a failure counts as a guess: the client is registered and allows the authentication method."""
