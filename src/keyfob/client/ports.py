@@ -1,7 +1,7 @@
 """The two protocols that flows use: World (network, clocks, randomness, browser, terminal) and Vault (stored logins).
 
-Flows are coroutines that await the methods of these protocols. With methods that block, `keyfob.run.run` runs a flow
-without an event loop. With methods that suspend, the flow runs in an event loop, as for `keyfob.login.aio`.
+Flows are coroutines that await the methods of these protocols. If the methods of World and Vault block, the flow runs
+without an event loop (`keyfob.run.run`). If the methods suspend, the flow runs in an event loop (`keyfob.login.aio`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Login commands for argparse: add each command as a sub-parser with a `func`, and run the program."""
+"""The adapter for argparse: it adds each login command as a sub-parser with a `func`, and runs the parsed command."""
 
 from __future__ import annotations
 

@@ -136,9 +136,9 @@ class ToolFile:
             return len(after) < len(before)
 
     def refresh(self, profile: Profile) -> None:
-        """Record in every binding of this login that it matches the profile's present settings. Never raises.
+        """Store the present state of the profile's settings in each binding of an origin to this login. Never raises.
 
-        If the settings change later, the bindings no longer match, and `io/bound_origins.py` does not rely on them.
+        `io/bound_origins.py` ignores a binding whose stored state is not the present one.
         """
         with contextlib.suppress(VaultUnavailable):
             key, seen = login_key(profile), bound_origins.state_of(str(self._home), profile.name)

@@ -13,7 +13,10 @@ from keyfob.io import prompt_line, quick
 
 
 class PromptFile:
-    """The prompt file for the folder and the environment in which this object was created."""
+    """The file with the text for the shell's prompt, for one working folder and one environment.
+
+    They are those of the process in which this object was created.
+    """
 
     def __init__(self) -> None:
         """Record the current folder and environment."""

@@ -80,7 +80,7 @@ class SecretService:
             limit: The time limit for the Secret Service's reply, in seconds.
 
         Raises:
-            VaultUnavailable: This session has no D-Bus session bus (`key-absent`).
+            VaultUnavailable: This session has no D-Bus session bus. The error has the code `key-absent`.
         """
         self._address = bus_address(environment.get("DBUS_SESSION_BUS_ADDRESS"), environment.get("XDG_RUNTIME_DIR"))
         if not self._address:

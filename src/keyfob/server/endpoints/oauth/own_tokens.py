@@ -45,11 +45,9 @@ async def check_binding(site: Site, request: Request, scheme: str, claims: Acces
 def verify_own(site: Site, token: Secret, audience: str | None) -> AccessClaims:
     """Verify an access token, and return its claims.
 
-    The issuer, the lifetime and the audience are checked, and the signature of a JWT or the encryption of an opaque
-    token.
-
-    Before it accepts the token, the caller must also check the token's key with `check_binding`, and its login with
-    `check_active`.
+    Check the issuer, the lifetime, the audience, and the signature of a JWT or the encryption of an opaque token. Then
+    the caller must call two other functions: `check_binding` checks the key to which the token is bound, and
+    `check_active` checks the token's login.
 
     Args:
         site: The tenant.

@@ -60,9 +60,9 @@ async def renew(call: ClientRequest, grant: RefreshGrant) -> Response:
 
 
 def _account(call: ClientRequest, login: RefreshLogin, user: User | None) -> Account:
-    """Return the part of the login that the current settings still allow.
+    """Return the login's user, API and scope, as far as the current settings still allow them.
 
-    If the API no longer allows offline access, the returned account has no API, so no token is issued.
+    If the API no longer allows offline access, the result has no API. The checks then refuse the refresh.
     """
     account = account_of(call.site.config, call.application, user, login.audience, login.scope)
     return account if account.api and account.api.allow_offline_access else Account(user, None)
