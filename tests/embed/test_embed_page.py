@@ -49,7 +49,7 @@ def test_the_settings_of_the_page_are_those_of_an_app_and_its_list_of_keys_is_wh
     file.write_text("unknown = 1\n", encoding="utf-8")
     with pytest.raises(Misuse) as raised:
         App.from_toml(file)
-    [keys] = re.findall(r"The keys are (.*?), each as in", PAGE, re.DOTALL)
+    [keys] = re.findall(r"The keys are (.*?)\.", PAGE, re.DOTALL)
     assert raised.value.hint == f"Allowed settings: {', '.join(re.findall(r'`([a-z_]+)`', keys))}."
 
 

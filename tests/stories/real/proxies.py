@@ -86,8 +86,10 @@ def proxy(name: str, port: int, upstream: int, folder: Path, *changes: tuple[str
 
 
 def listens(port: int) -> bool:
+    """Return whether a program listens at both addresses: it begins with one of them."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=5).close()
     except OSError:
         return False
     return True
