@@ -68,11 +68,14 @@ class Terminal:
 def full_disk() -> Generator[None]:
     """No file may grow beyond 2 KiB: the kernel refuses what is more, as where a quota is used up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # An import would write half of its bytecode, which Python 3.11 does not notice, and no later import could read it.
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = wrote
 
 
 def test_on_a_full_disk_no_refresh_token_is_spent(tmp_path: Path) -> None:

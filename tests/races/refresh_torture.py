@@ -199,12 +199,14 @@ def run(folder: Path, *, processes: int, at_once: int = 8, seed: int = 1) -> Tor
 def _full_disk() -> Generator[None]:
     import resource
 
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # as in tests/attacks/test_refresh_transaction.py
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_SMALL_FILE, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = wrote
 
 
 def _work(issuer: str, home: Path, chance: random.Random) -> int:
