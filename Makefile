@@ -58,10 +58,10 @@ test: $(VENV)/dev $(VENV)/wheel $(VENV)/peers/ready ## all tests, against the bu
 # Two at once, since these tests never wait.
 PURE_TESTS = -m pytest --part pure -q -n 2 --dist worksteal $(ARGS)
 
-quick: $(VENV)/dev ## the pure tests, in under a minute
-	PYTHONPATH=src $(PY) $(PURE_TESTS)
+quick: $(VENV)/dev ## the pure tests, of each the first and the last case, in under a minute
+	PYTHONPATH=src $(PY) $(PURE_TESTS) --ends
 
-coverage: $(VENV)/dev ## the pure tests, and whether they run every branch of the pure packages; twice as long
+coverage: $(VENV)/dev ## all cases of the pure tests, and whether they run every branch of the pure packages; in minutes
 	@rm -f .cache/coverage*
 	PYTHONPATH=src $(BIN)/coverage run $(PURE_TESTS)
 	@$(BIN)/coverage combine -q
