@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from keyfob.client.auth.client_auth import methods_for
+from keyfob.client.auth.client_auth import OAuthClient, methods_for, post
 from keyfob.client.flows.client_credentials import log_in
 from keyfob.client.io.secret_sources import read_credential
 from keyfob.client.model.credential import PrivateKey
@@ -78,6 +78,16 @@ def test_a_refused_header_is_followed_by_the_body_once() -> None:
     with pytest.raises(Refused, match="access_denied"):
         run(log_in(refused, PROFILE, WORD))
     assert len(refused.requests("/token")) == 2
+
+
+def test_a_server_that_fails_has_accepted_no_method() -> None:
+    both = ("client_secret_basic", "client_secret_post")
+    client = OAuthClient("machine", ISSUER, WORD, both)
+    world = ScriptedWorld({"/token": [error("server_error", 503), tokens()]})
+    assert run(post(world, client, f"{ISSUER}token", {})).status == 503
+    assert client.methods == both
+    assert run(post(world, client, f"{ISSUER}token", {})).status == 200
+    assert client.methods == both[:1]
 
 
 @pytest.mark.parametrize("answer", [Response(403), error("invalid_client", 400)], ids=["403 and no word", "400"])

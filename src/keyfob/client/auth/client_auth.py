@@ -107,7 +107,7 @@ async def post(
     while others and _is_refused(response):
         method, *others = others
         response = await _post(world, client, method, endpoint, parameters, as_json=as_json, proves=proves)
-    if not _is_refused(response):
+    if response.status < 500 and not _is_refused(response):  # a server that fails has accepted nothing
         client.methods = (method,)
     return response
 

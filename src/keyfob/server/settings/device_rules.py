@@ -65,7 +65,7 @@ class OwnDeviceRules:
 
     def over(self, rules: DeviceRules) -> DeviceRules:
         """Return the rules that apply to the client. Each rule that is None is taken from the tenant's `rules`."""
-        if self == NO_OWN_RULES:  # usually; the rest would be a tenth of a device request
+        if self == NO_OWN_RULES:  # usually, and at every device request
             return rules
         own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(rules, **{name: value for name, value in own.items() if value is not None})
