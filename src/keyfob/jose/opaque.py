@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keyfob.errors import InvalidToken, Malformed
+from keyfob.protocol.base64url import base64url_bytes
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
@@ -32,9 +33,15 @@ def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: s
         nonce: 12 random bytes, never used twice with this key.
         issuer: The value of the `iss` header, which is not encrypted.
     """
-    header = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
+    header = base64url_bytes(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     encrypted = AESGCM(key).encrypt(nonce, write_json(claims), header)
-    parts = (header, b"", _encode(nonce), _encode(encrypted[:-_TAG_BYTES]), _encode(encrypted[-_TAG_BYTES:]))
+    parts = (
+        header,
+        b"",
+        base64url_bytes(nonce),
+        base64url_bytes(encrypted[:-_TAG_BYTES]),
+        base64url_bytes(encrypted[-_TAG_BYTES:]),
+    )
     return Secret(b".".join(parts).decode("ascii"))
 
 
@@ -51,7 +58,7 @@ def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
     """
     raw = token.reveal().encode("utf-8", "replace")
     parts = raw.split(b".")
-    expected = _encode(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
+    expected = base64url_bytes(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     if len(raw) > _LONGEST or len(parts) != 5 or parts[0] != expected or parts[1]:
         raise InvalidToken("the token is not an opaque token of this server")
     try:
@@ -61,7 +68,3 @@ def decrypt(token: Secret, key: bytes, *, issuer: str) -> Fields:
         return read_json(AESGCM(key).decrypt(nonce, body + tag, expected), "token")
     except (InvalidTag, ValueError, Malformed):
         raise InvalidToken("the token is not an opaque token of this server") from None
-
-
-def _encode(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")

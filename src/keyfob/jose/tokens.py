@@ -20,6 +20,7 @@ from keyfob.errors import InvalidToken, Malformed
 from keyfob.jose.algorithms import ALGORITHMS, ES256_SIGNATURE_BYTES, Algorithm, named
 from keyfob.jose.keys import PublicKey, SigningKey
 from keyfob.light import light_dataclass
+from keyfob.protocol.base64url import base64url_bytes
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.json_text import write_json
 from keyfob.protocol.secret import Secret
@@ -27,7 +28,6 @@ from keyfob.protocol.secret import Secret
 LONGEST_TOKEN: Final = 16 * 1024
 # Maps base64url to base64, which binascii needs. Characters that are valid only in base64 become invalid ones.
 _STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by the length modulo 4. No padding makes a remainder of 1 valid.
 _SHA256: Final = hashes.SHA256()
 _PKCS1: Final = padding.PKCS1v15()
@@ -160,13 +160,13 @@ def sign(
     if header is None:
         first = _usual_header(key.algorithm, token_type, key.key_id)
     else:
-        first = _encode(write_json({"alg": key.algorithm, "typ": token_type, **header}))
-    return sign_bytes(first + b"." + _encode(write_json(claims)), key)
+        first = base64url_bytes(write_json({"alg": key.algorithm, "typ": token_type, **header}))
+    return sign_bytes(first + b"." + base64url_bytes(write_json(claims)), key)
 
 
 def sign_bytes(signing_input: bytes, key: SigningKey) -> Secret:
     """Sign an encoded header and payload (RFC 7515 §5.1)."""
-    return Secret((signing_input + b"." + _encode(_signature(signing_input, key))).decode("ascii"))
+    return Secret((signing_input + b"." + base64url_bytes(_signature(signing_input, key))).decode("ascii"))
 
 
 def _der(signature: bytes) -> bytes:
@@ -196,11 +196,7 @@ def _ecdsa() -> ec.ECDSA:
 
 @lru_cache(maxsize=64)  # all tokens that a key signs have the same header
 def _usual_header(algorithm: str, token_type: str, key_id: str) -> bytes:
-    return _encode(write_json({"alg": algorithm, "typ": token_type, "kid": key_id}))
-
-
-def _encode(raw: bytes) -> bytes:
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=")
+    return base64url_bytes(write_json({"alg": algorithm, "typ": token_type, "kid": key_id}))
 
 
 def _decode(part: bytes) -> bytes:

@@ -11,11 +11,11 @@ from keyfob.jose.keys import SigningKey
 from keyfob.jose.opaque import NONCE_BYTES, encrypt
 from keyfob.jose.tokens import sign
 from keyfob.light import light_dataclass
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.claims import AT_JWT, AccessClaims, IdClaims
 from keyfob.protocol.scope import Scope
 from keyfob.protocol.secret import Secret
 from keyfob.protocol.tokens import TokenAnswer
-from keyfob.server.keyed_hash import write_token
 from keyfob.server.records import RefreshLogin, User
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Api, Application
@@ -111,7 +111,7 @@ class TokenIssuer:
             expires_at=now + api.token_lifetime,
             scope=content.scope,
             permissions=content.permissions if api.lists_permissions else None,
-            token_id=write_token(random[:TOKEN_ID_BYTES]) if api.profile == "rfc9068" else None,
+            token_id=base64url(random[:TOKEN_ID_BYTES]) if api.profile == "rfc9068" else None,
             grant_type=content.grant,
             key_thumbprint=content.key_thumbprint,
             certificate_thumbprint=content.certificate_thumbprint,

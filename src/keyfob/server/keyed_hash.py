@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from keyfob.light import light_dataclass
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
 
 PREFIX: Final = "v1.M"  # Auth0's refresh tokens begin with this too
@@ -78,7 +79,7 @@ def link_proof(keys: HashKeys, user_code: str) -> str:
 
     If a link with a user code has no valid proof, opening the link counts as a guess of a user code.
     """
-    return write_token(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
+    return base64url(keyed_hash(keys.codes, f"link {user_code}")[:_PROOF_BYTES])
 
 
 def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
@@ -87,16 +88,11 @@ def typed_proof(keys: HashKeys, user_code: str, session_hash: bytes) -> str:
     If the user must log in first, the URL to which the browser returns after the login contains this proof. So the user
     does not have to type the code again.
     """
-    return write_token(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
-
-
-def write_token(raw: bytes) -> str:
-    """Return bytes as URL-safe base64."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return base64url(keyed_hash(keys.codes, f"typed {user_code}".encode() + session_hash)[:_PROOF_BYTES])
 
 
 def read_token_bytes(text: str) -> bytes:
-    """Return the bytes that `write_token` encoded.
+    """Return the bytes that `base64url` encoded.
 
     Raises:
         ValueError: The text is not URL-safe base64.
@@ -115,7 +111,7 @@ class RefreshParts:
     def write(self, key: bytes) -> Secret:
         """Return the token, with a MAC of its content."""
         body = _BODY.pack(self.login_id, self.generation, self.secret)
-        return Secret(PREFIX + write_token(body + keyed_hash(key, body)[:_MAC_BYTES]))
+        return Secret(PREFIX + base64url(body + keyed_hash(key, body)[:_MAC_BYTES]))
 
 
 def next_refresh(parts: RefreshParts, key: bytes) -> RefreshParts:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keyfob.jose.passkey import Ceremony
+from keyfob.protocol.base64url import base64url
 from keyfob.server.decide.passkey import (
     LONGEST_ID,
     LONGEST_NAME,
@@ -25,7 +26,6 @@ from keyfob.server.decide.passkey import (
     write_creation,
     write_request,
 )
-from keyfob.server.keyed_hash import write_token
 from keyfob.testing.example_records import USER
 
 ASKED = Ceremony(b"challenge", "login.example", "https://login.example")
@@ -72,7 +72,7 @@ def test_a_counter_that_does_not_grow_tells_of_a_copy(stored: int, sent: int, *,
 def test_a_user_handle_says_nothing_about_the_user_and_names_one_user() -> None:
     assert user_handle("auth0|1") != user_handle("auth0|2")
     assert b"auth0" not in user_handle("auth0|1")
-    answer = read_answer(f'{{"id": "AAAA", "response": {{"userHandle": "{write_token(user_handle("auth0|1"))}"}}}}')
+    answer = read_answer(f'{{"id": "AAAA", "response": {{"userHandle": "{base64url(user_handle("auth0|1"))}"}}}}')
     assert answer is not None
     assert is_owner(answer, "auth0|1", is_known=False)
     assert not is_owner(answer, "auth0|2", is_known=True)
@@ -122,11 +122,11 @@ def test_the_browser_is_told_all_that_a_new_passkey_needs() -> None:
     """WebAuthn §5.4."""
     assert json.loads(write_creation(ASKED, "Tenant", USER, [b"known"])) == {
         "rp": {"id": "login.example", "name": "Tenant"},
-        "user": {"id": write_token(user_handle("auth0|1")), "name": "Person@Example.com", "displayName": "Pat"},
-        "challenge": write_token(b"challenge"),
+        "user": {"id": base64url(user_handle("auth0|1")), "name": "Person@Example.com", "displayName": "Pat"},
+        "challenge": base64url(b"challenge"),
         "pubKeyCredParams": [{"type": "public-key", "alg": algorithm} for algorithm in (-7, -8, -257)],
         "timeout": 300_000,
-        "excludeCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "excludeCredentials": [{"type": "public-key", "id": base64url(b"known")}],
         "authenticatorSelection": {
             "residentKey": "required",
             "requireResidentKey": True,
@@ -141,9 +141,9 @@ def test_the_browser_is_told_all_that_a_new_passkey_needs() -> None:
 def test_the_browser_is_told_all_that_a_login_with_a_passkey_needs() -> None:
     """WebAuthn §5.5."""
     assert json.loads(write_request(ASKED, [b"known"])) == {
-        "challenge": write_token(b"challenge"),
+        "challenge": base64url(b"challenge"),
         "rpId": "login.example",
-        "allowCredentials": [{"type": "public-key", "id": write_token(b"known")}],
+        "allowCredentials": [{"type": "public-key", "id": base64url(b"known")}],
         "timeout": 300_000,
         "userVerification": "required",
     }

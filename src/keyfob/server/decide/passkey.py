@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
 from keyfob.jose.passkey import ALGORITHMS, Ceremony
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields, read_json
-from keyfob.server.keyed_hash import read_token_bytes, write_token
+from keyfob.server.keyed_hash import read_token_bytes
 from keyfob.server.records import User
 
 MOST: Final = 20  # the limit of passkeys of one user
@@ -59,7 +60,7 @@ def id_of(credential_id: bytes) -> str:
     The id is derived from the credential ID, which the browser's response contains. So the record is found by its id,
     and the store needs no index of credential IDs.
     """
-    return f"passkey|dev_{write_token(hashlib.sha256(credential_id).digest())}"
+    return f"passkey|dev_{base64url(hashlib.sha256(credential_id).digest())}"
 
 
 def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[bytes]) -> str:
@@ -73,11 +74,11 @@ def write_creation(asked: Ceremony, tenant: str, user: User, known: Iterable[byt
             create another.
     """
     selection = {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
-    handle = write_token(user_handle(user.user_id))
+    handle = base64url(user_handle(user.user_id))
     options = {
         "rp": {"id": asked.rp_id, "name": tenant},
         "user": {"id": handle, "name": user.email, "displayName": user.name or user.email},
-        "challenge": write_token(asked.challenge),
+        "challenge": base64url(asked.challenge),
         "pubKeyCredParams": [{"type": "public-key", "alg": one} for one in ALGORITHMS],
         "timeout": int(TIMEOUT.total_seconds() * 1000),
         "excludeCredentials": _described(known),
@@ -95,7 +96,7 @@ def write_request(asked: Ceremony, allowed: Iterable[bytes] = ()) -> str:
         allowed: The credential IDs that may be used. If empty, any passkey may be used.
     """
     options = {
-        "challenge": write_token(asked.challenge),
+        "challenge": base64url(asked.challenge),
         "rpId": asked.rp_id,
         "allowCredentials": _described(allowed),
         "timeout": int(TIMEOUT.total_seconds() * 1000),
@@ -163,4 +164,4 @@ def read_passkey_name(typed: str | None) -> str:
 
 
 def _described(credential_ids: Iterable[bytes]) -> list[dict[str, str]]:
-    return [{"type": "public-key", "id": write_token(one)} for one in credential_ids]
+    return [{"type": "public-key", "id": base64url(one)} for one in credential_ids]

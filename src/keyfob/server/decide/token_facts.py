@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from keyfob.errors import InvalidToken, Malformed
+from keyfob.errors import InvalidToken
 from keyfob.jose.proofs import NonceNeeded, Possession
 from keyfob.light import light_dataclass
 from keyfob.protocol.grants import (
@@ -19,33 +19,30 @@ from keyfob.protocol.grants import (
 from keyfob.protocol.scope import Scope
 from keyfob.server.settings.config import TenantConfig
 from keyfob.server.settings.registered import Api, ApiGrant, Application, Connection
-from keyfob.server.wire import Outcome, outcome_of
+from keyfob.server.wire import Outcome
 
 
 @light_dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """The parsed grant, or the error if the request is malformed."""
+    """The parsed grant, or the outcome if the request is malformed."""
 
     grant: Grant | None = None
-    problem: Malformed | None = None
+    problem: Outcome | None = None
 
     def grant_type_is_unknown(self) -> bool:
-        return self._is("grant_unsupported")
+        return self.problem == "grant_unsupported"
 
     def scope_is_malformed(self) -> bool:
-        return self._is("scope_malformed")
+        return self.problem == "scope_malformed"
 
     def names_several_apis(self) -> bool:
-        return self._is("audience_many")
+        return self.problem == "audience_many"
 
     def is_malformed(self) -> bool:
-        return self._is("request_malformed")
+        return self.problem == "request_malformed"
 
     def grant_is_not_offered(self) -> bool:
         return self.grant is not None and self.grant.grant_type not in GRANT_TYPES
-
-    def _is(self, outcome: Outcome) -> bool:
-        return self.problem is not None and outcome_of(self.problem) == outcome
 
 
 @light_dataclass(frozen=True, slots=True)

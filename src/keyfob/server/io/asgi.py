@@ -168,7 +168,9 @@ async def _sweep(transaction: Transaction, now: datetime, config: TenantConfig) 
 
 def _certificate_of(scope: Message) -> bytes:
     """Return the client certificate in DER, or b"". Only ASGI's TLS extension is read, never an HTTP header."""
-    extensions: dict[str, dict[str, Any]] = scope.get("extensions") or {}
+    extensions: dict[str, dict[str, Any]] | None = scope.get("extensions")
+    if not extensions:
+        return b""
     chain: Iterable[object] = extensions.get("tls", {}).get("client_cert_chain") or ()
     first = next(iter(chain), None)
     return (der_of_pem(first) if isinstance(first, str) else None) or b""
@@ -228,7 +230,7 @@ def _headers_of_all(issuer: str) -> tuple[tuple[bytes, bytes], ...]:
 async def _write(response: Response, send: Send, more: tuple[tuple[bytes, bytes], ...], *, has_body: bool) -> None:
     headers = [(_encoded_name(name), value.encode("latin-1")) for name, value in response.headers]
     headers += more
-    headers.append((b"content-length", str(len(response.body)).encode("ascii")))
+    headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body if has_body else b""})
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar, cast
 
 from keyfob.errors import Misuse
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
 from keyfob.server.audit_event import Event, log_id_of, write_event
 from keyfob.server.io.change_signal import ChangeSignal
@@ -24,7 +25,6 @@ from keyfob.server.io.operator import operator
 from keyfob.server.io.passwords import Argon2Passwords
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import is_tenant, open_store
-from keyfob.server.keyed_hash import write_token
 from keyfob.server.keyring import BEGIN_BYTES, Keyring, begin_keyring, find_keyring
 from keyfob.server.ports import Passwords, Store, Transaction, Work
 from keyfob.server.records import DEFAULT_CONNECTION, Document, LoggedEvent, User
@@ -309,12 +309,12 @@ def new_client_id() -> str:
 
 def new_client_secret() -> Secret:
     """Return a random client secret of 64 letters."""
-    return Secret(write_token(secrets.token_bytes(_CLIENT_SECRET_BYTES)))
+    return Secret(base64url(secrets.token_bytes(_CLIENT_SECRET_BYTES)))
 
 
 def new_password() -> Secret:
     """Return a random password of 16 letters."""
-    return Secret(write_token(secrets.token_bytes(_PASSWORD_BYTES)))
+    return Secret(base64url(secrets.token_bytes(_PASSWORD_BYTES)))
 
 
 def _names_issuer(tables: Table) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keyfob.jose.shown import read_certificate
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
 from keyfob.server.io.asgi import AsgiApp, Reload
 from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
@@ -24,7 +25,6 @@ from keyfob.server.io.render import draw, render
 from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.io.stores import open_store
-from keyfob.server.keyed_hash import write_token
 from keyfob.server.ports import Audit, Mailer, Passwords, Store, TimeAndRandom, Transaction
 from keyfob.server.records import DEFAULT_CONNECTION, Document, User
 from keyfob.server.settings.config import ForCertificates, TenantConfig, Wire
@@ -221,7 +221,7 @@ class Tenant:
         """Add the user `READY_EMAIL` with a random password, if there is no such user yet. Return the tenant."""
         known = await self._site.store.read(lambda transaction: transaction.user_by_email(READY_EMAIL))
         if known is None:
-            password = Secret(write_token(self._site.random(_PASSWORD_BYTES)))
+            password = Secret(base64url(self._site.random(_PASSWORD_BYTES)))
             if await self.add_user(READY_EMAIL, password, "Pat Example"):
                 self.first_user = FirstUser(READY_EMAIL, password)
         return self

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import Malformed, Misuse
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.client_authentication import Credentials
 from keyfob.protocol.device import DeviceAnswer, DeviceRequest
 from keyfob.protocol.fields import Fields
@@ -17,7 +18,7 @@ from keyfob.server.decide.device import is_right_challenge
 from keyfob.server.decide.throttle import count_request, network_of
 from keyfob.server.decide.user_code import write_user_code
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
-from keyfob.server.keyed_hash import keyed_hash, link_proof, write_token
+from keyfob.server.keyed_hash import keyed_hash, link_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin
 from keyfob.server.site import Site
@@ -73,7 +74,7 @@ def _wait(site: Site, request: Request) -> timedelta:
 
 async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:
     config, now = site.config, site.now()
-    code = Secret(write_token(site.random(DEVICE_CODE_BYTES)))
+    code = Secret(base64url(site.random(DEVICE_CODE_BYTES)))
     for _ in range(_TRIES):
         user_code = write_user_code(site.random(_USER_CODE_BYTES))
         login = DeviceLogin(

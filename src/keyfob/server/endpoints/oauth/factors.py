@@ -9,6 +9,7 @@ from typing import Final
 
 from keyfob.errors import Unreachable
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.http import Request, Response
 from keyfob.protocol.language import accepted_language
 from keyfob.protocol.secret import Secret
@@ -33,7 +34,7 @@ from keyfob.server.endpoints.oauth.client_request import ClientRequest
 from keyfob.server.endpoints.oauth.code_mail import code_mail
 from keyfob.server.endpoints.oauth.factor_tries import end_message_pause
 from keyfob.server.endpoints.password_check import is_changed
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Authenticator, Factor, MfaLogin, User
 from keyfob.server.site import Site
@@ -55,7 +56,7 @@ async def begin_factor(
     Return None if the user was deleted, was blocked or got a new password after the password was verified.
     """
     site, wire = call.site, call.site.config.wire
-    token = Secret(_PREFIX + write_token(site.random(TOKEN_BYTES)))
+    token = Secret(_PREFIX + base64url(site.random(TOKEN_BYTES)))
     login = MfaLogin(
         token_hash=keyed_hash(site.hash_keys.codes, token),
         user_id=user.user_id,
@@ -120,7 +121,7 @@ async def enrol(
     """
     now, random = site.now(), site.random
     secret = random(SECRET_BYTES) if factor == "otp" else b""
-    name = f"{_ID_PREFIX[factor]}|dev_{write_token(random(12))}"
+    name = f"{_ID_PREFIX[factor]}|dev_{base64url(random(12))}"
     encrypted = (
         seal(secret, site.hash_keys.factors[0], nonce=random(NONCE_BYTES), context=f"factor {name}") if secret else b""
     )
@@ -158,7 +159,7 @@ async def enrol(
 def recovery_of(site: Site, user_id: str, code: str, now: datetime, *, is_active: bool = False) -> Authenticator:
     """Return a new record for a recovery code. The record contains a keyed hash of the code, not the code."""
     hashed = keyed_hash(site.hash_keys.recovery, f"recovery {user_id} {code}")
-    name = f"recovery-code|dev_{write_token(site.random(12))}"
+    name = f"recovery-code|dev_{base64url(site.random(12))}"
     return Authenticator(name, user_id, "recovery-code", hashed, now, is_active)
 
 
@@ -229,7 +230,7 @@ async def send_message(
     if site.mailer is None:
         return "mail_off"
     random, now = site.random, site.now()
-    oob, code = Secret(_PREFIX + write_token(random(TOKEN_BYTES))), write_digits(random(8))
+    oob, code = Secret(_PREFIX + base64url(random(TOKEN_BYTES))), write_digits(random(8))
 
     async def keep(transaction: Transaction) -> bool:
         found = find_login(await transaction.mfa_login(login.token_hash), login.client_id, now)

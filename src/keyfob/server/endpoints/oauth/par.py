@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from keyfob.errors import Malformed
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import NO_STORE, Request, Response, json_response
 from keyfob.server.decide.authorization_checks import PUSH
@@ -16,7 +17,7 @@ from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.limits import PUSHED_CHARACTERS
 from keyfob.server.endpoints.oauth.client_request import authenticate, check_dpop
 from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import PushedRequest
 from keyfob.server.site import Site
@@ -53,7 +54,7 @@ async def push(site: Site, request: Request) -> Response:
         return call.refuse("request_malformed", problem=checked.problem)
     if isinstance(checked, CallbackError):
         return json_response(400, {"error": checked.error, "error_description": checked.description})
-    address, now = REQUEST_URI_PREFIX + write_token(site.random(_BYTES)), site.now()
+    address, now = REQUEST_URI_PREFIX + base64url(site.random(_BYTES)), site.now()
     hashed = keyed_hash(site.hash_keys.codes, address)
     pushed = PushedRequest(hashed, call.application.client_id, json.dumps(checked.asked.write()), now + LIFETIME)
 

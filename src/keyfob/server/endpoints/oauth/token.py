@@ -35,6 +35,7 @@ from keyfob.server.endpoints.oauth.token_mfa import second_factor
 from keyfob.server.endpoints.oauth.token_password import with_password
 from keyfob.server.endpoints.oauth.token_refresh import renew
 from keyfob.server.site import Site
+from keyfob.server.wire import outcome_of
 
 
 async def token(site: Site, request: Request) -> Response:
@@ -72,7 +73,7 @@ def _check_message(progress: _Progress) -> Response | None:
         progress.grant = TokenRequest.read(progress.fields).grant
         facts, text = MessageFacts(progress.grant), ""
     except Malformed as problem:
-        facts, text = MessageFacts(problem=problem), problem_text(problem)
+        facts, text = MessageFacts(problem=outcome_of(problem)), problem_text(problem)
     refused = first_failed_check(MESSAGE, facts)
     return None if refused is None else progress.site.refuse(refused.outcome, problem=text)
 

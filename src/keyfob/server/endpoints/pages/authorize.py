@@ -8,6 +8,7 @@ from typing import Final
 
 from keyfob.errors import Malformed
 from keyfob.protocol.authorization import AuthorizationAnswer
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import REQUEST_URI_PREFIX, AcceptedRequest, ArrivalFacts, LoginState
@@ -37,7 +38,7 @@ from keyfob.server.endpoints.pages.sealed_login import (
     state_of,
     to_step,
 )
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import AuthorizationCode, Consent, PushedRequest
 from keyfob.server.site import Site
@@ -131,7 +132,7 @@ async def issue_code(
     consented: bool = False,
 ) -> Response:
     """Issue a code, and send it to the client through the browser."""
-    accepted, now, code = pending.accepted, site.now(), write_token(site.random(CODE_BYTES))
+    accepted, now, code = pending.accepted, site.now(), base64url(site.random(CODE_BYTES))
     assert accepted is not None, "a code is only issued for an authorization request"  # noqa: S101
     asked, application = accepted.asked, accepted.application
     assert login.user_id is not None, "a code is only issued after a login"  # noqa: S101

@@ -11,13 +11,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob.errors import Malformed
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields
 from keyfob.protocol.http import FORM, Headers, Request, Response, media_type
 from keyfob.protocol.language import LANGUAGES, Language, accepted_language
 from keyfob.protocol.secret import Secret
 from keyfob.server.endpoints.oauth.parameters import read_body
 from keyfob.server.endpoints.pages.images import image_address
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.records import BrowserSession
 from keyfob.server.site import Site
 
@@ -71,7 +72,7 @@ def new_browser(site: Site, request: Request) -> BrowserRequest:
     An attacker may have planted the old id in the browser (session fixation). The old id gives no access to the new
     session.
     """
-    fresh = write_token(site.random(SESSION_BYTES))
+    fresh = base64url(site.random(SESSION_BYTES))
     return _browser(request, fresh, keyed_hash(site.hash_keys.sessions, fresh), is_new=True)
 
 
@@ -88,12 +89,12 @@ def language_of(request: Request) -> Language:
 
 def sid_of(site: Site, session_hash: bytes) -> str:
     """Return the `sid` of a browser session for ID tokens. A `sid` gives no access to the session."""
-    return write_token(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])
+    return base64url(keyed_hash(site.hash_keys.codes, b"sid " + session_hash)[:16])
 
 
 def csrf_of(site: Site, browser: BrowserRequest) -> str:
     """Return the CSRF token of a session, which every form contains."""
-    return write_token(keyed_hash(site.hash_keys.csrf, browser.session_id))
+    return base64url(keyed_hash(site.hash_keys.csrf, browser.session_id))
 
 
 def read_own_form(site: Site, request: Request, browser: BrowserRequest) -> Fields | None:

@@ -12,13 +12,14 @@ from typing import Final, Literal, cast, get_args
 from urllib.parse import urlencode
 
 from keyfob.errors import Malformed
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.http import Request
 from keyfob.protocol.language import Language
 from keyfob.server.decide.throttle import LINKS_OF_ADDRESS, LINKS_OF_NETWORK, MESSAGES_SPAN, network_of
 from keyfob.server.endpoints.account_mail import WrittenMail, write_mail
 from keyfob.server.endpoints.budget import Budget
 from keyfob.server.endpoints.pages.sealed_login import seal_members, unseal_members
-from keyfob.server.keyed_hash import keyed_hash, write_token
+from keyfob.server.keyed_hash import keyed_hash
 from keyfob.server.ports import Transaction
 from keyfob.server.records import User
 from keyfob.server.site import Site
@@ -55,12 +56,12 @@ def link_for(site: Site, purpose: Purpose, email: str, user: User | None = None)
     """Return a new link, which is valid for `LIFETIME`. For an account that does not exist yet, `user` is None."""
     mark = "" if user is None else password_mark(site, user)
     user_id = "" if user is None else user.user_id
-    return MailLink(purpose, email, write_token(site.random(_ID_BYTES)), site.now() + LIFETIME, user_id, mark)
+    return MailLink(purpose, email, base64url(site.random(_ID_BYTES)), site.now() + LIFETIME, user_id, mark)
 
 
 def password_mark(site: Site, user: User) -> str:
     """Return a value that changes when the user's password changes, and that reveals nothing about the password."""
-    return write_token(keyed_hash(site.hash_keys.codes, f"password {user.user_id} {user.password_hash}")[:_MARK_BYTES])
+    return base64url(keyed_hash(site.hash_keys.codes, f"password {user.user_id} {user.password_hash}")[:_MARK_BYTES])
 
 
 def write_link(site: Site, link: MailLink) -> str:

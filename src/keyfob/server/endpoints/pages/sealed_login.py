@@ -10,6 +10,7 @@ from typing import Final, Unpack
 
 from keyfob.errors import Malformed
 from keyfob.jose.sealed import NONCE_BYTES, seal, unseal_any
+from keyfob.protocol.base64url import base64url
 from keyfob.protocol.fields import Fields, read_json
 from keyfob.protocol.http import Request, Response
 from keyfob.server.decide.authorization_facts import AcceptedRequest
@@ -28,7 +29,7 @@ from keyfob.server.decide.browser_login import (
 from keyfob.server.decide.device import is_open, may_approve
 from keyfob.server.endpoints.oauth.parameters import read_body, read_query
 from keyfob.server.endpoints.pages.browser import BrowserRequest, go_to
-from keyfob.server.keyed_hash import read_token_bytes, write_token
+from keyfob.server.keyed_hash import read_token_bytes
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin, User
 from keyfob.server.site import Site
@@ -85,8 +86,8 @@ class EndLink:
 
 def seal_end_link(site: Site, link: EndLink) -> str:
     members = {
-        "login": write_token(link.login_id),
-        "device": write_token(link.device_hash),
+        "login": base64url(link.login_id),
+        "device": base64url(link.device_hash),
         "expires": link.expires_at.timestamp(),
     }
     return seal_members(site, members, _END)
@@ -106,7 +107,7 @@ def read_end_link(site: Site, token: str | None) -> EndLink | None:
 def seal_members(site: Site, members: Mapping[str, object], context: str) -> str:
     """Encrypt JSON members for a URL or a form. `unseal_members` needs the same `context`."""
     nonce = site.random(NONCE_BYTES)
-    return write_token(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=context))
+    return base64url(seal(json.dumps(members).encode(), site.hash_keys.pages[0], nonce=nonce, context=context))
 
 
 def unseal_members(site: Site, token: str, context: str) -> Fields:
