@@ -18,8 +18,8 @@ else:
 
         A frozen dataclass calls `object.__setattr__` for each field, which takes four times as long as an assignment.
         These classes use assignments. Only mypy and pyright, which see `dataclass(frozen=True)`, refuse assignments to
-        their fields. Equality, hash and `replace` are those of a frozen dataclass. Classes for stored values and
-        settings use the ordinary `dataclass(frozen=True)`.
+        their fields. Equality, hash and `replace` are those of a frozen dataclass. The classes of settings use the
+        ordinary `dataclass(frozen=True)`.
         """
         assert frozen, "a light dataclass is frozen for type checkers"  # noqa: S101
         return dataclass(slots=slots, kw_only=kw_only, unsafe_hash=True)

@@ -41,6 +41,7 @@ VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
 READY = ready_config(ISSUER)
 CONFIG = replace(
     READY,
+    guess_odds=2**-20,  # with the usual odds, a user must log in before typing a code while more than five are pending
     applications=tuple(
         replace(one, grants=(*one.grants, AUTHORIZATION_CODE), callbacks=(CALLBACK,)) for one in READY.applications
     ),

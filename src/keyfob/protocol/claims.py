@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, Literal, Self, cast
 
 from keyfob.errors import Malformed
@@ -14,7 +13,6 @@ from keyfob.protocol.scope import Scope
 
 Profile = Literal["auth0", "rfc9068"]
 AT_JWT = "at+jwt"
-_read_scope = lru_cache(maxsize=256)(Scope.read)  # most tokens for an API have one of a few scopes
 JKT = "jkt"
 X5T = "x5t#S256"
 
@@ -69,8 +67,9 @@ class AccessClaims:
         members["sid"] = self.session_id
         if self.permissions is not None:
             members["permissions"] = list(self.permissions)
-        bound = {JKT: self.key_thumbprint, X5T: self.certificate_thumbprint}
-        members["cnf"] = {name: value for name, value in bound.items() if value is not None} or None
+        if self.key_thumbprint is not None or self.certificate_thumbprint is not None:
+            bound = {JKT: self.key_thumbprint, X5T: self.certificate_thumbprint}
+            members["cnf"] = {name: value for name, value in bound.items() if value is not None}
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
@@ -92,7 +91,7 @@ class AccessClaims:
             or "",
             fields.time("iat"),
             fields.time("exp"),
-            _read_scope(fields.optional_text("scope") or ""),
+            Scope.read(fields.optional_text("scope") or ""),
             permissions,
             fields.optional_text("jti") if "jti" in present else None,
             fields.optional_text("gty") if "gty" in present else None,

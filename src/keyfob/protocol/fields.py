@@ -177,7 +177,8 @@ def read_form(text: bytes, what: str) -> Fields:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
         name = _USUAL.get(raw_name) or _decode(raw_name, what)
-        value = _USUAL.get(raw_value) or _decode(raw_value, what)
+        decode = _decode_usual if name in _SETTLED and len(raw_value) <= _LONGEST_KEPT else _decode
+        value = _USUAL.get(raw_value) or decode(raw_value, what)
         if not value:
             continue
         if name not in values:
@@ -188,6 +189,16 @@ def read_form(text: bytes, what: str) -> Fields:
             shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
             raise Malformed(f"{what}: {shown} was sent twice", field=name)
     return Fields(values, what)
+
+
+# Parameters of which most requests have one of a few values, none of them secret. The decoded values are cached.
+_SETTLED: Final = frozenset({"audience", "resource", "scope"})
+_LONGEST_KEPT: Final = 256
+
+
+@lru_cache(maxsize=256)
+def _decode_usual(raw: bytes, what: str) -> str:
+    return _decode(raw, what)
 
 
 def _decode(raw: bytes, what: str) -> str:

@@ -25,15 +25,16 @@ class Scope:
         """Create a scope from trusted names, without validation."""
         return cls(frozenset(names))
 
-    @classmethod
-    def read(cls, text: str) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=256)  # most requests and tokens have one of a few scopes
+    def read(text: str) -> Scope:
         """Parse the value of a parameter `scope`. Raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
         if not _is_scope(text):
             raise Malformed("scope holds a character that is not allowed", field="scope")
-        return cls(frozenset(text.split()))
+        return Scope(frozenset(text.split()))
 
     @classmethod
-    def optional(cls, fields: Fields) -> Self | None:
+    def optional(cls, fields: Fields) -> Scope | None:
         """Parse the parameter `scope`. Return None if it is absent. In JSON, accept a list too, as Auth0 does."""
         found = fields.values.get("scope")
         if isinstance(found, list):
@@ -68,6 +69,6 @@ class Scope:
         return bool(self.names)
 
 
-@lru_cache(maxsize=256)  # most tokens of a tenant have one of a few scopes
+@lru_cache(maxsize=256)
 def _written(names: frozenset[str]) -> str:
     return " ".join(sorted(names))

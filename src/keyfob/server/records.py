@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keyfob.jose.algorithms import Algorithm
+from keyfob.light import light_dataclass
 from keyfob.protocol.scope import Scope
 
 Factor = Literal["passkey", "otp", "email", "recovery-code"]
@@ -25,7 +25,7 @@ MOVES: Final[dict[Stage, frozenset[Stage]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class DeviceLogin:
     """A login by the device flow (RFC 8628).
 
@@ -64,7 +64,7 @@ class DeviceLogin:
     login_id: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class RefreshLogin:
     """One login of a user in a client, with or without a refresh token.
 
@@ -106,7 +106,7 @@ class RefreshLogin:
     device_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class AuthorizationCode:
     """An authorization code (RFC 6749 §4.1.2).
 
@@ -134,7 +134,7 @@ class AuthorizationCode:
     is_spent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class PushedRequest:
     """A pushed authorization request (RFC 9126). `parameters` is a JSON object."""
 
@@ -144,7 +144,7 @@ class PushedRequest:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Consent:
     """The consent of a user to a client: the granted scope at one API."""
 
@@ -155,7 +155,7 @@ class Consent:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Authenticator:
     """A second factor of a user.
 
@@ -201,7 +201,7 @@ class Authenticator:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class MfaLogin:
     """A login that still requires a second factor, after the password was verified; or an enrolment of a factor.
 
@@ -230,7 +230,7 @@ class MfaLogin:
     is_spent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class BrowserSession:
     """A session of a browser in which a user has logged in. Before the login, no session is stored.
 
@@ -247,7 +247,7 @@ class BrowserSession:
     has_factor: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class User:
     """A user, who logs in with an e-mail address.
 
@@ -270,7 +270,7 @@ class User:
     permissions: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Tries:
     """A counter for a limit, such as the limit on wrong passwords.
 
@@ -289,7 +289,7 @@ class Tries:
     of_stranger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class StoredKey:
     """An encrypted signing key. `decide/key_schedule.py` derives the key's stage, such as signing, from the times.
 
@@ -307,7 +307,7 @@ class StoredKey:
     longest_token: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class KeySlot:
     """The tenant's random keys (`keyring.py`), encrypted under one master key.
 
@@ -325,7 +325,7 @@ class KeySlot:
         return self.expires_at is None or now < self.expires_at
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """An event in the table of the audit log.
 
@@ -342,7 +342,7 @@ class LoggedEvent:
     event: str
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Document:
     """The stored settings of a client, an API, a grant or the tenant, as JSON text."""
 

@@ -112,7 +112,9 @@ def _column(name: str, kind: object) -> str:
 
 
 def _read_hashes(joined: bytes) -> tuple[bytes, ...]:
-    return tuple(joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES))
+    if len(joined) == _HASH_BYTES:  # the usual case
+        return (joined,)
+    return tuple([joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES)])
 
 
 def _read_texts(text: str) -> tuple[str, ...]:

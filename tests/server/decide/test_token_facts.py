@@ -23,7 +23,7 @@ from keyfob.serve import Connection
 from keyfob.server.decide.check_table import first_failed_check
 from keyfob.server.decide.token_checks import GRANT, MACHINE, MESSAGE, PASSWORDS, PROOF
 from keyfob.server.decide.token_facts import GrantFacts, MachineFacts, MessageFacts, PasswordFacts, ProofFacts
-from keyfob.server.wire import Outcome
+from keyfob.server.wire import Outcome, outcome_of
 from keyfob.testing.example_tenant import LEGACY, ORDERS, SIGNER, STOCK, example_config
 from keyfob.testing.fake_time import NOON
 
@@ -39,10 +39,10 @@ class UnknownGrant:
     ("facts", "outcome"),
     [
         (MessageFacts(ClientCredentialsGrant()), None),
-        (MessageFacts(problem=Malformed("x", code="unsupported-grant")), "grant_unsupported"),
-        (MessageFacts(problem=Malformed("x", field="scope")), "scope_malformed"),
-        (MessageFacts(problem=Malformed("x: more than one API", field="audience")), "audience_many"),
-        (MessageFacts(problem=Malformed("x", field="code")), "request_malformed"),
+        (MessageFacts(problem=outcome_of(Malformed("x", code="unsupported-grant"))), "grant_unsupported"),
+        (MessageFacts(problem=outcome_of(Malformed("x", field="scope"))), "scope_malformed"),
+        (MessageFacts(problem=outcome_of(Malformed("x: more than one API", field="audience"))), "audience_many"),
+        (MessageFacts(problem=outcome_of(Malformed("x", field="code"))), "request_malformed"),
         (MessageFacts(UnknownGrant()), "grant_unsupported"),  # type: ignore[arg-type]
     ],
 )

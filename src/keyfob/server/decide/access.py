@@ -91,9 +91,10 @@ def account_of(
     access = decide_access(config, application, Target(audience), scope)
     if user is None or isinstance(access, NoAccess) or user.connection not in application.connections:
         return Account(user, None)
-    left = within_permissions(access.scope, permissions_of(config, user, access.api), access.api)
+    permissions = permissions_of(config, user, access.api)
+    left = within_permissions(access.scope, permissions, access.api)
     had_reach, has_reach = bool((scope - _OFFLINE).names), bool((left - _OFFLINE).names)
-    return Account(user, access.api if has_reach or not had_reach else None, left)
+    return Account(user, access.api if has_reach or not had_reach else None, left, permissions)
 
 
 def permissions_of(config: TenantConfig, user: User, api: Api) -> tuple[str, ...]:

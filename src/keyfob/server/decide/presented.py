@@ -27,11 +27,13 @@ class Account:
         user: The user; None if the user was deleted.
         api: The API; None if it was deleted, or if the user or the client may no longer use it.
         scope: The part of the scope that may still be granted.
+        permissions: The user's permissions at the API.
     """
 
     user: User | None
     api: Api | None
     scope: Scope = Scope()
+    permissions: tuple[str, ...] = ()
 
     @property
     def is_closed(self) -> bool:

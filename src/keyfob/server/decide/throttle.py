@@ -169,7 +169,7 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
         now: The current time, aware.
     """
     now_ns = (now - _EPOCH) // _MICROSECOND * 1000
-    each = -(span // _MICROSECOND * -1000 // size)  # rounded up
+    each = _each_ns(size, span)
     whole = each * size
     used = max(full_at - now_ns, 0)
     # The clock may have been set back. A small step raises no limit; a large step resets the limits.
@@ -177,6 +177,12 @@ def count_request(full_at: int, size: int, span: timedelta, now: datetime) -> Co
     if (missing := used + each - whole) > 0:
         return Counted(now_ns + used, timedelta(microseconds=-(-missing // 1000)), 0)
     return Counted(now_ns + used + each, _NO_WAIT, (whole - used) // each - 1)
+
+
+@lru_cache(maxsize=16)  # a tenant has a few limits
+def _each_ns(size: int, span: timedelta) -> int:
+    """Return the nanoseconds in which a caller regains one request, rounded up."""
+    return -(span // _MICROSECOND * -1000 // size)
 
 
 @dataclass(frozen=True, slots=True)

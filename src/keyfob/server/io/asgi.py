@@ -18,6 +18,7 @@ from keyfob.server.decide import limits
 from keyfob.server.decide.forwarded import client_address
 from keyfob.server.endpoints.routes import PROBES, handle
 from keyfob.server.io.passwords import CALLER_LEFT
+from keyfob.server.io.reload import Reloader
 from keyfob.server.io.render import script, style
 from keyfob.server.ports import Transaction
 from keyfob.server.settings.config import TenantConfig
@@ -30,7 +31,6 @@ _LONGEST_WAIT: Final = limits.SWEEP_EVERY + limits.SWEEP_IDLE
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Reload = Callable[[], Awaitable[None]]
 Wait = Callable[[float], Awaitable[None]]
 
 _LOG: Final = logging.getLogger("keyfob.serve")
@@ -39,18 +39,18 @@ _LOG: Final = logging.getLogger("keyfob.serve")
 class AsgiApp:
     """The ASGI application of a tenant."""
 
-    def __init__(self, site: Site, reload: Reload | None = None, wait: Wait | None = None) -> None:
+    def __init__(self, site: Site, reloader: Reloader | None = None, wait: Wait | None = None) -> None:
         """Create the application.
 
         Args:
             site: The state of the tenant.
-            reload: The function to call before each request, which reloads changed settings.
+            reloader: Reloads changed settings before a request.
             wait: A function that waits for a number of seconds. Some e-mails are sent after the response. Before each
                 of them, `wait` is called with a random number. So the server's load does not reveal whether there is an
                 e-mail. If `wait` is None, these e-mails are sent immediately after the response.
         """
         self._site = site
-        self._reload = reload
+        self._reloader = reloader
         self._wait = wait
         self._sweep_at = site.now() + limits.SWEEP_EVERY
         self._is_sweeping = False
@@ -81,14 +81,15 @@ class AsgiApp:
         if path in PROBES:
             return _checked(await handle(self._site, request))
         try:
-            if self._reload is not None:
-                await self._reload()
+            now = self._site.now()
+            if self._reloader is not None and self._reloader.is_due(now):
+                await self._reloader.reload_if_changed()
             if request.method in {"GET", "HEAD"}:
                 if path == "/assets/style.css":
                     return _asset("text/css", style(self._site.config.colour))
                 if path == "/assets/passkey.js":
                     return _asset("text/javascript", script())
-            if self._is_sweep_due(self._site.now()):
+            if self._is_sweep_due(now):
                 await self.sweep_if_due()
             return _checked(await handle(self._site, request))
         except StoreUnavailable as problem:

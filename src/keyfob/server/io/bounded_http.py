@@ -75,43 +75,44 @@ class BoundedHttp(HttpToolsProtocol):
                 return
             piece = data[at : at + _PIECE] if len(data) > _PIECE else data
             self._received += len(piece)
-            super().data_received(piece)
-            if self._received > (limits.HEAD_BYTES if self._is_head else limits.SENT_BYTES):
+            HttpToolsProtocol.data_received(self, piece)
+            if self._received > (limits.HEAD_BYTES if self._is_head else limits.SENT_BYTES) or self._has_many_headers():
                 self._is_too_large = True
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """Begin a request, and begin to count its bytes."""
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self._since, self._is_reading, self._is_head = self.loop.time(), True, True
         self._received = min(self._received, _PIECE)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header or a trailer to the request. If the request has too many, refuse it."""
-        if len(self.headers) >= limits.HEADERS:
-            self._is_too_large = True
-            raise _TooLarge
-        super().on_header(name, value)
+    def _has_many_headers(self) -> bool:
+        """Return whether the request has too many headers and trailers. Its present piece may add some 1,000 more."""
+        headers: list[tuple[bytes, bytes]] | None = self.headers  # None before the first request
+        return headers is not None and len(headers) > limits.HEADERS
 
     def on_headers_complete(self) -> None:
         """Start the application, or queue the request until the previous one is finished."""
+        if self._has_many_headers():
+            self._is_too_large = True
+            raise _TooLarge
         if len(self.pipeline) >= limits.PIPELINED:
             raise _TooLarge
         self._is_head, self._received = False, 0
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if self._stopping_since is not None:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Record that the request is complete, so that the limit for reading a request no longer applies."""
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
         self._is_reading, self._received = False, 0
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         if not self._is_reading:
             self._since = self.loop.time()
-        super().on_response_complete()
+        HttpToolsProtocol.on_response_complete(self)
 
     def pause_writing(self) -> None:
         """Record when the peer stopped reading."""

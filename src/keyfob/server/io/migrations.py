@@ -22,6 +22,7 @@ _POSTGRESQL: Final = {
     "COLLATE NOCASE": "",
     "WITHOUT ROWID": "WITH (fillfactor = 80)",
 }
+_SQLITE_ONLY: Final = "/* SQLite only */"
 _WORDS: Final = re.compile(rf"\b({'|'.join(_POSTGRESQL)})\b")
 
 
@@ -47,7 +48,9 @@ def missing_steps(version: int) -> list[tuple[int, list[str]]]:
 
 
 def in_postgresql(statement: str) -> str:
-    """Translate a statement of a migration to the SQL of PostgreSQL."""
+    """Translate a statement of a migration to the SQL of PostgreSQL; "" for a statement that only SQLite needs."""
+    if _SQLITE_ONLY in statement:
+        return ""
     return _WORDS.sub(lambda found: _POSTGRESQL[found[1]], statement)
 
 

@@ -299,9 +299,9 @@ async def _migrate(connection: _Connection, name: str) -> None:
     await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", timeout=_MIGRATION_S)
     await connection.execute("CREATE TABLE IF NOT EXISTS keyfob_schema (version BIGINT NOT NULL)")
     for number, statements in missing_steps(await _version(connection)):
-        for statement in statements:
+        for statement in filter(None, map(in_postgresql, statements)):
             try:
-                await connection.execute(in_postgresql(statement), timeout=_MIGRATION_S)
+                await connection.execute(statement, timeout=_MIGRATION_S)
             except asyncpg.DuplicateTableError:
                 hint = "Use a separate database, or a separate schema: add ?search_path=NAME to the URL."
                 raise Misuse(f"{name} contains tables of another program", hint=hint) from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import KeyfobError
@@ -60,13 +60,17 @@ class Reloader:
         self._found: _Found | None = None
         self._seen_state: object = None  # no state equals None, so the first request checks for changes since `seen`
 
+    def is_due(self, now: datetime) -> bool:
+        """Return whether a request at this time causes a check."""
+        # `abs`, since the clock may have been set back.
+        return self._state() != self._seen_state or abs(now - self._checked_at) >= CHECK_EVERY
+
     async def reload_if_changed(self) -> None:
         """Reload changed settings. If the new settings are not valid, log the error and keep the old settings."""
-        now, state = self._site.now(), self._state()
-        # `abs`, since the clock may have been set back.
-        if state == self._seen_state and abs(now - self._checked_at) < CHECK_EVERY:
+        now = self._site.now()
+        if not self.is_due(now):
             return
-        self._checked_at, self._seen_state = now, state
+        self._checked_at, self._seen_state = now, self._state()
         try:
             await self._reload()
         except KeyfobError as problem:

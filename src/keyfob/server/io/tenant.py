@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from keyfob.jose.shown import read_certificate
 from keyfob.protocol.base64url import base64url
 from keyfob.protocol.secret import Secret
-from keyfob.server.io.asgi import AsgiApp, Reload
+from keyfob.server.io.asgi import AsgiApp
 from keyfob.server.io.audit import AuditQueue, Place, audit_log, open_audit
 from keyfob.server.io.change_signal import ChangeSignal
 from keyfob.server.io.clock import SystemSurroundings
@@ -54,12 +54,12 @@ class Tenant:
         first_user: The user that the method `with_first_user` added, with the password; None if it added no user.
     """
 
-    def __init__(self, site: Site, reload: Reload | None = None) -> None:
+    def __init__(self, site: Site, reloader: Reloader | None = None) -> None:
         """Create a tenant. Callers use `create`, `in_memory`, `open` or `follow` instead."""
-        self.app: AsgiApp = AsgiApp(site, reload, None if isinstance(site.mailer, _AT_ONCE) else asyncio.sleep)
+        self.app: AsgiApp = AsgiApp(site, reloader, None if isinstance(site.mailer, _AT_ONCE) else asyncio.sleep)
         self.first_user: FirstUser | None = None
         self._site = site
-        self._reload = reload
+        self._reloader = reloader
 
     @property
     def config(self) -> TenantConfig:
@@ -68,8 +68,8 @@ class Tenant:
 
     async def certificates(self) -> tuple[bytes, ...]:
         """Reload changed settings. Return the clients' registered certificates in DER."""
-        if self._reload is not None:
-            await self._reload()
+        if self._reloader is not None:
+            await self._reloader.reload_if_changed()
         return tuple(read_certificate(one) for known in self.config.applications for one in known.certificates)
 
     @classmethod
@@ -94,7 +94,7 @@ class Tenant:
         surroundings = surroundings or SystemSurroundings()
         keys = KeyFollower(store, master, surroundings)
         site = await _make_site(config, store, keys, surroundings, passwords or Argon2Passwords(), audit, mailer)
-        return cls(site, Reloader(site, keys).reload_if_changed)
+        return cls(site, Reloader(site, keys))
 
     @classmethod
     def in_memory(
@@ -154,7 +154,7 @@ class Tenant:
             surroundings = SystemSurroundings()
             keys = KeyFollower(store, master, surroundings)
             site = await _make_site(config, store, keys, surroundings, Argon2Passwords(), audit_log, mailer)
-            tenant = cls(site, Reloader(site, keys, state=ChangeSignal(folder).state).reload_if_changed)
+            tenant = cls(site, Reloader(site, keys, state=ChangeSignal(folder).state))
             return await tenant.with_first_user() if with_first_user else tenant
 
         return asyncio.run(start())
@@ -205,7 +205,7 @@ class Tenant:
             log = open_audit(audit, store)
             keys = KeyFollower(store, master, surroundings)
             site = await _make_site(read(seen), store, keys, surroundings, Argon2Passwords(), log, mailer)
-            tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state).reload_if_changed)
+            tenant = cls(site, Reloader(site, keys, read, seen, ChangeSignal(folder).state))
             tenant = tenant if seen else await tenant.with_first_user()
             if isinstance(log, AuditQueue):
                 await log.flush()  # a queued event could not be written after this event loop has ended

@@ -82,6 +82,8 @@ def _answer_undecided(call: ClientRequest, decision: Undecided, code_hash: bytes
     call.site.paces.put(code_hash, after)
     if decision.outcome == "number_missing":
         return call.refuse_with(decision.outcome, {"number_required": True})
+    if decision.outcome == "pending":  # the usual answer, whose text has no placeholder
+        return call.refuse(decision.outcome)
     return call.refuse(decision.outcome, interval=str(int(pace.interval.total_seconds())))
 
 

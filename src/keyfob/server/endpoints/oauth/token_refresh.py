@@ -11,7 +11,6 @@ from keyfob.server.decide.access import account_of
 from keyfob.server.decide.presented import Account, PresentedRefreshToken
 from keyfob.server.decide.refresh import Refuse, Renew, decide_refresh
 from keyfob.server.endpoints.oauth.client_request import ClientRequest
-from keyfob.server.endpoints.oauth.issuing import with_permissions
 from keyfob.server.issue import TOKEN_ID_BYTES, TokenContent
 from keyfob.server.keyed_hash import keyed_hash, next_refresh, read_refresh
 from keyfob.server.ports import Transaction
@@ -72,15 +71,18 @@ def _content(call: ClientRequest, decision: Renew, account: Account) -> TokenCon
     login, user, api = decision.login, account.user, account.api
     assert user is not None, "the login of a deleted user fails a check"  # noqa: S101
     assert api is not None  # noqa: S101
-    content = TokenContent(
+    longest = login.expires_at - call.now
+    return TokenContent(
         call.application,
         # A token does not outlive its login.
-        replace(api, token_lifetime=min(api.token_lifetime, login.expires_at - call.now)),
+        api if api.token_lifetime <= longest else replace(api, token_lifetime=longest),
         decision.scope,
         user,
         login.auth_time,
+        account.permissions,
         grant="refresh_token",
         sid=login.sid,
+        key_thumbprint=call.key_thumbprint,
+        certificate_thumbprint=call.certificate_thumbprint,
         login_id=login.login_id,
     )
-    return with_permissions(call, content, user)
