@@ -11,6 +11,7 @@ import pytest
 from keyfob.protocol.grants import DEVICE_CODE, PASSWORD
 from keyfob.protocol.http import Request, form_request
 from keyfob.serve import Api, Application, Registry, Tenant, TenantConfig, ready_config
+from keyfob.server.io.change_signal import LOOK_EVERY
 from keyfob.server.io.reload import Reloader
 from keyfob.server.io.signing_keys import KeyFollower
 from keyfob.server.io.sqlite import SqliteStore
@@ -56,7 +57,7 @@ class Followed:
 
     def look_after(self, span: timedelta) -> TenantConfig:
         self.time.go(span)
-        asyncio.run(self.reloader.reload_if_changed())
+        asyncio.run(self.reloader.reload_if_due())
         return self.tenant.config
 
 
@@ -165,3 +166,18 @@ def test_a_folder_is_served_as_it_was_registered_or_else_ready(tmp_path: Path) -
         assert style.status == 200
     finally:
         tenant.close()
+
+
+def test_the_signal_is_looked_at_again_after_the_time_that_its_sender_waits() -> None:
+    """Each look is a system call, which a busy tenant cannot afford at each request."""
+    followed, signals = Followed(), [object()]
+    keys = KeyFollower(followed.store, bytes(32), followed.time)
+    reloader = Reloader(followed.tenant._site, keys, state=lambda: signals[-1])
+    asyncio.run(reloader.reload_if_due())
+    assert not reloader.is_due(followed.time.now())
+
+    signals.append(object())
+    followed.time.go(LOOK_EVERY - timedelta(microseconds=1))
+    assert not reloader.is_due(followed.time.now())
+    followed.time.go(timedelta(microseconds=1))
+    assert reloader.is_due(followed.time.now())

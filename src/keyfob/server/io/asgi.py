@@ -83,7 +83,7 @@ class AsgiApp:
         try:
             now = self._site.now()
             if self._reloader is not None and self._reloader.is_due(now):
-                await self._reloader.reload_if_changed()
+                await self._reloader.reload(now)
             if request.method in {"GET", "HEAD"}:
                 if path == "/assets/style.css":
                     return _asset("text/css", style(self._site.config.colour))

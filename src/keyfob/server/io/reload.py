@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyfob.errors import KeyfobError
+from keyfob.server.io.change_signal import LOOK_EVERY
 from keyfob.server.io.signing_keys import KeyFollower, read_keys
 from keyfob.server.ports import Transaction
 from keyfob.server.records import Document, KeySlot, StoredKey
@@ -29,7 +30,7 @@ class Reloader:
 
     A request causes a check in these cases:
 
-    - A change signal was sent since the last check.
+    - A change signal was sent since the last check. The signal is looked at every ten milliseconds at most.
     - The last check was at least a second ago.
     """
 
@@ -56,6 +57,7 @@ class Reloader:
         self._read = read
         self._seen = seen
         self._checked_at = site.now()
+        self._looked_at = self._checked_at - LOOK_EVERY
         self._state = state
         self._found: _Found | None = None
         self._seen_state: object = None  # no state equals None, so the first request checks for changes since `seen`
@@ -63,13 +65,18 @@ class Reloader:
     def is_due(self, now: datetime) -> bool:
         """Return whether a request at this time causes a check."""
         # `abs`, since the clock may have been set back.
+        if abs(now - self._looked_at) < LOOK_EVERY:
+            return False
+        self._looked_at = now
         return self._state() != self._seen_state or abs(now - self._checked_at) >= CHECK_EVERY
 
-    async def reload_if_changed(self) -> None:
-        """Reload changed settings. If the new settings are not valid, log the error and keep the old settings."""
+    async def reload_if_due(self) -> None:
         now = self._site.now()
-        if not self.is_due(now):
-            return
+        if self.is_due(now):
+            await self.reload(now)
+
+    async def reload(self, now: datetime) -> None:
+        """Reload changed settings. If the new settings are not valid, log the error and keep the old settings."""
         self._checked_at, self._seen_state = now, self._state()
         try:
             await self._reload()

@@ -69,7 +69,7 @@ class Tenant:
     async def certificates(self) -> tuple[bytes, ...]:
         """Reload changed settings. Return the clients' registered certificates in DER."""
         if self._reloader is not None:
-            await self._reloader.reload_if_changed()
+            await self._reloader.reload_if_due()
         return tuple(read_certificate(one) for known in self.config.applications for one in known.certificates)
 
     @classmethod
