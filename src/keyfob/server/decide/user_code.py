@@ -10,6 +10,9 @@ from keyfob.errors import Misuse
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; no similar letters
 CODE_LENGTH: Final = 8
+# The letter of each byte. 240 is the largest multiple of 20 in a byte. Larger values would make some letters likelier.
+_LETTERS: Final = bytes(ord(ALPHABET[byte % 20]) for byte in range(256))
+_SKIPPED: Final = bytes(range(240, 256))
 LONGEST_TYPED: Final = 300  # a whole link may be pasted
 _HALF: Final = f"([{ALPHABET}]{{4}})"
 _IN_LINK: Final = re.compile(rf"[?&]USER_CODE={_HALF}(?:-|%2D)?{_HALF}(?![A-Z0-9])")
@@ -23,11 +26,10 @@ def write_user_code(random: bytes) -> str:
         Misuse: Fewer than 8 of the bytes are below 240. Bytes from 240 on are skipped, so the caller must pass more
             than 8 bytes.
     """
-    # 240 is the largest multiple of 20 in a byte. Larger values would make some letters likelier.
-    letters = [ALPHABET[byte % 20] for byte in random if byte < 240][:CODE_LENGTH]
+    letters = random.translate(_LETTERS, _SKIPPED)[:CODE_LENGTH].decode("ascii")
     if len(letters) < CODE_LENGTH:
         raise Misuse("too little randomness for a user code")
-    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+    return f"{letters[:4]}-{letters[4:]}"
 
 
 def read_user_code(typed: str) -> str | None:

@@ -57,9 +57,7 @@ class AsgiApp:
         guard_log()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             began = perf_counter()
             response = await self._answer(scope, receive)
             if response is not None:
@@ -69,6 +67,8 @@ class AsgiApp:
                 )
             if self._site.later:
                 await self._do_later()
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _NO_WEBSOCKET})
 

@@ -21,11 +21,12 @@ from keyfob.server.endpoints.oauth.parameters import malformed, read_parameters
 from keyfob.server.keyed_hash import keyed_hash, link_proof
 from keyfob.server.ports import Transaction
 from keyfob.server.records import DeviceLogin
+from keyfob.server.settings.registered import Application
 from keyfob.server.site import Site
 from keyfob.server.wire import answer
 
 DEVICE_CODE_BYTES: Final = 32
-_USER_CODE_BYTES: Final = 64
+_USER_CODE_BYTES: Final = 24  # one of 16 is skipped, so the chance that fewer than 8 are left is about 10^-15
 _TRIES: Final = 20
 
 
@@ -53,7 +54,7 @@ async def device_code(site: Site, request: Request) -> Response:
     if isinstance(access, NoAccess):
         site.note("fdeaz", request, client_id=asked.client_id, description=access.outcome)
         return site.refuse(access.outcome, **access.words)
-    return json_response(200, (await _begin(site, request, asked, access)).write())
+    return json_response(200, (await _begin(site, request, asked, application, access)).write())
 
 
 def _authenticates(request: Request, fields: Fields) -> bool:
@@ -72,11 +73,13 @@ def _wait(site: Site, request: Request) -> timedelta:
     return counted.wait
 
 
-async def _begin(site: Site, request: Request, asked: DeviceRequest, access: ApiAccess) -> DeviceAnswer:
+async def _begin(
+    site: Site, request: Request, asked: DeviceRequest, application: Application, access: ApiAccess
+) -> DeviceAnswer:
     config, now = site.config, site.now()
-    code = Secret(base64url(site.random(DEVICE_CODE_BYTES)))
     for _ in range(_TRIES):
-        user_code = write_user_code(site.random(_USER_CODE_BYTES))
+        random = site.random(DEVICE_CODE_BYTES + _USER_CODE_BYTES)
+        code, user_code = Secret(base64url(random[:DEVICE_CODE_BYTES])), write_user_code(random[DEVICE_CODE_BYTES:])
         login = DeviceLogin(
             device_code_hash=keyed_hash(site.hash_keys.codes, code),
             user_code_hash=keyed_hash(site.hash_keys.codes, user_code),
@@ -95,13 +98,14 @@ async def _begin(site: Site, request: Request, asked: DeviceRequest, access: Api
             return await transaction.add_device(login)
 
         if await site.store.write(add):
-            address, application = f"{config.issuer}activate", config.application(asked.client_id)
-            has_link, proof = config.device_rules(application).complete_links, link_proof(site.hash_keys, user_code)
+            address, link = f"{config.issuer}activate", None
+            if config.device_rules(application).complete_links:
+                link = f"{address}?user_code={user_code}&proof={link_proof(site.hash_keys, user_code)}"
             return DeviceAnswer(
                 device_code=code,
                 user_code=user_code,
                 verification_uri=address,
-                verification_uri_complete=f"{address}?user_code={user_code}&proof={proof}" if has_link else None,
+                verification_uri_complete=link,
                 expires_in=config.device_lifetime,
                 interval=config.device_interval,
             )
