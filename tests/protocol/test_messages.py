@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -344,6 +346,16 @@ def test_scope_is_a_set() -> None:
     assert Scope.read("a") <= Scope.read("a b")
     assert (Scope.read("a b") & Scope.read("b c")).write() == "b"
     assert (Scope.read("a b") - Scope.read("b c")).write() == "a"
+
+
+def test_a_long_scope_does_not_stay_in_memory() -> None:
+    """[FS-03] Anybody may send 64 KiB of scopes, each time other ones."""
+    scope = Scope.read(" ".join(map(str, range(10_000))))
+    assert len(scope.write().split()) == 10_000
+    names = weakref.ref(scope.names)
+    del scope
+    gc.collect()
+    assert names() is None
 
 
 def test_an_interval_of_hours_is_refused() -> None:

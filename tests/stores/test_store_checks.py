@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from keyfob.errors import Misuse, StoreUnavailable
+from keyfob.server.io.migrations import missing_steps
 from keyfob.server.io.postgresql import PostgresStore
 from keyfob.server.io.sqlite import SqliteStore
 from keyfob.server.ports import Store, Transaction
+from keyfob.server.rows import DEVICE
 from keyfob.testing.example_records import KEY, LOGIN
 from keyfob.testing.store_checks import CHECKS, Check
 
@@ -87,6 +89,28 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Misuse) as refused:
         SqliteStore(path)
     assert refused.value.code == "store-newer"
+
+
+def test_a_device_login_outlives_the_move_of_its_table(tmp_path: Path) -> None:
+    """Migration 13 copies the table; each column keeps its value."""
+    path = tmp_path / "store.sqlite3"
+    login = replace(
+        LOGIN, session_hash=b"session", user_id="auth0|1", auth_time=LOGIN.created_at, sid="sid", challenge="challenge",
+        device_name="laptop", device_system="Linux", nearness="same", number_hash=b"number", number_tries=2,
+        login_id=b"login",
+    )  # fmt: skip
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as older:
+        for _, statements in missing_steps(0)[:12]:
+            for statement in statements:
+                older.execute(statement)
+        older.execute("PRAGMA user_version = 12")
+        older.execute(DEVICE.add, DEVICE.write(login))
+
+    code_hash, user_code_hash = login.device_code_hash, login.user_code_hash
+    assert with_sqlite(path, lambda store: store.read(lambda one: one.device_by_code(code_hash))) == login
+    assert with_sqlite(path, lambda store: store.read(lambda one: one.device_by_user_code(user_code_hash))) == login
+    other = replace(login, device_code_hash=b"another code")
+    assert with_sqlite(path, lambda store: store.write(lambda one: one.add_device(other))) is False
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -26,12 +26,9 @@ class Scope:
         return cls(frozenset(names))
 
     @staticmethod
-    @lru_cache(maxsize=256)  # most requests and tokens have one of a few scopes
     def read(text: str) -> Scope:
         """Parse the value of a parameter `scope`. Raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
-        if not _is_scope(text):
-            raise Malformed("scope holds a character that is not allowed", field="scope")
-        return Scope(frozenset(text.split()))
+        return _read_kept(text) if len(text) <= _LONGEST_KEPT else _read(text)
 
     @classmethod
     def optional(cls, fields: Fields) -> Scope | None:
@@ -44,7 +41,7 @@ class Scope:
 
     def write(self) -> str:
         """Return the names in sorted order, separated by spaces."""
-        return _written(self.names)
+        return _written(self.names) if len(self.names) <= _MOST_KEPT else " ".join(sorted(self.names))
 
     def __and__(self, other: Scope) -> Scope:
         """Return the names that are in both scopes."""
@@ -67,6 +64,18 @@ class Scope:
 
     def __bool__(self) -> bool:
         return bool(self.names)
+
+
+def _read(text: str) -> Scope:
+    if not _is_scope(text):
+        raise Malformed("scope holds a character that is not allowed", field="scope")
+    return Scope(frozenset(text.split()))
+
+
+# Most requests and tokens have one of a few scopes. Long scopes are not cached, since anybody can send them.
+_LONGEST_KEPT: Final = 256
+_MOST_KEPT: Final = 64
+_read_kept = lru_cache(maxsize=256)(_read)
 
 
 @lru_cache(maxsize=256)

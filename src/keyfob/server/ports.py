@@ -50,7 +50,7 @@ class TimeAndRandom(Protocol):
         """Return the current time: aware, UTC."""
         ...
 
-    def random(self, size: int) -> bytes:
+    def random(self, size: int, /) -> bytes:
         """Return cryptographically secure random bytes."""
         ...
 

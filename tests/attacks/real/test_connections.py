@@ -79,6 +79,15 @@ def test_a_head_of_30_kib_is_read_and_one_of_40_kib_is_not(running: Running) -> 
             assert answer_of(connection)[:12] == status
 
 
+@pytest.mark.parametrize(("number", "status"), [(200, b"HTTP/1.1 404"), (201, b"HTTP/1.1 431")])
+def test_a_request_has_200_headers_at_most(running: Running, number: int, status: bytes) -> None:
+    """[FS-03] Also if all of them come in one piece."""
+    with closing(connect(running)) as connection:
+        more = b"".join(b"a: %d\r\n" % at for at in range(number - 1))
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nhost: x\r\n" + more + b"\r\n")
+        assert answer_of(connection)[:12] == status
+
+
 def test_a_body_that_is_too_long_closes_the_connection(running: Running) -> None:
     """[FS-03] The rest of the body is not read."""
     with closing(connect(running)) as connection:

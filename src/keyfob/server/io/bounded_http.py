@@ -88,8 +88,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _has_many_headers(self) -> bool:
         """Return whether the request has too many headers and trailers. Its present piece may add some 1,000 more."""
-        headers: list[tuple[bytes, bytes]] | None = self.headers  # None before the first request
-        return headers is not None and len(headers) > limits.HEADERS
+        return len(self.headers or ()) > limits.HEADERS  # None before the first request
 
     def on_headers_complete(self) -> None:
         """Start the application, or queue the request until the previous one is finished."""
