@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus
@@ -21,10 +22,14 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.")
 
 
 class Known:
-    """Grows while a run goes on."""
+    """Grows while a run goes on: threads that listen add what they hear, while others search.
+
+    So each set is replaced and never changed.
+    """
 
     def __init__(self) -> None:
-        self.kinds: defaultdict[str, set[str]] = defaultdict(set)
+        self.kinds: dict[str, frozenset[str]] = dict.fromkeys(KINDS, frozenset())
+        self._adding = threading.Lock()
 
     def add(self, kind: str, *values: str | bytes) -> None:
         """One more; bytes in the forms in which they are written down."""
@@ -34,7 +39,8 @@ class Known:
             for one in found:
                 # Of what is shorter nobody could say whether it stands there by chance.
                 assert len(one) >= 6, f"{kind} is too short to be looked for"
-                self.kinds[kind].add(one)
+            with self._adding:
+                self.kinds[kind] = self.kinds[kind].union(found)
 
     def kinds_in(self, text: str) -> set[str]:
         """Which kinds stand there as they are."""
