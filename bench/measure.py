@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import sysconfig
 import time
 from collections.abc import Callable, Mapping
@@ -70,7 +71,9 @@ def _machine() -> str:
 
 
 def _python() -> str:
-    """Return the version of Python, and whether it is an optimised build: another build takes 10 to 20 % longer."""
+    """Return the version of Python, and whether it is an optimised build: another build may take 20 % longer."""
+    if sys.base_prefix == "/usr":  # such as Debian, which optimises, but describes another build in `sysconfig`
+        return f"Python {platform.python_version()}, the distribution's build"
     arguments = sysconfig.get_config_var("CONFIG_ARGS")
     kind = "" if arguments is None else ", optimised" if "--enable-optimizations" in arguments else ", not optimised"
     return f"Python {platform.python_version()}{kind} build" if kind else f"Python {platform.python_version()}"
