@@ -80,7 +80,7 @@ def test_a_stumble_inside_is_told_to_nobody_outside(scene: Scene) -> None:
     def broken(_: int) -> bytes:
         raise RuntimeError("a secret of the house")
 
-    scene.tenant._site.random = broken
+    scene.time.random = broken  # type: ignore[method-assign]
     response = scene.post("oauth/device/code", client_id=READY_CLIENT_ID)
     assert response.status == 500
     assert json.loads(response.body)["error"] == "server_error"

@@ -108,8 +108,6 @@ class Site:
         locate: The function that looks up the city and country of an IP address in a MaxMind DB file.
         hash_keys: The derived keys of `tenant_keys`.
         token_issuer: The issuer of tokens, with the current signing key of each algorithm.
-        now: Returns the current time of `surroundings`.
-        random: Returns random bytes of `surroundings`.
     """
 
     config: TenantConfig
@@ -136,11 +134,8 @@ class Site:
     locate: Locate = locate_nothing
     hash_keys: HashKeys = field(init=False)
     token_issuer: TokenIssuer = field(init=False)
-    now: Callable[[], datetime] = field(init=False)
-    random: Callable[[int], bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.now, self.random = self.surroundings.now, self.surroundings.random
         self.hash_keys = self.tenant_keys.hashing
         self.token_issuer = TokenIssuer(self.config, self.tenant_keys.signers, self.hash_keys.opaque[0])
 
@@ -170,9 +165,15 @@ class Site:
         """Whether people may create accounts. A mailer is required, since e-mail addresses are verified."""
         return self.config.sign_up and self.mailer is not None
 
+    def now(self) -> datetime:
+        return self.surroundings.now()
+
     def place_of(self, address: str) -> str:
         """Return the city and country of an IP address as text; "" if unknown, or if no MaxMind DB file is set up."""
         return self.locate(self.config.places, address) if self.config.places and address else ""
+
+    def random(self, size: int) -> bytes:
+        return self.surroundings.random(size)
 
     def refuse(self, outcome: Outcome, **words: str) -> Response:
         """Return the response for an outcome in `server/wire.py`, in this tenant's dialect."""
