@@ -197,7 +197,7 @@ def _load(server: Server, work: str, database: Callable[[], float]) -> Taken:
         input=json.dumps(orders), capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(1),
     )  # fmt: skip
     found = json.loads(done.stdout)
-    # zitadel/oidc answers 500 if a new user code exists already.
+    # zitadel/oidc answers 500 if a new user code exists already. `native` is the client of the other servers.
     tolerated = found["count"] / 1000 if server.program.client_id == "native" else 0
     assert found["failed"] <= tolerated, f"{work}: {found['failed']} requests failed, such as {found['said']}"
     own = _cpu(server.processes) - before or found["seconds"]

@@ -35,14 +35,8 @@ def encrypt(claims: Mapping[str, object], key: bytes, *, nonce: bytes, issuer: s
     """
     header = base64url_bytes(write_json({"alg": "dir", "enc": "A256GCM", "iss": issuer}))
     encrypted = AESGCM(key).encrypt(nonce, write_json(claims), header)
-    parts = (
-        header,
-        b"",
-        base64url_bytes(nonce),
-        base64url_bytes(encrypted[:-_TAG_BYTES]),
-        base64url_bytes(encrypted[-_TAG_BYTES:]),
-    )
-    return Secret(b".".join(parts).decode("ascii"))
+    rest = map(base64url_bytes, (nonce, encrypted[:-_TAG_BYTES], encrypted[-_TAG_BYTES:]))
+    return Secret(b".".join((header, b"", *rest)).decode("ascii"))
 
 
 def is_opaque(token: Secret) -> bool:

@@ -160,6 +160,10 @@ _USUAL: Final[dict[bytes, str]] = {
     )
 }  # fmt: skip
 
+# Parameters of which most requests have one of a few values, none of them secret. The decoded values are cached.
+_SETTLED: Final = frozenset({"audience", "resource", "scope"})
+LONGEST_CACHED: Final = 256  # bytes or characters; longer values are not cached, since anybody can send them
+
 
 def read_form(text: bytes, what: str) -> Fields:
     """Parse form parameters (RFC 6749 App. B).
@@ -177,7 +181,7 @@ def read_form(text: bytes, what: str) -> Fields:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
         name = _USUAL.get(raw_name) or _decode(raw_name, what)
-        decode = _decode_usual if name in _SETTLED and len(raw_value) <= _LONGEST_KEPT else _decode
+        decode = _decode_usual if name in _SETTLED and len(raw_value) <= LONGEST_CACHED else _decode
         value = _USUAL.get(raw_value) or decode(raw_value, what)
         if not value:
             continue
@@ -189,11 +193,6 @@ def read_form(text: bytes, what: str) -> Fields:
             shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
             raise Malformed(f"{what}: {shown} was sent twice", field=name)
     return Fields(values, what)
-
-
-# Parameters of which most requests have one of a few values, none of them secret. The decoded values are cached.
-_SETTLED: Final = frozenset({"audience", "resource", "scope"})
-_LONGEST_KEPT: Final = 256
 
 
 @lru_cache(maxsize=256)

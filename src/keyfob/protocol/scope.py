@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from keyfob.errors import Malformed
 from keyfob.light import light_dataclass
-from keyfob.protocol.fields import Fields
+from keyfob.protocol.fields import LONGEST_CACHED, Fields
 
 _is_scope: Final = re.compile(r"[ !#-\[\]-~]*\Z").match
 
@@ -28,7 +28,7 @@ class Scope:
     @staticmethod
     def read(text: str) -> Scope:
         """Parse the value of a parameter `scope`. Raise `Malformed` for a character that RFC 6749 App. A.4 forbids."""
-        return _read_kept(text) if len(text) <= _LONGEST_KEPT else _read(text)
+        return _read_cached(text) if len(text) <= LONGEST_CACHED else _read(text)
 
     @classmethod
     def optional(cls, fields: Fields) -> Scope | None:
@@ -41,7 +41,7 @@ class Scope:
 
     def write(self) -> str:
         """Return the names in sorted order, separated by spaces."""
-        return _written(self.names) if len(self.names) <= _MOST_KEPT else " ".join(sorted(self.names))
+        return _written(self.names) if len(self.names) <= _MOST_CACHED else " ".join(sorted(self.names))
 
     def __and__(self, other: Scope) -> Scope:
         """Return the names that are in both scopes."""
@@ -72,10 +72,8 @@ def _read(text: str) -> Scope:
     return Scope(frozenset(text.split()))
 
 
-# Most requests and tokens have one of a few scopes. Long scopes are not cached, since anybody can send them.
-_LONGEST_KEPT: Final = 256
-_MOST_KEPT: Final = 64
-_read_kept = lru_cache(maxsize=256)(_read)
+_MOST_CACHED: Final = 64  # names
+_read_cached = lru_cache(maxsize=256)(_read)  # most requests and tokens have one of a few scopes
 
 
 @lru_cache(maxsize=256)

@@ -39,10 +39,10 @@ class UnknownGrant:
     ("facts", "outcome"),
     [
         (MessageFacts(ClientCredentialsGrant()), None),
-        (MessageFacts(problem=outcome_of(Malformed("x", code="unsupported-grant"))), "grant_unsupported"),
-        (MessageFacts(problem=outcome_of(Malformed("x", field="scope"))), "scope_malformed"),
-        (MessageFacts(problem=outcome_of(Malformed("x: more than one API", field="audience"))), "audience_many"),
-        (MessageFacts(problem=outcome_of(Malformed("x", field="code"))), "request_malformed"),
+        (MessageFacts(outcome=outcome_of(Malformed("x", code="unsupported-grant"))), "grant_unsupported"),
+        (MessageFacts(outcome=outcome_of(Malformed("x", field="scope"))), "scope_malformed"),
+        (MessageFacts(outcome=outcome_of(Malformed("x: more than one API", field="audience"))), "audience_many"),
+        (MessageFacts(outcome=outcome_of(Malformed("x", field="code"))), "request_malformed"),
         (MessageFacts(UnknownGrant()), "grant_unsupported"),  # type: ignore[arg-type]
     ],
 )

@@ -48,7 +48,7 @@ LONGEST: Final[dict[str, int]] = {
     "subject_token": 16384,
     "token": 16384,
 }
-SHORTEST_LIMIT: Final = min(LONGEST.values())
+SHORTEST_LIMIT: Final = min(LONGEST_PARAMETER, *LONGEST.values())
 PUSHED_CHARACTERS: Final = 8192  # all parameters of a pushed authorization request
 
 # Tables in the memory of one node: their entries are small, and the oldest is dropped.

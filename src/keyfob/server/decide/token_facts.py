@@ -27,19 +27,19 @@ class MessageFacts:
     """The parsed grant, or the outcome if the request is malformed."""
 
     grant: Grant | None = None
-    problem: Outcome | None = None
+    outcome: Outcome | None = None
 
     def grant_type_is_unknown(self) -> bool:
-        return self.problem == "grant_unsupported"
+        return self.outcome == "grant_unsupported"
 
     def scope_is_malformed(self) -> bool:
-        return self.problem == "scope_malformed"
+        return self.outcome == "scope_malformed"
 
     def names_several_apis(self) -> bool:
-        return self.problem == "audience_many"
+        return self.outcome == "audience_many"
 
     def is_malformed(self) -> bool:
-        return self.problem == "request_malformed"
+        return self.outcome == "request_malformed"
 
     def grant_is_not_offered(self) -> bool:
         return self.grant is not None and self.grant.grant_type not in GRANT_TYPES

@@ -27,7 +27,10 @@ class _TooLarge(Exception):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One HTTP connection. Times are seconds of the event loop's clock."""
+    """One HTTP connection. Times are seconds of the event loop's clock.
+
+    Methods that run at every request name uvicorn's class, since `super()` takes longer.
+    """
 
     def __init__(
         self,

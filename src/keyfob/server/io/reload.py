@@ -30,7 +30,7 @@ class Reloader:
 
     A request causes a check in these cases:
 
-    - A change signal was sent since the last check. The signal is looked at every ten milliseconds at most.
+    - A change signal was sent since the last check. It looks for a signal at most every ten milliseconds.
     - The last check was at least a second ago.
     """
 

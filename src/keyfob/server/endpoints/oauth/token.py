@@ -73,7 +73,7 @@ def _check_message(progress: _Progress) -> Response | None:
         progress.grant = TokenRequest.read(progress.fields).grant
         facts, text = MessageFacts(progress.grant), ""
     except Malformed as problem:
-        facts, text = MessageFacts(problem=outcome_of(problem)), problem_text(problem)
+        facts, text = MessageFacts(outcome=outcome_of(problem)), problem_text(problem)
     refused = first_failed_check(MESSAGE, facts)
     return None if refused is None else progress.site.refuse(refused.outcome, problem=text)
 
